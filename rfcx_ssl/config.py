@@ -1,0 +1,103 @@
+"""One strict door for settings: YAML composed by Hydra, checked against frozen dataclasses, every mistake named.
+
+Schemas live beside the component they configure and are declared with :func:`settings`. Unknown keys, wrong types
+and broken rules (``ValueError`` raised in ``__post_init__``) are all reported at once with their full key.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, dataclass_transform
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from rfcx_ssl.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def settings(cls: type[T]) -> type[T]:
+    """Make ``cls`` a frozen, keyword-only dataclass whose unknown keys are errors."""
+    cls.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True)  # type: ignore[attr-defined]
+    return dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+
+
+def config_root() -> Path:
+    """Folder of the shipped YAML files: package data in a wheel, ``configs/`` in a checkout."""
+    packaged = Path(__file__).parent / "configs"
+    return packaged if packaged.is_dir() else Path(__file__).parents[1] / "configs"
+
+
+def load_settings(cls: type[T], group: str, name: str, overrides: Sequence[str] = ()) -> T:
+    """Compose ``configs/<group>/<name>.yaml`` with Hydra ``overrides`` (``key=value``) and check it against ``cls``.
+
+    Raises:
+        ConfigError: naming every unknown key, wrong type and broken rule with its full key.
+    """
+    directory = (config_root() / group).resolve()
+    if not (directory / f"{name}.yaml").is_file():
+        known = sorted(path.stem for path in directory.glob("*.yaml"))
+        raise ConfigError(f"no config {name!r} in {directory}; have {', '.join(known) or 'none'}")
+    forced = [_force(override, directory) for override in overrides]
+    try:
+        with initialize_config_dir(str(directory), version_base="1.3"):
+            values = OmegaConf.to_container(compose(name, forced), resolve=True, throw_on_missing=False)
+    except (HydraException, OmegaConfBaseException) as error:
+        message = str(error).strip().splitlines()
+        raise ConfigError(f"{group}/{name}.yaml {' '.join(overrides)}: {' '.join(message)}") from None
+    return check_settings(cls, values, source=f"{group}/{name}")  # type: ignore[arg-type]
+
+
+def check_settings(cls: type[T], values: Mapping[str, Any], source: str) -> T:
+    """Build ``cls`` from a plain mapping; :class:`ConfigError` lists every mistake, with the source named."""
+    try:
+        return TypeAdapter(cls).validate_python(values)
+    except ValidationError as error:
+        lines = [_explain(cls, item) for item in error.errors()]
+        raise ConfigError(f"{source}: " + "; ".join(lines)) from None
+
+
+def settings_dict(config: Any) -> dict[str, Any]:  # noqa: ANN401 - any settings dataclass
+    """The plain mapping of a settings object, ready for YAML or JSON."""
+    plain: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
+    return plain
+
+
+def _force(override: str, directory: Path) -> str:
+    """Let a plain ``key=value`` reach the schema even if the YAML lacks the key: the schema names all mistakes."""
+    key = override.split("=", 1)[0]
+    is_group = (directory / key.split("@", 1)[0].replace(".", "/")).is_dir()
+    return override if is_group or override.startswith(("+", "~")) else f"++{override}"
+
+
+def _explain(cls: type[Any], error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    """One mistake as ``full.key=value: rule``, with the nearest known key for a typo."""
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(location)
+    if error["input"] == "???":
+        return f"{key}: required, not set"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "unexpected_keyword_argument":
+        owner = _owner(cls, location[:-1])
+        names = [field.name for field in dataclasses.fields(owner)] if owner else []
+        near = difflib.get_close_matches(location[-1], names, n=1)
+        return f"{key}: unknown key" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}")
+    shown = "" if isinstance(error["input"], Mapping) else f"={error['input']!r}"
+    return f"{key}{shown}: {message}"
+
+
+def _owner(cls: type[Any], path: Sequence[str]) -> type[Any] | None:
+    """The settings class that holds a nested key, or None where the path crosses a union or a list."""
+    for part in path:
+        fields = {field.name: field.type for field in dataclasses.fields(cls)}
+        child = fields.get(part)
+        if not (isinstance(child, type) and dataclasses.is_dataclass(child)):
+            return None
+        cls = child
+    return cls

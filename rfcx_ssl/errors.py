@@ -1,0 +1,57 @@
+"""Errors a user can fix: one line that names the file, line or key, the value and the rule; exit code 2."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+
+class RfcxError(Exception):
+    """Base of every error that is the user's to fix; programs print it on one line and exit with 2."""
+
+    exit_code = 2
+
+
+class ConfigError(RfcxError):
+    """A setting is unknown, has the wrong type or breaks a rule."""
+
+
+class AudioError(RfcxError):
+    """An audio file cannot be read, or has the wrong sample rate or length."""
+
+
+class ManifestError(RfcxError):
+    """A manifest folder or one of its lines is wrong."""
+
+
+class AnnotationError(RfcxError):
+    """A label table or one of its rows is wrong."""
+
+
+class CheckpointError(RfcxError):
+    """A checkpoint, encoder directory or model directory cannot be used."""
+
+
+class RunError(RfcxError):
+    """A run folder is missing, in use, full, or does not match the settings."""
+
+
+class MissingExtraError(RfcxError):
+    """An optional package is not installed."""
+
+
+def require_extra(module: str, extra: str) -> ModuleType:
+    """Import an optional ``module``, or raise an error that says which extra installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(f"{module} is not importable ({error}); pip install 'rfcx-ssl[{extra}]'") from None
+
+
+def run_program(main: Callable[[], None]) -> None:
+    """Run a program's ``main``; an :class:`RfcxError` becomes one line on stderr and exit code 2."""
+    try:
+        main()
+    except RfcxError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
