@@ -22,18 +22,24 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _dispatch(argv: Sequence[str] | None) -> None:
-    parser = argparse.ArgumentParser(prog="rfcx-ssl", description="Hear which birds and frogs live in a rainforest.")
+    listing = "\n".join(f"  {name:<16} {summary}" for name, (_, summary) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="rfcx-ssl",
+        description=f"Hear which birds and frogs live in a rainforest.\n\ncommands:\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"rfcx-ssl {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (_, summary) in COMMANDS.items():
-        commands.add_parser(name, help=summary, add_help=False)
-    chosen, rest = parser.parse_known_args(argv)
-    module_name, summary = COMMANDS[chosen.command]
-    module = importlib.import_module(module_name)
-    sub = argparse.ArgumentParser(prog=f"rfcx-ssl {chosen.command}", description=module.__doc__ or summary)
-    sub.formatter_class = argparse.RawDescriptionHelpFormatter
-    module.add_arguments(sub)
-    module.run(sub.parse_args(rest))
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the above; COMMAND --help says more")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(argv)
+    module = importlib.import_module(COMMANDS[chosen.command][0])
+    command = argparse.ArgumentParser(
+        prog=f"rfcx-ssl {chosen.command}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(command)
+    module.run(command.parse_args(chosen.arguments))
 
 
 if __name__ == "__main__":
