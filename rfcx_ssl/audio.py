@@ -1,0 +1,194 @@
+"""Audio files in and out: headers, seek reads at any sample rate, atomic 16-bit FLAC.
+
+Decoding is libsndfile's (through soundfile), resampling is soxr's HQ. Channels are averaged to mono unless one is
+chosen. A crop equals the same slice of the whole resampled file (below -100 dB): the read starts on a sample where
+both rates meet, with :data:`CONTEXT_SAMPLES` of context on each side for the resampling filter.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from rfcx_ssl.errors import AudioError
+
+FloatArray = NDArray[np.float32]
+
+#: Context on each side of a resampled crop, in samples of the lower rate. soxr HQ settles below -115 dB from 128 on.
+CONTEXT_SAMPLES = 256
+RESAMPLE_QUALITY = "HQ"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """Header of one audio file; ``frames`` counts samples per channel at ``sample_rate_hz``."""
+
+    path: str
+    frames: int
+    sample_rate_hz: int
+    channels: int
+    format: str
+    subtype: str
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.frames / self.sample_rate_hz
+
+
+def resampled_samples(frames: int, source_hz: int, target_hz: int) -> int:
+    """Samples that ``frames`` samples at ``source_hz`` become at ``target_hz``: rounded, halves up (soxr's rule)."""
+    return (2 * frames * target_hz + source_hz) // (2 * source_hz)
+
+
+def audio_info(path: str | Path) -> AudioInfo:
+    """Read the header of ``path``. Raises :class:`AudioError` when there is none that libsndfile knows."""
+    with open_audio(path) as source:
+        return AudioInfo(str(path), source.frames, source.samplerate, source.channels, source.format, source.subtype)
+
+
+def read_audio(
+    path: str | Path,
+    *,
+    start_samples: int = 0,
+    num_samples: int | None = None,
+    sample_rate_hz: int | None = None,
+    channel: int | None = None,
+) -> FloatArray:
+    """Decode a crop as mono float32 of shape ``(N,)`` in [-1, 1] (a resampled peak may exceed it slightly).
+
+    Args:
+        path: any file libsndfile reads.
+        start_samples: first sample of the crop, counted at ``sample_rate_hz``.
+        num_samples: N, counted at ``sample_rate_hz``; zeros follow where the file ends. None reads to the end.
+        sample_rate_hz: rate of the result; None keeps that of the file.
+        channel: the channel to take; None averages all channels.
+
+    Raises:
+        AudioError: the file cannot be decoded, holds NaN or infinity, or ends before ``start_samples``.
+        ValueError: a negative start or length.
+    """
+    if start_samples < 0 or (num_samples is not None and num_samples < 0):
+        raise ValueError(f"need start_samples >= 0 and num_samples >= 0, got {start_samples}, {num_samples}")
+    with open_audio(path) as source:
+        source_hz: int = source.samplerate
+        target_hz = sample_rate_hz or source_hz
+        total = resampled_samples(source.frames, source_hz, target_hz)
+        if start_samples >= total:
+            raise AudioError(f"{path}: crop starts at sample {start_samples}, the file has {total} at {target_hz} Hz")
+        wanted = total - start_samples if num_samples is None else num_samples
+        available = min(wanted, total - start_samples)
+        if source_hz == target_hz:
+            crop = _read_mono(source, path, start_samples, start_samples + available, channel)
+        else:
+            crop = _read_resampled(source, path, start_samples, available, target_hz, channel)
+    return crop if wanted == available else np.pad(crop, (0, wanted - available))
+
+
+def write_flac(path: str | Path, samples: FloatArray, sample_rate_hz: int) -> None:
+    """Write mono ``samples`` (N,) in [-1, 1] as 16-bit FLAC, atomically; values outside are clipped.
+
+    The step is 1/32768 without dither, so audio that came from 16 bits is written back unchanged.
+    """
+    if samples.ndim != 1:
+        raise ValueError(f"need samples of shape (N,), got {samples.shape}")
+    pcm = to_int16(samples)
+    try:
+        with atomic_path(path) as temporary:
+            soundfile.write(temporary, pcm, sample_rate_hz, format="FLAC", subtype="PCM_16")
+    except (soundfile.SoundFileError, OSError) as error:
+        raise AudioError(f"{path}: cannot write {sample_rate_hz} Hz FLAC ({_reason(error)})") from None
+
+
+def to_int16(samples: FloatArray) -> NDArray[np.int16]:
+    """Nearest 16-bit values of float samples, clipped; the inverse of reading 16-bit audio as float."""
+    scaled = np.rint(samples * np.float32(32768.0))
+    pcm: NDArray[np.int16] = np.clip(scaled, -32768.0, 32767.0, out=scaled).astype(np.int16)
+    return pcm
+
+
+def to_mono(samples: FloatArray, channel: int | None) -> FloatArray:
+    """One channel of (N, C) samples, or the average of all of them, as (N,)."""
+    if channel is not None:
+        return np.ascontiguousarray(samples[:, channel])
+    if samples.shape[1] == 1:
+        return samples[:, 0]
+    average: FloatArray = samples.mean(axis=1, dtype=np.float32)
+    return average
+
+
+@contextmanager
+def open_audio(path: str | Path) -> Iterator[Any]:
+    """Open ``path`` for reading; every failure to open or decode becomes an :class:`AudioError` that names it."""
+    try:
+        # by descriptor: the name's extension must not decide the format, and libsndfile reads without call-backs
+        with Path(path).open("rb", buffering=0) as file, soundfile.SoundFile(file.fileno(), closefd=False) as source:
+            if source.frames < 0 or source.frames >= 2**62:
+                raise AudioError(f"{path}: the header states no length")
+            yield source
+    except (soundfile.SoundFileError, OSError, EOFError) as error:
+        raise AudioError(f"{path}: cannot be read as audio ({_reason(error)})") from None
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; it replaces ``path`` at the end, and is removed on failure."""
+    final = Path(path)
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(final)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_mono(source: Any, path: str | Path, start: int, stop: int, channel: int | None) -> FloatArray:  # noqa: ANN401
+    """Samples [start, stop) of an open file at its own rate, mono; exactly that many or an AudioError."""
+    if channel is not None and not 0 <= channel < source.channels:
+        raise AudioError(f"{path}: no channel {channel}, the file has {source.channels}")
+    if start:
+        source.seek(start)
+    samples = source.read(stop - start, dtype="float32", always_2d=True)
+    if len(samples) != stop - start:
+        raise AudioError(f"{path}: truncated, {start + len(samples)} of {source.frames} samples can be decoded")
+    mono = to_mono(samples, channel)
+    if not np.isfinite(mono.sum(dtype=np.float64)):
+        raise AudioError(f"{path}: holds NaN or infinite samples")
+    return mono
+
+
+def _read_resampled(
+    source: Any,  # noqa: ANN401 - an open soundfile.SoundFile
+    path: str | Path,
+    start: int,
+    length: int,
+    target_hz: int,
+    channel: int | None,
+) -> FloatArray:
+    """``length`` samples from ``start``, both at ``target_hz``, equal to that slice of the whole resampled file."""
+    source_hz: int = source.samplerate
+    common = math.gcd(source_hz, target_hz)
+    source_block, target_block = source_hz // common, target_hz // common  # both rates meet every such block
+    context = -(-CONTEXT_SAMPLES * source_hz // min(source_hz, target_hz))
+    first_block = max(0, start // target_block - -(-context // source_block))
+    first = first_block * source_block
+    last = min(source.frames, -(-(start + length) * source_hz // target_hz) + context)
+    resampled: FloatArray = soxr.resample(
+        _read_mono(source, path, first, last, channel), source_hz, target_hz, quality=RESAMPLE_QUALITY
+    )
+    skip = start - first_block * target_block
+    return resampled[skip : skip + length].copy()
+
+
+def _reason(error: Exception) -> str:
+    """The cause in a few words, without the path or libsndfile's preamble."""
+    text = str(getattr(error, "error_string", None) or getattr(error, "strerror", None) or error)
+    return text.strip().rstrip(".") or type(error).__name__
