@@ -8,7 +8,10 @@ from rfcx_ssl import __version__
 from rfcx_ssl.errors import run_program
 
 COMMANDS = {
-    "doctor": ("rfcx_ssl.doctor", "check versions, GPU, libsndfile, fairseq and disk; say what is wrong and how to fix it"),
+    "doctor": (
+        "rfcx_ssl.doctor",
+        "check versions, GPU, libsndfile, fairseq and disk; say what is wrong and how to fix it",
+    ),
     "synth": ("rfcx_ssl.synth.command", "write the synthetic rainforest in RFCX's layout"),
     "download": ("rfcx_ssl.manifest.download_command", "fetch the RFCX competition archive from Kaggle and verify it"),
     "preview-augment": ("rfcx_ssl.augment.command", "write WAVs and before/after pictures of the augmentations"),
@@ -29,7 +32,9 @@ def _dispatch(argv: Sequence[str] | None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"rfcx-ssl {__version__}")
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the above; COMMAND --help says more")
+    parser.add_argument(
+        "command", choices=COMMANDS, metavar="COMMAND", help="one of the above; COMMAND --help says more"
+    )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     chosen = parser.parse_args(argv)
     module = importlib.import_module(COMMANDS[chosen.command][0])

@@ -6,7 +6,7 @@ and broken rules (``ValueError`` raised in ``__post_init__``) are all reported a
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform
 
@@ -47,20 +47,29 @@ def load_settings(cls: type[T], group: str, name: str, overrides: Sequence[str] 
     forced = [_force(override, directory) for override in overrides]
     try:
         with initialize_config_dir(str(directory), version_base="1.3"):
-            values = OmegaConf.to_container(compose(name, forced), resolve=True, throw_on_missing=False)
+            composed = compose(name, forced)
+            missing = OmegaConf.missing_keys(composed)
+            values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
     except (HydraException, OmegaConfBaseException) as error:
         message = str(error).strip().splitlines()
         raise ConfigError(f"{group}/{name}.yaml {' '.join(overrides)}: {' '.join(message)}") from None
-    return check_settings(cls, values, source=f"{group}/{name}")  # type: ignore[arg-type]
+    return check_settings(cls, values, source=f"{group}/{name}", missing=missing)  # type: ignore[arg-type]
 
 
-def check_settings(cls: type[T], values: Mapping[str, Any], source: str) -> T:
-    """Build ``cls`` from a plain mapping; :class:`ConfigError` lists every mistake, with the source named."""
+def check_settings(cls: type[T], values: Mapping[str, Any], source: str, missing: Collection[str] = ()) -> T:
+    """Build ``cls`` from a plain mapping; :class:`ConfigError` lists every mistake, with the source named.
+
+    ``missing`` names required keys that nobody set; whatever else is wrong is said beside them.
+    """
+    lines = [f"{key}: required, not set" for key in sorted(missing)]
+    checked: T | None = None
     try:
-        return TypeAdapter(cls).validate_python(values)
+        checked = TypeAdapter(cls).validate_python(values)
     except ValidationError as error:
-        lines = [_explain(cls, item) for item in error.errors()]
-        raise ConfigError(f"{source}: " + "; ".join(lines)) from None
+        lines += [_explain(cls, item) for item in error.errors() if item["input"] != "???"]
+    if lines or checked is None:
+        raise ConfigError(f"{source}: " + "; ".join(lines))
+    return checked
 
 
 def settings_dict(config: Any) -> dict[str, Any]:  # noqa: ANN401 - any settings dataclass
@@ -80,8 +89,6 @@ def _explain(cls: type[Any], error: Any) -> str:  # noqa: ANN401 - pydantic's Er
     """One mistake as ``full.key=value: rule``, with the nearest known key for a typo."""
     location = [str(part) for part in error["loc"]]
     key = ".".join(location)
-    if error["input"] == "???":
-        return f"{key}: required, not set"
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "unexpected_keyword_argument":
         owner = _owner(cls, location[:-1])

@@ -1,0 +1,81 @@
+"""Settings: unknown keys fail, every mistake is named with its full key."""
+
+import pytest
+
+from rfcx_ssl import config
+from rfcx_ssl.config import check_settings, load_settings, settings, settings_dict
+from rfcx_ssl.errors import ConfigError
+
+
+@settings
+class Inner:
+    rate_hz: int = 32000
+    share: float = 0.5
+
+    def __post_init__(self):
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"share={self.share} must lie in [0, 1]")
+
+
+@settings
+class Outer:
+    name: str
+    inner: Inner = Inner()
+
+
+def test_all_mistakes_are_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        check_settings(Outer, {"inner": {"rate_hx": 1, "share": "much"}, "nmae": "x"}, source="here")
+    message = str(caught.value)
+    for part in (
+        "here:",
+        "inner.rate_hx: unknown key, did you mean 'rate_hz'?",
+        "inner.share='much'",
+        "nmae",
+        "name:",
+    ):
+        assert part in message
+    assert "\n" not in message
+
+
+def test_broken_rule_names_key_and_rule():
+    with pytest.raises(ConfigError, match=r"inner.*share=2.0 must lie in \[0, 1\]"):
+        check_settings(Outer, {"name": "x", "inner": {"share": 2}}, source="here")
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    (tmp_path / "demo" / "inner").mkdir(parents=True)
+    (tmp_path / "demo" / "top.yaml").write_text("defaults: [_self_, {inner: slow}]\nname: ???\n")
+    (tmp_path / "demo" / "inner" / "slow.yaml").write_text("rate_hz: 16000\n")
+    (tmp_path / "demo" / "inner" / "fast.yaml").write_text("rate_hz: 48000\nshare: 3e-4\n")
+    monkeypatch.setattr(config, "config_root", lambda: tmp_path)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_groups_and_overrides_compose():
+    loaded = load_settings(Outer, "demo", "top", ["name=a", "inner=fast", "inner.rate_hz=44100"])
+    assert loaded == Outer(name="a", inner=Inner(rate_hz=44100, share=3e-4))
+    assert settings_dict(loaded) == {"name": "a", "inner": {"rate_hz": 44100, "share": 3e-4}}
+
+
+@pytest.mark.usefixtures("shipped")
+@pytest.mark.parametrize(
+    "overrides,said",
+    [
+        (["name=a", "inner.rate=1", "nmae=2"], ("inner.rate", "nmae")),
+        ([], ("name: required, not set",)),
+        (["name=a", "inner=medium"], ("medium",)),
+        (["name=a", "inner.rate_hz=[1"], ("rate_hz",)),
+    ],
+)
+def test_wrong_overrides_are_config_errors(overrides, said):
+    with pytest.raises(ConfigError) as caught:
+        load_settings(Outer, "demo", "top", overrides)
+    assert all(part in str(caught.value) for part in said)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_unknown_config_lists_the_known():
+    with pytest.raises(ConfigError, match="have top"):
+        load_settings(Outer, "demo", "tpo")
