@@ -1,0 +1,47 @@
+"""The checks every metric makes on its arguments."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+BoolArray: TypeAlias = NDArray[np.bool_]
+FloatArray: TypeAlias = NDArray[np.float64]
+
+
+def check_arrays(
+    truth: ArrayLike, scores: ArrayLike, known: ArrayLike | None
+) -> tuple[BoolArray, FloatArray, BoolArray]:
+    """Truth as bool, scores as float64, known as bool (all True where None is given), each of shape (R, S).
+
+    Raises:
+        ValueError: shapes differ, truth or known hold something other than 0 and 1, or a known score is NaN.
+    """
+    positive = as_mask("truth", truth)
+    values = np.asarray(scores, dtype=np.float64)
+    mask = np.ones(positive.shape, dtype=np.bool_) if known is None else as_mask("known", known)
+    if positive.ndim != 2 or not positive.shape == values.shape == mask.shape:
+        raise ValueError(
+            f"truth, scores and known must share one shape (R, S), got {positive.shape}, {values.shape}, {mask.shape}"
+        )
+    bad = np.isnan(values) & mask
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(f"{int(bad.sum())} known scores are NaN, first at row {row}, column {column}")
+    return positive & mask, values, mask
+
+
+def as_mask(name: str, values: ArrayLike) -> BoolArray:
+    """A bool array from 0/1 values of any type; ``name`` is named when something else is in it."""
+    array: NDArray[Any] = np.asarray(values)
+    if array.dtype == np.bool_:
+        return array
+    if not np.isin(array, (0, 1)).all():
+        raise ValueError(f"{name} must hold 0 and 1 only, got {array[~np.isin(array, (0, 1))].flat[0]!r}")
+    return array.astype(np.bool_)
+
+
+def mean_or_nan(values: FloatArray) -> float:
+    """Mean of the values that are not NaN; NaN where there are none (without numpy's warning)."""
+    kept = values[~np.isnan(values)]
+    return float(kept.mean()) if kept.size else float("nan")

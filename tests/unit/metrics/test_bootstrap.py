@@ -1,0 +1,57 @@
+"""Bootstrap intervals against theory for a mean, and pairing."""
+
+import numpy as np
+import pytest
+
+from rfcx_ssl.metrics import bootstrap_interval, lwlrap
+
+
+def mean_score(truth, scores, known):
+    return float(scores[known].mean()) if known.any() else float("nan")
+
+
+def test_interval_of_a_mean_is_the_normal_one():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(2.0, 1.0, (400, 1))
+    interval = bootstrap_interval(mean_score, np.zeros((400, 1)), scores, rng=rng, resamples=2000)
+    half = 1.96 * scores.std() / np.sqrt(400)
+    assert interval.value == pytest.approx(scores.mean(), rel=1e-12)
+    assert interval.low == pytest.approx(interval.value - half, abs=0.012)
+    assert interval.high == pytest.approx(interval.value + half, abs=0.012)
+
+
+def test_pairing_removes_what_both_share():
+    rng = np.random.default_rng(1)
+    shared = rng.normal(0, 10, (100, 1))
+    interval = bootstrap_interval(mean_score, np.zeros((100, 1)), shared + 0.5, shared, rng=rng, resamples=200)
+    assert interval.low == pytest.approx(0.5) and interval.high == pytest.approx(0.5)
+
+
+def test_difference_of_lwlrap_is_positive_for_the_better_system():
+    rng = np.random.default_rng(2)
+    truth = rng.random((80, 10)) < 0.2
+    noise = rng.normal(size=truth.shape)
+    interval = bootstrap_interval(
+        lambda *arrays: lwlrap(*arrays).overall, truth, noise + 3 * truth, noise, rng=rng, resamples=200
+    )
+    assert 0 < interval.low < interval.value < interval.high
+
+
+def test_same_generator_same_interval_and_nan_resamples_are_left_out():
+    truth = np.zeros((6, 3))
+    truth[0, 1] = 1  # a resample without row 0 has no positives
+    scores = np.random.default_rng(0).random(truth.shape)
+    runs = [
+        bootstrap_interval(
+            lambda *arrays: lwlrap(*arrays).overall, truth, scores, rng=np.random.default_rng(9), resamples=50
+        )
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1] and not np.isnan(runs[0]).any()
+    empty = bootstrap_interval(mean_score, np.zeros((0, 1)), np.zeros((0, 1)), rng=np.random.default_rng(0))
+    assert np.isnan(empty).all()
+
+
+def test_a_level_outside_0_1_is_refused():
+    with pytest.raises(ValueError, match="0 < level < 1"):
+        bootstrap_interval(mean_score, [[1]], [[0.5]], rng=np.random.default_rng(0), level=95)
