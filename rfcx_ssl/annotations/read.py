@@ -1,0 +1,74 @@
+"""Reading every label source of a data set: RFCX's two tables, extra tables, complete recordings, full truth."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rfcx_ssl.annotations.rows import iter_csv, read_table
+from rfcx_ssl.annotations.table import BOX_COLUMNS, Annotations, RowProblem, fail_on_problems
+from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.species import RFCX_NUM_SPECIES
+
+logger = logging.getLogger(__name__)
+
+PRESENT_TABLE, ABSENT_TABLE, TRUTH_TABLE = "train_tp.csv", "train_fp.csv", "truth.csv"
+
+
+def read_annotations(
+    root: Path,
+    *,
+    extra_tables: Sequence[Path] = (),
+    complete: Iterable[str] = (),
+    num_species: int = RFCX_NUM_SPECIES,
+) -> Annotations:
+    """Read ``root/train_tp.csv`` (present), ``root/train_fp.csv`` (absent inside the box) and extra tables.
+
+    Args:
+        root: folder in RFCX's layout; ``train_fp.csv`` may be missing, ``train_tp.csv`` may not.
+        extra_tables: more tables in the same schema; a row without a ``state`` column is ``present``.
+        complete: recordings in which every call is marked, so that everything else is absent.
+        num_species: number of species of the label space.
+
+    Raises:
+        AnnotationError: for a missing table or a wrong row, naming file and line.
+    """
+    if not root.is_dir():
+        raise AnnotationError(f"data.root={root} is not a folder")
+    parts = [read_table(root / PRESENT_TABLE, state="present", num_species=num_species)]
+    if (root / ABSENT_TABLE).is_file():
+        parts.append(read_table(root / ABSENT_TABLE, state="absent", num_species=num_species))
+    else:
+        logger.warning("%s has no %s: no species will be known to be absent", root, ABSENT_TABLE)
+    parts += [read_table(path, state="present", num_species=num_species) for path in extra_tables]
+    return Annotations.concat([*parts, Annotations.from_rows([], complete)])
+
+
+def read_complete(path: Path) -> frozenset[str]:
+    """Read the ids of complete recordings, one a line; empty lines and lines that start with ``#`` are skipped."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnnotationError(f"{path}: cannot be read ({error})") from None
+    ids = [line.strip() for line in lines]
+    wrong = [RowProblem(f"{path}:{n}", f"{text!r} is not one recording id") for n, text in enumerate(ids, 1) if " " in text
+             and not text.startswith("#")]  # fmt: skip
+    fail_on_problems(wrong)
+    return frozenset(text for text in ids if text and not text.startswith("#"))
+
+
+def read_truth_events(path: Path, *, split: str | None = None, num_species: int = RFCX_NUM_SPECIES) -> Annotations:
+    """Read a ``truth.csv`` (RFCX's columns and ``split``): every call of every recording, all of them complete.
+
+    Recordings without a single call are not in this table: take the list of recordings from elsewhere.
+
+    Raises:
+        AnnotationError: for a wrong row, naming file and line, or a split without rows.
+    """
+    table = read_table(path, state="present", num_species=num_species)
+    if split is None:
+        return Annotations(table.table, table.recording_ids)
+    splits = {cells["recording_id"]: cells["split"] for _, cells in iter_csv(path, (*BOX_COLUMNS, "split"))}
+    wanted = {recording_id for recording_id, name in splits.items() if name == split}
+    if not wanted:
+        raise AnnotationError(f"{path}: no row has split={split!r}; have {', '.join(sorted(set(splits.values())))}")
+    return Annotations(table.select(wanted).table, wanted)

@@ -1,0 +1,130 @@
+"""Annotations in memory: a checked pandas table with a fast look-up by recording."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from rfcx_ssl.errors import AnnotationError
+
+# Columns of an annotation table: RFCX's own names (t in seconds from the start of the recording, f in Hz), then ours.
+BOX_COLUMNS = ("recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max")
+COLUMNS = (*BOX_COLUMNS, "state", "weight", "source")
+STATES = ("present", "absent")
+END_TOLERANCE_S = 0.05  # boxes are detector templates rounded to spectrogram columns: they may overhang the last one
+
+
+class Event(NamedTuple):
+    """One box: a species heard (``present``) or ruled out by an expert (not ``present``) between two times."""
+
+    species_id: int
+    songtype_id: int
+    start_s: float
+    end_s: float
+    low_hz: float
+    high_hz: float
+    present: bool
+    weight: float  # in (0, 1]: how much the statement counts
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the box in seconds."""
+        return self.end_s - self.start_s
+
+
+class RowProblem(NamedTuple):
+    """A broken rule of one row: ``source`` is ``file:line``."""
+
+    source: str
+    message: str
+
+
+def fail_on_problems(problems: Sequence[RowProblem]) -> None:
+    """Raise :class:`AnnotationError` for the first problem and say how many more there are."""
+    if problems:
+        more = f" (and {len(problems) - 1} more wrong rows)" if len(problems) > 1 else ""
+        raise AnnotationError(f"{problems[0].source}: {problems[0].message}{more}")
+
+
+class Annotations:
+    """Rows of :data:`COLUMNS`, and the set of ``complete`` recordings, where whatever is not marked is absent.
+
+    ``table`` is sorted by recording, start time and species; ``state`` is ``"present"`` or ``"absent"``; ``source``
+    names the file and line a row came from. Instances are never changed in place.
+    """
+
+    def __init__(self, table: pd.DataFrame, complete: Iterable[str] = ()) -> None:
+        missing = [name for name in COLUMNS if name not in table.columns]
+        if missing:
+            raise AnnotationError(f"annotations lack the columns {', '.join(missing)}")
+        order = ["recording_id", "t_min", "t_max", "species_id", "songtype_id", "state"]
+        self.table = table.loc[:, list(COLUMNS)].sort_values(order, kind="stable", ignore_index=True)
+        self.complete = frozenset(complete)
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Mapping[str, Any]], complete: Iterable[str] = ()) -> "Annotations":
+        """Annotations from plain mappings with the keys of :data:`COLUMNS` (already checked)."""
+        table = pd.DataFrame(list(rows), columns=list(COLUMNS))
+        whole = {"species_id": "int64", "songtype_id": "int64"}
+        real = dict.fromkeys(("t_min", "f_min", "t_max", "f_max", "weight"), "float64")
+        return cls(table.astype({**whole, **real}), complete)
+
+    @classmethod
+    def concat(cls, parts: Sequence["Annotations"]) -> "Annotations":
+        """All rows and all ``complete`` recordings of ``parts``; exact duplicates of a row are kept once."""
+        if not parts:
+            return cls.from_rows([])
+        table = pd.concat([part.table for part in parts], ignore_index=True)
+        same = [name for name in COLUMNS if name != "source"]
+        return cls(table.drop_duplicates(same), frozenset().union(*(part.complete for part in parts)))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def recording_ids(self) -> list[str]:
+        """Sorted ids of every recording with a row or a ``complete`` flag."""
+        return sorted(set(self.table["recording_id"]) | self.complete)
+
+    def events(self, recording_id: str) -> tuple[Event, ...]:
+        """Events of one recording by start time; empty for a recording without rows."""
+        return self._by_recording.get(recording_id, ())
+
+    def is_complete(self, recording_id: str) -> bool:
+        """Whether every call of the recording was marked."""
+        return recording_id in self.complete
+
+    def select(self, recording_ids: Iterable[str]) -> "Annotations":
+        """The part that concerns the given recordings."""
+        wanted = set(recording_ids)
+        return Annotations(self.table[self.table["recording_id"].isin(wanted)], self.complete & wanted)
+
+    def outside(self, durations_s: Mapping[str, float]) -> list[RowProblem]:
+        """Rows that end after their recording (recordings without a duration are skipped)."""
+        problems = []
+        columns = (self.table[name].tolist() for name in ("recording_id", "t_max", "source"))
+        for recording_id, t_max, source in zip(*columns, strict=True):
+            duration_s = durations_s.get(recording_id)
+            if duration_s is not None and t_max > duration_s + END_TOLERANCE_S:
+                rule = f"t_max={t_max:g} lies outside the recording {recording_id} ({duration_s:g} s)"
+                problems.append(RowProblem(source, rule))
+        return problems
+
+    def inaudible(self, sample_rate_hz: int) -> dict[int, float]:
+        """Species whose present boxes all start above the Nyquist frequency, and the lowest of those starts in Hz."""
+        present = self.table[self.table["state"] == "present"]
+        lowest: dict[int, float] = {}
+        for species, low in zip(present["species_id"].tolist(), present["f_min"].tolist(), strict=True):
+            lowest[species] = min(low, lowest.get(species, low))
+        return {species: low for species, low in sorted(lowest.items()) if low >= sample_rate_hz / 2}
+
+    @cached_property
+    def _by_recording(self) -> dict[str, tuple[Event, ...]]:
+        events: dict[str, list[Event]] = {}
+        columns = ("recording_id", "species_id", "songtype_id", "t_min", "t_max", "f_min", "f_max", "state", "weight")
+        for name, species, song, *box, state, weight in zip(*(self.table[c].tolist() for c in columns), strict=True):
+            start_s, end_s, low_hz, high_hz = box
+            event = Event(species, song, start_s, end_s, low_hz, high_hz, state == "present", weight)
+            events.setdefault(name, []).append(event)
+        return {recording_id: tuple(found) for recording_id, found in events.items()}

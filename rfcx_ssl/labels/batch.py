@@ -1,0 +1,38 @@
+"""What a model trains on: waveforms with three-state labels per frame and per clip."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """What a model trains on. B clips, N samples, T frames, K outputs of the label space.
+
+    ``known`` is the weight of what is known: 0 unknown, 1 known, between the two for a soft pseudo-label.
+    Where ``known`` is 0, ``target`` is 0 too.
+    """
+
+    waveform: Tensor  # (B, N) float32 in [-1, 1], mono
+    target: Tensor  # (B, T, K) float32 in [0, 1]
+    known: Tensor  # (B, T, K) float32 in [0, 1]
+    clip_target: Tensor  # (B, K) float32 in [0, 1]
+    clip_known: Tensor  # (B, K) float32 in [0, 1]
+    index: Tensor  # type: ignore[assignment]  # (B,) int64, position of the crop in its data set; hides tuple.index
+
+
+class Crop(NamedTuple):
+    """One clip of a :class:`Batch`: the same fields without the first dimension."""
+
+    waveform: Tensor  # (N,)
+    target: Tensor  # (T, K)
+    known: Tensor  # (T, K)
+    clip_target: Tensor  # (K,)
+    clip_known: Tensor  # (K,)
+    index: Tensor  # type: ignore[assignment]  # ()
+
+
+def collate(items: Sequence[Crop]) -> Batch:
+    """Stack clips of equal length into a batch."""
+    return Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
