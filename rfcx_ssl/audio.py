@@ -62,6 +62,7 @@ def read_audio(
     num_samples: int | None = None,
     sample_rate_hz: int | None = None,
     channel: int | None = None,
+    source_hz: int | None = None,
 ) -> FloatArray:
     """Decode a crop as mono float32 of shape ``(N,)`` in [-1, 1] (a resampled peak may exceed it slightly).
 
@@ -71,15 +72,19 @@ def read_audio(
         num_samples: N, counted at ``sample_rate_hz``; zeros follow where the file ends. None reads to the end.
         sample_rate_hz: rate of the result; None keeps that of the file.
         channel: the channel to take; None averages all channels.
+        source_hz: the rate the file must have, where a manifest states one.
 
     Raises:
-        AudioError: the file cannot be decoded, holds NaN or infinity, or ends before ``start_samples``.
+        AudioError: the file cannot be decoded, holds NaN or infinity, ends before ``start_samples`` or has another
+            rate than ``source_hz``.
         ValueError: a negative start or length.
     """
     if start_samples < 0 or (num_samples is not None and num_samples < 0):
         raise ValueError(f"need start_samples >= 0 and num_samples >= 0, got {start_samples}, {num_samples}")
     with open_audio(path) as source:
-        source_hz: int = source.samplerate
+        if source_hz not in (None, source.samplerate):
+            raise AudioError(f"{path}: sample rate is {source.samplerate} Hz, the manifest says {source_hz} Hz")
+        source_hz = int(source.samplerate)
         target_hz = sample_rate_hz or source_hz
         total = resampled_samples(source.frames, source_hz, target_hz)
         if start_samples >= total:
