@@ -1,0 +1,91 @@
+"""The chain of waveform augmentations: which transforms there are, in which order they run."""
+
+import torch
+from torch import Generator, nn
+
+from rfcx_ssl.augment.base import Augmentation, Draws
+from rfcx_ssl.augment.gain import GainAugmentation, GainSettings
+from rfcx_ssl.augment.mixup import MixupAugmentation, MixupSettings
+from rfcx_ssl.augment.noise import ColoredNoiseAugmentation, ColoredNoiseSettings, PinkNoiseSettings
+from rfcx_ssl.augment.polarity import PolarityAugmentation, PolaritySettings
+from rfcx_ssl.augment.shift import TimeShiftAugmentation, TimeShiftSettings
+from rfcx_ssl.config import settings
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.labels import Batch
+from rfcx_ssl.species import LabelSpace
+
+
+@settings
+class AugmentSettings:
+    """Every transform with its probability (0: off). They run in the order of these fields, whatever the YAML's."""
+
+    shift: TimeShiftSettings = TimeShiftSettings()
+    mixup: MixupSettings = MixupSettings()
+    pink_noise: PinkNoiseSettings = PinkNoiseSettings()
+    colored_noise: ColoredNoiseSettings = ColoredNoiseSettings()
+    gain: GainSettings = GainSettings()
+    polarity: PolaritySettings = PolaritySettings()
+    peak_limit: float | None = None  # scale down (never clip) what exceeds this amplitude; None: leave levels alone
+
+    def __post_init__(self) -> None:
+        if self.peak_limit is not None and self.peak_limit <= 0:
+            raise ValueError(f"peak_limit={self.peak_limit} must be positive or null")
+
+
+class Augment(nn.Module):
+    """Transforms in order, with an optional limit of the peak at the end; identity in eval mode.
+
+    Samples are not clipped: gain and noise may carry them beyond [-1, 1], which encoders that normalise their input
+    do not notice. ``peak_limit`` scales such clips down as a whole.
+    """
+
+    def __init__(self, transforms: dict[str, Augmentation], grid: FrameGrid, peak_limit: float | None = None) -> None:
+        super().__init__()
+        self.transforms = nn.ModuleDict(transforms)
+        self.grid = grid
+        self.peak_limit = peak_limit
+
+    def forward(self, batch: Batch, generator: Generator | None = None) -> Batch:
+        """Augment a batch; ``generator`` lives on the batch's device and is the only source of randomness."""
+        if not self.training or not self.transforms:
+            return batch
+        return self.transform(batch, self.draw(batch, generator))
+
+    def draw(self, batch: Batch, generator: Generator | None = None) -> dict[str, Draws]:
+        """All random numbers of all transforms, in order."""
+        self._check_shapes(batch)
+        return {name: _augmentation(module).draw(batch, generator) for name, module in self.transforms.items()}
+
+    def transform(self, batch: Batch, draws: dict[str, Draws]) -> Batch:
+        """The deterministic part: every transform with its draws, then the peak limit. Compiles as one graph."""
+        for name, module in self.transforms.items():
+            batch = _augmentation(module).transform(batch, draws[name])
+        if self.peak_limit is None:
+            return batch
+        peak = torch.linalg.vector_norm(batch.waveform, ord=float("inf"), dim=1, keepdim=True)
+        return batch._replace(waveform=batch.waveform * (self.peak_limit / peak.clamp(min=self.peak_limit)))
+
+    def _check_shapes(self, batch: Batch) -> None:
+        samples, frames = batch.waveform.shape[1], batch.target.shape[1]
+        if frames != self.grid.num_frames(samples):
+            expected = self.grid.num_frames(samples)
+            raise ValueError(f"{samples} samples have {expected} frames of {self.grid}, but target has {frames}")
+
+
+def build_augment(settings: AugmentSettings, grid: FrameGrid, space: LabelSpace) -> Augment:
+    """The transforms of ``settings`` whose probability is above 0, for one frame grid and label space."""
+    every: dict[str, Augmentation] = {
+        "shift": TimeShiftAugmentation(settings.shift, grid),
+        "mixup": MixupAugmentation(settings.mixup, space.noise_output),
+        "pink_noise": ColoredNoiseAugmentation(settings.pink_noise, grid),
+        "colored_noise": ColoredNoiseAugmentation(settings.colored_noise, grid),
+        "gain": GainAugmentation(settings.gain),
+        "polarity": PolarityAugmentation(settings.polarity),
+    }
+    active = {name: transform for name, transform in every.items() if transform.p > 0}
+    return Augment(active, grid, settings.peak_limit)
+
+
+def _augmentation(module: nn.Module) -> Augmentation:
+    assert isinstance(module, Augmentation)
+    return module

@@ -1,0 +1,40 @@
+"""Random gain: recorders, distances and automatic levels differ."""
+
+import torch
+from torch import Generator
+
+from rfcx_ssl.augment.base import Augmentation, Draws, decibel_gain, uniform
+from rfcx_ssl.config import settings
+from rfcx_ssl.labels import Batch
+
+
+@settings
+class GainSettings:
+    """Make each clip louder or softer."""
+
+    p: float = 0.0
+    min_db: float = -12.0
+    max_db: float = 6.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.p <= 1.0:
+            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        if not self.min_db <= self.max_db:
+            raise ValueError(f"need min_db <= max_db, got {self.min_db} and {self.max_db}")
+
+
+class GainAugmentation(Augmentation):
+    """Scale each clip by its own gain in dB; labels do not change."""
+
+    def __init__(self, config: GainSettings) -> None:
+        super().__init__(config.p)
+        self.config = config
+
+    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
+        """Gain of each clip in dB; 0 where the clip is not chosen."""
+        gain_db = uniform(batch, generator, self.config.min_db, self.config.max_db)
+        return {"gain_db": torch.where(self.coin(batch, generator), gain_db, torch.zeros_like(gain_db))}
+
+    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+        """Multiply by the gain."""
+        return batch._replace(waveform=batch.waveform * decibel_gain(draws["gain_db"])[:, None])

@@ -1,0 +1,93 @@
+"""Coloured noise, shaped in the frequency domain, at a signal-to-noise ratio measured against the clip."""
+
+from dataclasses import field
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+from rfcx_ssl.augment.base import Augmentation, Draws, decibel_gain, power, uniform
+from rfcx_ssl.config import settings
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.labels import Batch
+
+Color = Literal["white", "pink", "brown", "blue", "violet"]
+
+# Power falls as 1 / f ** exponent.
+EXPONENTS: dict[str, float] = {"white": 0.0, "pink": 1.0, "brown": 2.0, "blue": -1.0, "violet": -2.0}
+
+
+@settings
+class ColoredNoiseSettings:
+    """Noise of a colour drawn for each clip."""
+
+    p: float = 0.0
+    colors: tuple[Color, ...] = ("white", "brown", "blue")
+    snr_min_db: float = 5.0  # clip power over noise power
+    snr_max_db: float = 30.0
+    f_min_hz: float = 20.0  # no noise below: brown noise would else put its power where nobody listens
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.p <= 1.0:
+            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        if not self.colors:
+            raise ValueError("colors must name at least one colour")
+        if not self.snr_min_db <= self.snr_max_db:
+            raise ValueError(f"need snr_min_db <= snr_max_db, got {self.snr_min_db} and {self.snr_max_db}")
+        if self.f_min_hz < 0:
+            raise ValueError(f"f_min_hz={self.f_min_hz} must not be negative")
+
+
+@settings
+class PinkNoiseSettings(ColoredNoiseSettings):
+    """Coloured noise that is pink unless told otherwise."""
+
+    colors: tuple[Color, ...] = field(default=("pink",))
+
+
+class ColoredNoiseAugmentation(Augmentation):
+    """Add Gaussian noise whose power falls as ``1 / f ** exponent``.
+
+    The ratio is exact: the power of this very noise is scaled against the mean square of this very clip, so a silent
+    clip stays silent. Labels do not change.
+    """
+
+    exponents: Tensor
+
+    def __init__(self, config: ColoredNoiseSettings, grid: FrameGrid) -> None:
+        super().__init__(config.p)
+        if config.f_min_hz >= grid.sample_rate_hz / 2:
+            raise ValueError(f"f_min_hz={config.f_min_hz} must be below half of {grid.sample_rate_hz} Hz")
+        self.sample_rate_hz = grid.sample_rate_hz
+        self.config = config
+        table = torch.tensor([EXPONENTS[color] for color in config.colors], dtype=torch.float32)
+        self.register_buffer("exponents", table, persistent=False)
+
+    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
+        """Ratio and colour of each clip, and the noise's spectrum before shaping, (B, N // 2 + 1, 2)."""
+        size, samples = batch.waveform.shape
+        device = batch.waveform.device
+        return {
+            "chosen": self.coin(batch, generator),
+            "snr_db": uniform(batch, generator, self.config.snr_min_db, self.config.snr_max_db),
+            "color": torch.randint(len(self.config.colors), (size,), device=device, generator=generator),
+            "spectrum": torch.randn(size, samples // 2 + 1, 2, device=device, generator=generator),
+        }
+
+    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+        """Shape the drawn spectrum, go to the time domain, scale and add."""
+        waveform = batch.waveform
+        spectrum = torch.view_as_complex(draws["spectrum"]) * self._shape(waveform.shape[-1], draws["color"])
+        noise = torch.fft.irfft(spectrum, n=waveform.shape[-1])
+        ratio = power(waveform) / power(noise).clamp(min=1e-20)
+        gain = ratio.sqrt() / decibel_gain(draws["snr_db"])
+        gain = torch.where(draws["chosen"], gain, torch.zeros_like(gain))
+        return batch._replace(waveform=torch.addcmul(waveform, noise.to(waveform.dtype), gain[:, None]))
+
+    def _shape(self, samples: int, color: Tensor) -> Tensor:
+        """(B or 1, N // 2 + 1) amplitude of each frequency; zero below ``f_min_hz`` and at 0 Hz."""
+        bins = torch.arange(samples // 2 + 1, device=color.device, dtype=torch.float32)
+        lowest = max(1.0, self.config.f_min_hz * samples / self.sample_rate_hz)
+        amplitude = torch.pow((bins.clamp(min=1.0) / lowest)[None, :], -0.5 * self.exponents[:, None])
+        amplitude = torch.where(bins >= lowest, amplitude, torch.zeros_like(amplitude))
+        return amplitude if len(self.config.colors) == 1 else amplitude.index_select(0, color)

@@ -1,0 +1,92 @@
+"""Time shift by whole frames, so that labels move exactly with the audio."""
+
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from rfcx_ssl.augment.base import Augmentation, Draws
+from rfcx_ssl.augment.states import States, clip_after_loss, presence
+from rfcx_ssl.config import settings
+from rfcx_ssl.frames import FrameGrid, seconds_to_samples
+from rfcx_ssl.labels import Batch
+
+
+@settings
+class TimeShiftSettings:
+    """Move each clip in time."""
+
+    p: float = 0.0
+    max_shift_s: float = 1.0  # earlier or later by up to this much, rounded down to whole frames
+    fill: Literal["roll", "zero"] = "roll"  # what leaves at one end returns at the other, or is lost
+    clip_coverage: float = 0.5  # zero only: share of a call that must remain for its clip label to stay
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.p <= 1.0:
+            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        if self.max_shift_s < 0:
+            raise ValueError(f"max_shift_s={self.max_shift_s} must not be negative")
+        if not 0.0 < self.clip_coverage <= 1.0:
+            raise ValueError(f"clip_coverage={self.clip_coverage} must lie in (0, 1]")
+
+
+class TimeShiftAugmentation(Augmentation):
+    """Shift waveform and frame labels by the same whole number of frames.
+
+    ``roll``: whole frames are rotated; a trailing partial frame stays where it is; clip labels do not change.
+    ``zero``: the gap is silent and its labels unknown; a clip label whose call left the clip becomes unknown.
+    """
+
+    def __init__(self, config: TimeShiftSettings, grid: FrameGrid) -> None:
+        super().__init__(config.p)
+        self.config = config
+        self.hop_samples = grid.hop_samples
+        self.max_frames = seconds_to_samples(config.max_shift_s, grid.sample_rate_hz) // grid.hop_samples
+
+    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
+        """Shift of each clip in frames, positive for later; 0 where the clip is not chosen."""
+        limit = min(self.max_frames, max(batch.waveform.shape[1] // self.hop_samples - 1, 0))
+        size, device = (batch.waveform.shape[0],), batch.waveform.device
+        shift = torch.randint(-limit, limit + 1, size, device=device, generator=generator)
+        return {"shift_frames": torch.where(self.coin(batch, generator), shift, torch.zeros_like(shift))}
+
+    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+        """Move frames of samples and frames of labels by the same index."""
+        shift = draws["shift_frames"]
+        return self._roll(batch, shift) if self.config.fill == "roll" else self._shift(batch, shift)
+
+    def _roll(self, batch: Batch, shift: Tensor) -> Batch:
+        whole = batch.waveform.shape[1] // self.hop_samples
+        if whole == 0:
+            return batch
+        source = torch.arange(whole, device=shift.device)[None, :] - shift[:, None]
+        source = torch.remainder(source, whole)
+        samples = whole * self.hop_samples
+        moved = take_frames(batch.waveform[:, :samples].reshape(-1, whole, self.hop_samples), source)
+        waveform = torch.cat([moved.flatten(1), batch.waveform[:, samples:]], dim=1)
+        target = torch.cat([take_frames(batch.target[:, :whole], source), batch.target[:, whole:]], dim=1)
+        known = torch.cat([take_frames(batch.known[:, :whole], source), batch.known[:, whole:]], dim=1)
+        return batch._replace(waveform=waveform, target=target, known=known)
+
+    def _shift(self, batch: Batch, shift: Tensor) -> Batch:
+        samples, frames = batch.waveform.shape[1], batch.target.shape[1]
+        source = torch.arange(frames, device=shift.device)[None, :] - shift[:, None]
+        inside = ((source >= 0) & (source < frames))[:, :, None]
+        source = source.clamp(0, frames - 1)
+        padded = functional.pad(batch.waveform, (0, frames * self.hop_samples - samples))
+        moved = take_frames(padded.reshape(-1, frames, self.hop_samples), source) * inside
+        target, known = take_frames(batch.target, source) * inside, take_frames(batch.known, source) * inside
+        before = presence(States(batch.target, batch.known)).sum(1)
+        after = presence(States(target, known)).sum(1)
+        clip = States(batch.clip_target, batch.clip_known)
+        clip = clip_after_loss(clip, before, after, self.config.clip_coverage, shift != 0)
+        return Batch(moved.flatten(1)[:, :samples], target, known, clip.target, clip.known, batch.index)
+
+
+def take_frames(frames: Tensor, source: Tensor) -> Tensor:
+    """(B, T, X), (B, T') frame indices -> (B, T', X); whole rows are copied, which is far faster than a gather."""
+    size, count, width = frames.shape
+    offset = torch.arange(size, device=source.device)[:, None] * count
+    rows = frames.reshape(size * count, width).index_select(0, (source + offset).flatten())
+    return rows.view(size, source.shape[1], width)
