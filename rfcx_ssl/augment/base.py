@@ -75,4 +75,5 @@ def decibel_gain(level_db: Tensor) -> Tensor:
 
 def power(waveform: Tensor) -> Tensor:
     """(B, N) -> (B,) mean square."""
-    return torch.linalg.vector_norm(waveform, dim=-1).square() / waveform.shape[-1]
+    norm: Tensor = torch.linalg.vector_norm(waveform, dim=-1)
+    return norm.square() / waveform.shape[-1]

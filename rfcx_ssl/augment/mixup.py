@@ -61,7 +61,7 @@ class MixupAugmentation(Augmentation):
         """Mix the chosen clips, frame labels and clip labels."""
         chosen, partner, share = draws["chosen"], draws["partner"], draws["share"]
         kept = torch.where(chosen, share, torch.ones_like(share))[:, None]
-        waveform = batch.waveform * kept + batch.waveform.index_select(0, partner) * (1.0 - kept)
+        waveform = batch.waveform.index_select(0, partner).lerp_(batch.waveform, kept)  # lerp by 1 is exact
         frame = self._mix(States(batch.target, batch.known), chosen, partner, share)
         clip = self._mix(States(batch.clip_target, batch.clip_known), chosen, partner, share)
         return Batch(waveform, frame.target, frame.known, clip.target, clip.known, batch.index)
