@@ -1,0 +1,174 @@
+"""The labelled corpus: annotations, recordings, folds and label space, checked against each other."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rfcx_ssl.annotations import Annotations, fail_on_problems, read_annotations, read_complete
+from rfcx_ssl.audio import read_audio
+from rfcx_ssl.data.cache import AudioCache
+from rfcx_ssl.data.recordings import Recording, open_recordings
+from rfcx_ssl.data.settings import DataSettings
+from rfcx_ssl.data.truth import ClipTruth, clip_truth
+from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.folds import Folds, make_folds
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.labels import clip_labels, frame_labels
+from rfcx_ssl.species import LabelSpace, rfcx_label_space
+
+logger = logging.getLogger(__name__)
+
+FloatArray = NDArray[np.float32]
+Split = Literal["train", "valid"]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Everything labelled: what :class:`CropDataset` draws from and what validation is scored on."""
+
+    settings: DataSettings
+    space: LabelSpace
+    annotations: Annotations
+    recording_of: Mapping[str, Recording]
+    folds: Folds
+    cache: AudioCache | None = None
+
+    def recordings(self, fold: int | None, split: Split) -> list[Recording]:
+        """Recordings of one side of a fold, by id; ``fold=None`` trains on everything and validates on nothing."""
+        if split == "train":
+            ids = self.folds.train_ids(fold)
+        else:
+            ids = [] if fold is None else self.folds.valid_ids(fold)
+        return [self.recording_of[name] for name in ids]
+
+    def read(self, recording_id: str, start_samples: int = 0, num_samples: int | None = None) -> FloatArray:
+        """Audio (N,) at ``settings.sample_rate_hz``, from the cache if there is one; zeros follow after the end."""
+        recording = self.recording_of[recording_id]
+        length = recording.num_samples - start_samples if num_samples is None else num_samples
+        if self.cache is not None:
+            return self.cache.read(recording, start_samples, length)
+        rate = self.settings.sample_rate_hz
+        return read_audio(recording.path, start_samples=start_samples, num_samples=length, sample_rate_hz=rate)
+
+    def frame_labels(
+        self, recording_id: str, grid: FrameGrid, start_samples: int = 0, num_samples: int | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """``target`` and ``known`` (T, K) of a stretch of a recording, the whole by default (rules in docs/labels.md).
+
+        Frames after the recording's end are unknown.
+        """
+        recording = self.recording_of[recording_id]
+        length = recording.num_samples - start_samples if num_samples is None else num_samples
+        target, known = frame_labels(
+            self.annotations.events(recording_id),
+            grid,
+            self.space,
+            start_s=start_samples / grid.sample_rate_hz,
+            num_frames=grid.num_frames(length),
+            edge_tolerance_s=self.settings.edge_tolerance_s,
+            complete=self.annotations.is_complete(recording_id),
+        )
+        recorded = grid.num_frames(max(0, recording.num_samples - start_samples))
+        target[recorded:], known[recorded:] = 0.0, 0.0
+        return target, known
+
+    def clip_labels(self, recording_id: str, start_samples: int, num_samples: int) -> tuple[FloatArray, FloatArray]:
+        """``clip_target`` and ``clip_known`` (K,) of a crop, by the coverage rule."""
+        rate = self.settings.sample_rate_hz
+        return clip_labels(
+            self.annotations.events(recording_id),
+            self.space,
+            start_s=start_samples / rate,
+            end_s=(start_samples + num_samples) / rate,
+            coverage=self.settings.coverage,
+            complete=self.annotations.is_complete(recording_id),
+            absent=self.settings.clip_absent,
+        )
+
+    def clip_truth(self, recording_ids: Sequence[str], *, absent_boxes: bool = True) -> ClipTruth:
+        """Recording-level ``truth`` and ``known`` (R, S) for masked metrics; see :func:`clip_truth`."""
+        num_species = self.space.num_species
+        return clip_truth(self.annotations, recording_ids, num_species=num_species, absent_boxes=absent_boxes)
+
+
+def load_corpus(settings: DataSettings) -> Corpus:
+    """Read tables and audio headers, check them against each other, make or read the folds, build the cache.
+
+    Raises:
+        AnnotationError: a wrong row (file and line), a box outside its recording, folds that do not fit.
+        AudioError: audio files that are missing or unreadable.
+    """
+    complete = read_complete(settings.complete_file) if settings.complete_file else frozenset()
+    space = rfcx_label_space(split_songtypes=settings.split_songtypes, noise_class=settings.noise_class)
+    annotations = read_annotations(
+        settings.root, extra_tables=settings.extra_tables, complete=complete, num_species=space.num_species
+    )
+    check_song_types(annotations, space)
+    recordings = open_recordings(
+        settings.root,
+        settings.audio_folders,
+        annotations.recording_ids,
+        settings.sample_rate_hz,
+        allow_missing=settings.allow_missing_audio,
+    )
+    recordings = _random_part(recordings, settings)
+    annotations = annotations.select(recordings)
+    fail_on_problems(annotations.outside({name: item.duration_s for name, item in recordings.items()}))
+    for species, low_hz in annotations.inaudible(settings.sample_rate_hz).items():
+        logger.warning(
+            "species %d lies above %g kHz (its lowest box starts at %g Hz): inaudible at %g kHz",
+            species, settings.sample_rate_hz / 2000, low_hz, settings.sample_rate_hz / 1000,
+        )  # fmt: skip
+    cache = AudioCache(settings.cache_path, settings.sample_rate_hz) if settings.cache_path else None
+    if cache is not None:
+        cache.build(recordings.values())
+    return Corpus(settings, space, annotations, recordings, _folds(settings, annotations, recordings), cache)
+
+
+def check_song_types(annotations: Annotations, space: LabelSpace) -> None:
+    """Raise :class:`AnnotationError`, with file and line, for a row whose song type has no output."""
+    columns = (annotations.table[name].tolist() for name in ("species_id", "songtype_id", "source"))
+    for species, song, source in zip(*columns, strict=True):
+        try:
+            space.output_of(species, song)
+        except AnnotationError as error:
+            raise AnnotationError(f"{source}: {error}") from None
+
+
+def _random_part(recordings: dict[str, Recording], settings: DataSettings) -> dict[str, Recording]:
+    if settings.max_recordings is None or settings.max_recordings >= len(recordings):
+        return recordings
+    names = np.random.default_rng([settings.seed, 0]).permutation(list(recordings))[: settings.max_recordings]
+    return {name: recordings[name] for name in sorted(names.tolist())}
+
+
+def _folds(settings: DataSettings, annotations: Annotations, recordings: Mapping[str, Recording]) -> Folds:
+    path = settings.folds_file
+    if path is not None and path.exists():
+        return _read_folds(path, list(recordings), settings.num_folds)
+    sites = {name: item.site for name, item in recordings.items() if item.site}
+    if settings.group_by == "site" and not sites:
+        raise AnnotationError(f"data.group_by=site needs {settings.root}/recordings.csv with a column site")
+    groups = sites if settings.group_by == "site" else None
+    folds = make_folds(
+        annotations, list(recordings), num_folds=settings.num_folds, seed=settings.seed, group_of=groups
+    )
+    if path is not None:
+        folds.save(path)
+    return folds
+
+
+def _read_folds(path: Path, names: Sequence[str], num_folds: int) -> Folds:
+    folds = Folds.load(path)
+    if folds.num_folds != num_folds:
+        raise AnnotationError(f"{path}: has {folds.num_folds} folds, data.num_folds={num_folds}")
+    missing = [name for name in names if name not in folds.fold_of]
+    if missing:
+        raise AnnotationError(f"{path}: {len(missing)} recordings have no fold (first: {missing[0]}); delete the file")
+    kept = {name: folds.fold_of[name] for name in names}
+    return Folds(kept, {name: folds.group_of[name] for name in names}, num_folds)

@@ -1,0 +1,133 @@
+"""Crops of the corpus as a map-style data set: every choice is a function of (seed, epoch, index)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from rfcx_ssl.data.anchors import Anchor, deal_epoch, default_length, make_decks, usable_shares
+from rfcx_ssl.data.corpus import Corpus, Split
+from rfcx_ssl.data.settings import DataSettings
+from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.labels import Crop
+from rfcx_ssl.species import LabelSpace
+
+
+class CropDataset(Dataset[Crop]):
+    """Crops of one side of a fold, around present boxes, absent boxes and at random.
+
+    Item ``index`` of an epoch depends on (seed, epoch, index) and on the data alone: not on workers, processes, the
+    order of access or the past. Which boxes an epoch uses is dealt from (seed, epoch); where the crop lies around its
+    box comes from (seed, epoch, index).
+
+    Args:
+        corpus: the labelled data.
+        fold: validation fold; None trains on everything.
+        grid: frames of the model; its sample rate must be that of the corpus.
+        space: outputs of the model; must be the corpus's own.
+        settings: how crops are drawn; the corpus's own by default.
+        split: the side of the fold.
+        length: crops per epoch; None takes ``settings.crops_per_epoch`` or, failing that, as many as it takes for
+            each present box to come once.
+        seed: seed of every choice; None takes ``settings.seed``.
+        recording_ids: draw from these recordings instead of a side of a fold.
+
+    Raises:
+        ConfigError: the model's sample rate or outputs are not those of the data.
+        AnnotationError: nothing to draw crops around.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        fold: int | None,
+        grid: FrameGrid,
+        space: LabelSpace | None = None,
+        settings: DataSettings | None = None,
+        *,
+        split: Split = "train",
+        length: int | None = None,
+        seed: int | None = None,
+        recording_ids: Sequence[str] | None = None,
+    ) -> None:
+        self.corpus = corpus
+        self.grid = grid
+        self.settings = settings or corpus.settings
+        self.seed = self.settings.seed if seed is None else seed
+        if grid.sample_rate_hz != corpus.settings.sample_rate_hz:
+            raise ConfigError(
+                f"data.sample_rate_hz={corpus.settings.sample_rate_hz}, the model's is {grid.sample_rate_hz}: "
+                "they must be equal"
+            )
+        if space is not None and space.output_names != corpus.space.output_names:
+            raise ConfigError(
+                f"the model has {space.num_outputs} outputs, the data {corpus.space.num_outputs}: differ"
+            )
+        if recording_ids is None:
+            recording_ids = [item.recording_id for item in corpus.recordings(fold, split)]
+        self._decks = make_decks(corpus.annotations, recording_ids, corpus.space)
+        self._shares = usable_shares(self._decks, self.settings.shares)
+        self.length = length or self.settings.crops_per_epoch or default_length(self._decks, self._shares)
+        self._epoch = 0
+        self._dealt: dict[int, list[Anchor]] = {}
+
+    def __len__(self) -> int:
+        return self.length
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the items that follow (in this process: copies in workers keep their own)."""
+        self._epoch = epoch
+
+    def anchor(self, index: int) -> Anchor:
+        """What item ``index`` of the current epoch is drawn around."""
+        if not 0 <= index < self.length:
+            raise IndexError(f"index {index} is not in [0, {self.length})")
+        if self._epoch not in self._dealt:
+            rng = np.random.default_rng([self.seed, self._epoch])
+            balanced = self.settings.class_balanced
+            dealt = deal_epoch(self._decks, self._shares, self.length, rng, balanced=balanced)
+            previous = {e: d for e, d in self._dealt.items() if abs(e - self._epoch) <= 1}
+            self._dealt = {**previous, self._epoch: dealt}
+        return self._dealt[self._epoch][index]
+
+    def start_samples(self, index: int) -> int:
+        """First sample of item ``index`` of the current epoch in its recording."""
+        anchor = self.anchor(index)
+        rng = np.random.default_rng([self.seed, self._epoch, index])
+        recording = self.corpus.recording_of[anchor.recording_id]
+        last = max(0, recording.num_samples - self.settings.crop_samples)
+        if anchor.event is None:
+            return int(rng.integers(last + 1))
+        start_s = draw_start_s(anchor, self.settings, rng.random())
+        return min(max(round(start_s * self.settings.sample_rate_hz), 0), last)
+
+    def __getitem__(self, index: int) -> Crop:
+        name, num_samples = self.anchor(index).recording_id, self.settings.crop_samples
+        start = self.start_samples(index)
+        target, known = self.corpus.frame_labels(name, self.grid, start, num_samples)
+        clip_target, clip_known = self.corpus.clip_labels(name, start, num_samples)
+        return Crop(
+            waveform=torch.from_numpy(self.corpus.read(name, start, num_samples)),
+            target=torch.from_numpy(target),
+            known=torch.from_numpy(known),
+            clip_target=torch.from_numpy(clip_target),
+            clip_known=torch.from_numpy(clip_known),
+            index=torch.tensor(index),
+        )
+
+
+def draw_start_s(anchor: Anchor, settings: DataSettings, uniform: float) -> float:
+    """Start of a crop around a box, in seconds, before it is moved into the recording.
+
+    ``jitter`` scales the range in which at least ``coverage`` of the box (of the crop, for a longer box) stays inside;
+    ``uniform`` in [0, 1) picks a place in it. Moving the crop into the recording keeps the coverage.
+    """
+    event, crop_s = anchor.event, settings.crop_samples / settings.sample_rate_hz
+    if event is None:
+        raise ValueError("a random anchor has no box")
+    needed_s = settings.coverage * min(event.duration_s, crop_s) + 2 / settings.sample_rate_hz  # against rounding
+    earliest_s, latest_s = event.start_s + needed_s - crop_s, event.end_s - needed_s
+    middle_s = (earliest_s + latest_s) / 2
+    return middle_s + settings.jitter * (uniform - 0.5) * max(0.0, latest_s - earliest_s)

@@ -1,0 +1,68 @@
+"""Finding the audio files of a data set in RFCX's layout, their lengths and sites."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rfcx_ssl.annotations.rows import iter_csv
+from rfcx_ssl.audio import audio_info, resampled_samples
+from rfcx_ssl.errors import AudioError
+
+AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".mp3")
+RECORDINGS_TABLE = "recordings.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One audio file; ``num_samples`` counts at the sample rate of the corpus, not of the file."""
+
+    recording_id: str
+    path: Path
+    duration_s: float
+    num_samples: int
+    site: str | None = None
+
+
+def find_audio(root: Path, folders: Sequence[str]) -> dict[str, Path]:
+    """Audio file of each recording id (the file's stem) in ``root``'s folders; an earlier folder wins."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        directory = root / folder
+        if directory.is_dir():
+            for path in sorted(directory.iterdir()):
+                if path.suffix.lower() in AUDIO_SUFFIXES:
+                    found.setdefault(path.stem, path)
+    return found
+
+
+def read_sites(root: Path) -> dict[str, str]:
+    """Site of each recording from ``recordings.csv``; empty where there is no such table."""
+    path = root / RECORDINGS_TABLE
+    if not path.is_file():
+        return {}
+    return {cells["recording_id"]: cells["site"] for _, cells in iter_csv(path, ("recording_id", "site"))}
+
+
+def open_recordings(
+    root: Path, folders: Sequence[str], wanted: Iterable[str], sample_rate_hz: int, *, allow_missing: bool
+) -> dict[str, Recording]:
+    """Headers of the wanted recordings, by id in sorted order.
+
+    Raises:
+        AudioError: files are missing and that is not allowed, none is there at all, or a header is unreadable.
+    """
+    paths, sites, names = find_audio(root, folders), read_sites(root), sorted(set(wanted))
+    missing = [name for name in names if name not in paths]
+    where = ", ".join(str(root / folder) for folder in folders)
+    if missing and (len(missing) == len(names) or not allow_missing):
+        raise AudioError(
+            f"{len(missing)} of {len(names)} labelled recordings have no audio file in {where} (first: {missing[0]}); "
+            "complete the data, or use what is there with data.allow_missing_audio=true"
+        )
+    found: dict[str, Recording] = {}
+    for name in names:
+        if name in paths:
+            info = audio_info(paths[name])
+            samples = resampled_samples(info.frames, info.sample_rate_hz, sample_rate_hz)
+            found[name] = Recording(name, paths[name], info.duration_s, samples, sites.get(name))
+    return found

@@ -1,0 +1,79 @@
+"""Settings of the labelled data: where it is, how it is cut into crops and what its labels mean."""
+
+from pathlib import Path
+from typing import Literal
+
+from rfcx_ssl.config import settings
+from rfcx_ssl.labels.clips import ClipAbsent
+
+
+@settings
+class DataSettings:
+    """A data set in RFCX's layout and how training examples are drawn from it (docs/labels.md)."""
+
+    root: Path
+    sample_rate_hz: int = 32_000
+    crop_s: float = 5.0
+    # folds
+    num_folds: int = 5
+    seed: int = 0  # of the folds; crops use the training seed
+    group_by: Literal["recording", "site"] = "recording"  # site: from recordings.csv
+    folds_file: Path | None = None  # read if it exists, else written
+    # label sources
+    audio_folders: tuple[str, ...] = ("train",)  # below root, searched in this order
+    extra_tables: tuple[Path, ...] = ()  # RFCX's columns, and optionally state and weight
+    complete_file: Path | None = None  # ids of recordings in which every call is marked, one a line
+    allow_missing_audio: bool = False  # use only the recordings whose file is there
+    max_recordings: int | None = None  # a random part of the recordings, for quick trials
+    # label rules
+    edge_tolerance_s: float = 0.1
+    coverage: float = 0.5
+    clip_absent: ClipAbsent = "crop"
+    split_songtypes: bool = False
+    noise_class: bool = False
+    # crops: shares of the anchors
+    present_share: float = 0.5
+    absent_share: float = 0.5
+    random_share: float = 0.0
+    class_balanced: bool = True
+    jitter: float = 1.0  # 0: the box in the middle of the crop; 1: anywhere that keeps `coverage` of it inside
+    crops_per_epoch: int | None = None  # None: each present box once, and the other kinds in proportion
+    # int16 copy of the audio at sample_rate_hz, read by memory map
+    cache: bool = False
+    cache_dir: Path | None = None  # None: root/cache_<sample_rate_hz>
+
+    def __post_init__(self) -> None:
+        """Reject values without a meaning; ``ValueError`` names key, value and rule."""
+        for key in ("sample_rate_hz", "crops_per_epoch", "max_recordings", "crop_s"):
+            value = getattr(self, key)
+            if value is not None and value <= 0:
+                raise ValueError(f"{key}={value} must be above 0")
+        if self.num_folds < 2:
+            raise ValueError(f"num_folds={self.num_folds} must be at least 2")
+        if self.seed < 0 or self.edge_tolerance_s < 0:
+            raise ValueError(f"seed={self.seed} and edge_tolerance_s={self.edge_tolerance_s} must not be negative")
+        if not 0 < self.coverage <= 1:
+            raise ValueError(f"coverage={self.coverage} must be above 0 and at most 1")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter={self.jitter} must be in [0, 1]")
+        if min(self.shares) < 0 or sum(self.shares) <= 0:
+            raise ValueError(f"present_share, absent_share, random_share={self.shares} must be >= 0, one above 0")
+        if not self.audio_folders:
+            raise ValueError("audio_folders must name at least one folder below root")
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Relative numbers of crops around present boxes, around absent boxes and at random."""
+        return (self.present_share, self.absent_share, self.random_share)
+
+    @property
+    def crop_samples(self) -> int:
+        """Length of a crop in samples."""
+        return round(self.crop_s * self.sample_rate_hz)
+
+    @property
+    def cache_path(self) -> Path | None:
+        """Folder of the audio cache, or None where there is none."""
+        if not self.cache:
+            return None
+        return self.cache_dir or self.root / f"cache_{self.sample_rate_hz}"
