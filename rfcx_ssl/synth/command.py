@@ -1,0 +1,24 @@
+"""``rfcx-ssl synth``: write a synthetic rainforest in RFCX's layout."""
+
+import argparse
+from pathlib import Path
+
+from rfcx_ssl.config import load_settings
+from rfcx_ssl.synth.forest import generate
+from rfcx_ssl.synth.settings import SynthSettings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line of ``rfcx-ssl synth``."""
+    parser.add_argument("out", type=Path, help="new folder for train/, test/ and the tables")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="any setting of configs/synth")
+    parser.add_argument("--preset", default="demo", help="tiny, demo or full (default: demo)")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same bytes (default: the preset's)")
+    parser.add_argument("--workers", type=int, help="processes (default: one per core); does not change the result")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Generate the forest that the parsed arguments describe."""
+    seed = [] if args.seed is None else [f"seed={args.seed}"]
+    settings = load_settings(SynthSettings, "synth", args.preset, [*args.overrides, *seed])
+    generate(args.out, settings, args.workers)

@@ -1,0 +1,179 @@
+"""Writing a whole forest: recordings in parallel, then the tables, all in a folder that appears at once or not at all."""
+
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from rich.progress import track
+
+from rfcx_ssl.config import settings_dict
+from rfcx_ssl.errors import RunError
+from rfcx_ssl.species import RFCX_NUM_SPECIES
+from rfcx_ssl.synth.boxes import Box, false_boxes, true_boxes
+from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ
+from rfcx_ssl.synth.repertoire import SONG_TYPES, SongType
+from rfcx_ssl.synth.scene import compose
+from rfcx_ssl.synth.settings import SynthSettings
+from rfcx_ssl.synth.sites import draw_site
+
+Row = tuple[str | int | float, ...]
+_LABELS = ("recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max")
+_SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One recording to be made: everything about it follows from the settings and these four."""
+
+    split: str
+    index: int
+    site: int
+    forced: int | None  # index into SONG_TYPES of the song type that a TP row will name
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the tables say about one recording."""
+
+    recording: Row
+    truth: tuple[Row, ...]
+    tp: tuple[Row, ...]
+    fp: tuple[Row, ...]
+
+
+def generate(out: Path, settings: SynthSettings, workers: int | None = None, *, progress: bool = True) -> None:
+    """Write a synthetic rainforest in RFCX's layout to the new folder ``out``; the same settings give the same bytes.
+
+    ``workers`` is the number of processes (default: one per core); 1 works in this process.
+
+    Raises:
+        RunError: ``out`` exists and is not an empty folder, or ``workers`` is below 1.
+    """
+    workers = workers if workers is not None else len(os.sched_getaffinity(0))
+    if workers < 1:
+        raise RunError(f"workers={workers} must be at least 1")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} exists and is not an empty folder; choose another name or remove it")
+    partial = out.with_name(f"{out.name}.partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    for split in _SPLITS:
+        (partial / split).mkdir(parents=True)
+    plan = tasks(settings)
+    made = _make_all(partial, settings, plan, workers)
+    shown = track(made, "synthetic rainforest", len(plan), disable=not progress, transient=True)
+    _write_tables(partial, settings, list(shown))
+    if out.exists():
+        out.rmdir()
+    partial.replace(out)
+
+
+def tasks(settings: SynthSettings) -> list[Task]:
+    """Every recording of the forest; song types of TP rows are dealt evenly, as in the real table."""
+    rng = np.random.default_rng([settings.seed, 0])
+    labelled = round(settings.tp_fraction * settings.train_recordings)
+    dealt: list[int | None] = []
+    while len(dealt) < labelled:
+        dealt += [int(song) for song in rng.permutation(len(SONG_TYPES))]
+    dealt = dealt[:labelled] + [None] * (settings.train_recordings - labelled)
+    order = rng.permutation(settings.train_recordings)
+    train = [
+        Task("train", index, index * settings.train_sites // settings.train_recordings, dealt[int(order[index])])
+        for index in range(settings.train_recordings)
+    ]
+    test = [
+        Task("test", index, index * settings.test_sites // settings.test_recordings, None)
+        for index in range(settings.test_recordings)
+    ]
+    return train + test
+
+
+def make_recording(root: Path, settings: SynthSettings, task: Task) -> Written:
+    """Compose, write and label one recording; a function of (seed, split, index) alone."""
+    split = _SPLITS.index(task.split)
+    rng = np.random.default_rng([settings.seed, 2, split, task.index])
+    site = draw_site(settings, task.split, task.site)
+    forced = None if task.forced is None else SONG_TYPES[task.forced]
+    night = bool(rng.random() < _night_share(forced, settings))
+    scene = compose(site, settings, forced, night, rng)
+    name = recording_id(settings.seed, split, task.index)
+    path = root / task.split / f"{name}.flac"
+    soundfile.write(path, np.round(scene.samples * 32767).astype(np.int16), SAMPLE_RATE_HZ, subtype="PCM_16")
+    tp = true_boxes(scene.calls, forced, settings, rng) if forced is not None else []
+    fp = false_boxes(scene.calls, settings, rng) if task.split == "train" else []
+    truth: tuple[Row, ...] = tuple(
+        (name, task.split, *_ids(call.song), *_rounded(call.t_min, call.f_min, call.t_max, call.f_max, call.snr_db))
+        for call in scene.calls
+    )
+    recording: Row = (name, task.split, site.name, settings.duration_s)
+    return Written(recording, truth, tuple(_box_rows(name, tp)), tuple(_box_rows(name, fp)))
+
+
+def recording_id(seed: int, split: int, index: int) -> str:
+    """Nine hexadecimal digits, like RFCX's names; no two recordings of a forest share one."""
+    digest = hashlib.blake2s(f"{seed}/{split}".encode(), digest_size=4).digest()
+    scrambled = (index * 2654435761 + int.from_bytes(digest, "big")) % 2**32  # odd factor: one to one
+    return f"{split * 8 + scrambled % 8:x}{scrambled:08x}"
+
+
+def _night_share(forced: SongType | None, settings: SynthSettings) -> float:
+    """Share of recordings made by night; a recording kept for its frog or owl was mostly made by night."""
+    if forced is None:
+        return settings.night
+    return 0.75 if forced.nocturnal else 0.25
+
+
+def _make_all(root: Path, settings: SynthSettings, plan: list[Task], workers: int) -> Iterator[Written]:
+    """Results in the order of the plan, whatever the number of workers."""
+    if workers == 1:
+        yield from (make_recording(root, settings, task) for task in plan)
+        return
+    # spawn: the parent may hold threads (torch, progress bar), which a forked child would inherit half-way
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        count = len(plan)
+        yield from pool.map(make_recording, [root] * count, [settings] * count, plan, chunksize=4)
+
+
+def _write_tables(root: Path, settings: SynthSettings, made: list[Written]) -> None:
+    made.sort(key=lambda item: str(item.recording[0]))
+    _write_csv(root / "train_tp.csv", _LABELS, (row for item in made for row in item.tp))
+    _write_csv(root / "train_fp.csv", _LABELS, (row for item in made for row in item.fp))
+    truth = ("recording_id", "split", *_LABELS[1:], "snr_db")
+    _write_csv(root / "truth.csv", truth, (row for item in made for row in item.truth))
+    _write_csv(
+        root / "recordings.csv", ("recording_id", "split", "site", "duration_s"), (item.recording for item in made)
+    )
+    columns = ("recording_id", *(f"s{species}" for species in range(RFCX_NUM_SPECIES)))
+    test = (item.recording[0] for item in made if item.recording[1] == "test")
+    _write_csv(root / "sample_submission.csv", columns, ((name, *[0.5] * RFCX_NUM_SPECIES) for name in test))
+    (root / "synth.json").write_text(json.dumps(settings_dict(settings), indent=2) + "\n", encoding="utf-8")
+
+
+def _write_csv(path: Path, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _box_rows(name: str, boxes: list[Box]) -> Iterator[Row]:
+    for box in boxes:
+        row = box.song.row
+        yield (name, *_ids(box.song), *_rounded(box.t_min, row.f_min_hz, box.t_max, row.f_max_hz))
+
+
+def _ids(song: SongType) -> tuple[int, int]:
+    return song.row.species_id, song.row.songtype_id
+
+
+def _rounded(*values: float) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in values)

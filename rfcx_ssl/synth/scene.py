@@ -1,0 +1,128 @@
+"""One recording: who is there, when and how loudly each calls, and the sound of it all."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import irfft, rfft
+
+from rfcx_ssl.species import RFCX_NUM_SPECIES, rfcx_prevalence
+from rfcx_ssl.synth.background import add_distractors, background, band_power, noise_level
+from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ, Samples
+from rfcx_ssl.synth.repertoire import SONG_TYPES, SongType, draw_voice
+from rfcx_ssl.synth.settings import SynthSettings
+from rfcx_ssl.synth.sites import Site, acoustics
+
+_OFF_HOURS = 0.5  # a species calls half as often as on average in the half of the day that is not its own
+_MOST_SURE = 0.98  # no species is heard in every recording, even in its own half of the day
+
+
+@dataclass(frozen=True, slots=True)
+class TrueCall:
+    """A call that is really in a recording; ``snr_db`` is in-band, against the recording's mean background."""
+
+    song: SongType
+    t_min: float
+    t_max: float
+    f_min: float
+    f_max: float
+    snr_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The samples (N,) in [-1, 1] at 48 kHz and every call in them, in order of time."""
+
+    samples: Samples
+    calls: tuple[TrueCall, ...]
+
+
+def activity(species_id: int, nocturnal: bool, night: bool, night_share: float) -> float:
+    """Probability that a species calls in a recording made by night or day; over the day it is the prevalence."""
+    prevalence = rfcx_prevalence()[species_id]
+    own_share = night_share if nocturnal else 1.0 - night_share
+    off = max(_OFF_HOURS * prevalence, (prevalence - _MOST_SURE * own_share) / (1.0 - own_share))
+    if nocturnal == night:
+        return (prevalence - (1.0 - own_share) * off) / own_share
+    return off
+
+
+def draw_species(
+    settings: SynthSettings, night: bool, forced: SongType | None, rng: np.random.Generator
+) -> list[SongType]:
+    """The song types heard in one recording, one per species that is present, in species order."""
+    uniform = rng.random(RFCX_NUM_SPECIES)
+    pick = rng.random(RFCX_NUM_SPECIES)
+    present = []
+    for species in range(RFCX_NUM_SPECIES):
+        songs = [song for song in SONG_TYPES if song.row.species_id == species]
+        if forced is not None and forced.row.species_id == species:
+            present.append(forced)
+        elif uniform[species] < activity(species, songs[0].nocturnal, night, settings.night):
+            present.append(songs[int(pick[species] * len(songs))])
+    return present
+
+
+def compose(
+    site: Site, settings: SynthSettings, forced: SongType | None, night: bool, rng: np.random.Generator
+) -> Scene:
+    """Compose and render one recording at ``site``; ``forced`` is a song type that must be heard clearly in it."""
+    num_samples = round(settings.duration_s * SAMPLE_RATE_HZ)
+    spectrum = background(site, settings, num_samples, night, rng)
+    cumulative = np.cumsum(np.square(spectrum.real) + np.square(spectrum.imag), dtype=np.float64)
+    near, far = np.zeros(num_samples, np.float32), np.zeros(num_samples, np.float32)
+    calls: list[TrueCall] = []
+    for song in draw_species(settings, night, forced, rng):
+        noise = band_power(cumulative, song.row.f_min_hz, song.row.f_max_hz, num_samples)
+        individuals = 1 + int(rng.random() < settings.second_individual)
+        for number in range(individuals):
+            least_db = settings.tp_min_snr_db if song is forced and number == 0 else settings.snr_min_db
+            calls += _let_sing(song, settings, least_db, noise, near, far, rng)
+    add_distractors(near, settings, noise_level(site, settings, num_samples), rng)
+    room = acoustics(site, num_samples, settings.reverb)
+    spectrum += rfft(near)
+    spectrum += rfft(far) * room.echo
+    samples = irfft(spectrum * room.response, num_samples)
+    return Scene(_level(samples, site.gain_db), tuple(sorted(calls, key=lambda call: (call.t_min, call.f_min))))
+
+
+def _let_sing(
+    song: SongType,
+    settings: SynthSettings,
+    least_db: float,
+    noise_power: float,
+    near: Samples,
+    far: Samples,
+    rng: np.random.Generator,
+) -> list[TrueCall]:
+    """Add the calls of one individual to the two buses and return them; its loudness drifts as it turns and moves."""
+    voice = draw_voice(song, rng, settings.pitch_variation, settings.tempo_variation)
+    top_db = max(settings.snr_max_db, least_db)
+    snr_db = rng.uniform(least_db, top_db)
+    drift_db = rng.normal(0.0, 2.0)
+    nearness = np.clip((snr_db - settings.snr_min_db) / max(settings.snr_max_db - settings.snr_min_db, 1.0), 0.1, 0.9)
+    wanted = settings.call_rate * song.calls_per_min * settings.duration_s / 60
+    fits = max(int(settings.duration_s / (1.25 * song.row.duration_s)), 1)
+    count = min(max(int(rng.poisson(wanted)), 1), fits)
+    slot_s = settings.duration_s / count
+    calls = []
+    for slot in range(count):
+        call = voice.sing(rng)
+        free_s = max(settings.duration_s - call.duration_s - 0.01, 0.0)
+        start_s = min(slot * slot_s + rng.uniform(0.0, max(slot_s - call.duration_s, 0.0)), free_s)
+        call_db = snr_db + drift_db * (slot / count - 0.5) + rng.normal(0.0, 1.0) * (slot > 0)
+        sound = call.samples * np.float32(np.sqrt(noise_power) * 10 ** (call_db / 20))
+        first = round(start_s * SAMPLE_RATE_HZ)
+        near[first : first + len(sound)] += np.float32(np.sqrt(nearness)) * sound
+        far[first : first + len(sound)] += np.float32(np.sqrt(1.0 - nearness)) * sound
+        end_s = start_s + call.duration_s
+        calls.append(TrueCall(song, start_s, end_s, call.f_min_hz, call.f_max_hz, float(call_db)))
+    return calls
+
+
+def _level(samples: NDArray[np.float32], gain_db: float) -> Samples:
+    """Set the recording's level to the site's gain without clipping more than the loudest clicks."""
+    rms = np.sqrt(np.mean(np.square(samples)))
+    gain = min(0.05 * 10 ** (gain_db / 20) / rms, 0.95 / np.partition(np.abs(samples), -48)[-48])
+    clipped: Samples = np.clip(samples * np.float32(gain), -1.0, 1.0)
+    return clipped
