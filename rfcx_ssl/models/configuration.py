@@ -1,0 +1,76 @@
+"""The Hugging Face config of every model of this project; unknown keys are errors, unlike in the base class."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.species import LabelSpace
+
+# what transformers itself writes into, or passes through, a config
+_HF_KEYS = {field.name for field in dataclasses.fields(PreTrainedConfig)} | {
+    "_attn_implementation_internal",
+    "_commit_hash",
+    "_experts_implementation_internal",
+    "_name_or_path",
+    "_output_attentions",
+    "attn_implementation",
+    "auto_map",
+    "experts_implementation",
+    "model_type",
+    "name_or_path",
+    "num_labels",
+    "torch_dtype",
+}
+
+
+class RainforestSedConfig(PreTrainedConfig):
+    """Settings of the model, sample rate, window and label space.
+
+    ``sed`` is the plain mapping of the model settings; ``backbone`` the transformers config of a wav2vec-family
+    encoder; ``normalize_waveform`` says that the model itself scales each clip to zero mean and unit variance.
+    """
+
+    model_type = "rainforest_sed"
+
+    def __init__(
+        self,
+        *,
+        sed: dict[str, Any] | None = None,
+        backbone: dict[str, Any] | None = None,
+        sample_rate_hz: int = 32_000,
+        window_samples: int = 160_000,
+        normalize_waveform: bool = False,
+        species_names: Sequence[str] = (),
+        output_names: Sequence[str] = (),
+        output_species: Sequence[int] = (),
+        output_songtype: Sequence[int | None] = (),
+        **kwargs: Any,  # noqa: ANN401 - transformers' own keys
+    ) -> None:
+        unknown = sorted(set(kwargs) - _HF_KEYS)
+        if unknown:
+            raise ConfigError(f"config.json: {unknown[0]}: unknown key of a {self.model_type} model")
+        self.sed = sed
+        self.backbone = backbone
+        self.sample_rate_hz = sample_rate_hz
+        self.window_samples = window_samples
+        self.normalize_waveform = normalize_waveform
+        self.species_names = list(species_names)
+        self.output_names = list(output_names)
+        self.output_species = list(output_species)
+        self.output_songtype = list(output_songtype)
+        kwargs.setdefault("id2label", dict(enumerate(output_names)) or None)
+        kwargs.setdefault("label2id", {name: k for k, name in enumerate(output_names)} or None)
+        super().__init__(**kwargs)
+
+    @property
+    def space(self) -> LabelSpace:
+        """The label space the model answers in."""
+        return LabelSpace(
+            species_names=tuple(self.species_names),
+            output_names=tuple(self.output_names),
+            output_species=tuple(self.output_species),
+            output_songtype=tuple(self.output_songtype),
+        )

@@ -1,0 +1,77 @@
+"""What every encoder is: waveform in, an exact number of frames out."""
+
+from abc import abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rfcx_ssl.config import settings
+from rfcx_ssl.models.head import HeadSettings
+from rfcx_ssl.models.temporal import TemporalSettings
+
+
+@settings
+class SedSettings:
+    """What all models share; each encoder's settings extend it."""
+
+    window_s: float = 5.0  # length of an inference window, and of the crops the model is meant to be trained on
+    frame_pool: int = 1  # encoder frames per output frame: average and maximum over them, concatenated
+    temporal: TemporalSettings = TemporalSettings()
+    head: HeadSettings = HeadSettings()
+
+    def __post_init__(self) -> None:
+        """Check the rules between fields."""
+        if self.window_s <= 0 or self.frame_pool < 1:
+            raise ValueError(f"need window_s > 0 and frame_pool >= 1, got {self.window_s} and {self.frame_pool}")
+
+
+class Encoder(nn.Module):
+    """Base of every encoder; frame k is centred on samples ``[k * hop_samples, (k + 1) * hop_samples)``."""
+
+    sample_rate_hz: int
+    hop_samples: int
+    dim: int
+    num_depths: int  # distinct values of ``depth``
+
+    @abstractmethod
+    def forward(self, waveform: Tensor, num_frames: int, valid: "ValidLengths | None" = None) -> Tensor:
+        """Waveform (B, N) -> exactly ``num_frames`` frames (B, num_frames, D); N <= num_frames * hop_samples."""
+
+    @abstractmethod
+    def depth(self, name: str) -> int:
+        """Depth of a parameter of this encoder, 0 at the waveform, ``num_depths - 1`` at the output."""
+
+
+class ValidLengths:
+    """How much of each padded clip is real: (B,) samples and (B,) encoder frames."""
+
+    def __init__(self, samples: Tensor, frames: Tensor) -> None:
+        self.samples = samples
+        self.frames = frames
+
+
+def inside(lengths: Tensor, size: int) -> Tensor:
+    """(B,) lengths -> (B, size) mask, true inside."""
+    return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def fit_frames(features: Tensor, num_frames: int) -> Tensor:
+    """Cut (B, T, D) to ``num_frames`` frames, or repeat the last frame."""
+    missing = num_frames - features.shape[1]
+    if missing > 0:
+        return torch.cat([features, features[:, -1:].expand(-1, missing, -1)], dim=1)
+    return features[:, :num_frames]
+
+
+def pool_frames(features: Tensor, frame_pool: int) -> Tensor:
+    """(B, T * frame_pool, D) -> (B, T, 2 D): average and maximum of each group; unchanged for ``frame_pool`` 1."""
+    if frame_pool == 1:
+        return features
+    groups = features.reshape(features.shape[0], -1, frame_pool, features.shape[2])
+    return torch.cat([groups.mean(dim=2), groups.amax(dim=2)], dim=-1)
+
+
+def pad_samples(waveform: Tensor, left: int, right: int) -> Tensor:
+    """Zeros on both sides of (B, N)."""
+    return F.pad(waveform, (left, right))

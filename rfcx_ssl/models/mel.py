@@ -1,0 +1,100 @@
+"""Log-mel front-end of the spectrogram encoders, numerically that of PANNs (torchlibrosa), by FFT."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+import torchaudio.functional as AF
+from torch import Tensor, nn
+
+from rfcx_ssl.config import settings
+
+POWER_FLOOR = 1e-10  # amin of the published log-mel
+
+
+@settings
+class MelSettings:
+    """Slaney mel bands of the power spectrogram (Hann window), in dB: 10 log10(max(power, 1e-10)), no top_db."""
+
+    n_fft: int = 1024
+    hop_samples: int = 320
+    n_mels: int = 64
+    f_min_hz: float = 50.0
+    f_max_hz: float = 14000.0
+    alignment: Literal["frame", "center"] = "frame"  # "center": as published, half a mel hop early
+
+    def __post_init__(self) -> None:
+        """Check the rules between fields."""
+        if not 0 <= self.f_min_hz < self.f_max_hz:
+            raise ValueError(f"need 0 <= f_min_hz < f_max_hz, got {self.f_min_hz} and {self.f_max_hz}")
+        if not 1 <= self.hop_samples <= self.n_fft or self.n_mels < 1:
+            raise ValueError(f"need 1 <= hop_samples <= n_fft and n_mels >= 1, got {self}")
+
+
+def mel_filters(settings: MelSettings, sample_rate_hz: int) -> Tensor:
+    """Slaney-normalised triangles, (n_fft // 2 + 1, n_mels), on the CPU even inside a meta-device context."""
+    with torch.device("cpu"):
+        filters: Tensor = AF.melscale_fbanks(
+            settings.n_fft // 2 + 1,
+            settings.f_min_hz,
+            settings.f_max_hz,
+            settings.n_mels,
+            sample_rate_hz,
+            norm="slaney",
+            mel_scale="slaney",
+        )
+    return filters
+
+
+class PowerMel(nn.Module):
+    """Waveform (B, N) -> mel power (B, M, n_mels), float32 even under autocast.
+
+    Alignment ``frame`` gives exactly ``num_frames`` mel frames, frame j centred on the middle of samples
+    ``[j * hop, (j + 1) * hop)``. Alignment ``center`` is ``torch.stft(center=True)``: ``N // hop + 1`` frames, frame
+    j centred on sample ``j * hop``.
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self, settings: MelSettings, sample_rate_hz: int) -> None:
+        super().__init__()
+        if settings.f_max_hz > sample_rate_hz / 2:
+            raise ValueError(f"mel.f_max_hz={settings.f_max_hz} is above half of sample_rate_hz={sample_rate_hz}")
+        self.settings = settings
+        with torch.device("cpu"):
+            self.register_buffer("window", torch.hann_window(settings.n_fft))
+        self.register_buffer("filters", mel_filters(settings, sample_rate_hz))
+
+    def forward(self, waveform: Tensor, num_frames: int) -> Tensor:
+        """``num_frames`` mel frames are wanted; N <= num_frames * hop_samples."""
+        with torch.autocast(waveform.device.type, enabled=False):
+            power = self._spectrum(waveform.float(), num_frames)
+            return power.transpose(1, 2) @ self.filters
+
+    def _spectrum(self, waveform: Tensor, num_frames: int) -> Tensor:
+        """(B, N) -> power (B, n_fft // 2 + 1, M)."""
+        n_fft, hop = self.settings.n_fft, self.settings.hop_samples
+        centred = self.settings.alignment == "center"
+        if not centred:
+            waveform = pad_for_frames(waveform, num_frames, n_fft, hop)
+        elif waveform.shape[1] <= n_fft // 2:  # reflection needs that many samples
+            waveform = F.pad(waveform, (0, n_fft // 2 + 1 - waveform.shape[1]))
+        spectrum = torch.stft(
+            waveform, n_fft, hop, n_fft, self.window, center=centred, pad_mode="reflect", return_complex=True
+        )
+        return torch.view_as_real(spectrum).square().sum(dim=-1)
+
+
+def pad_for_frames(waveform: Tensor, num_frames: int, n_fft: int, hop: int) -> Tensor:
+    """Pad (B, N) so that an uncentred STFT has ``num_frames`` frames: zeros to full frames, then reflected edges."""
+    waveform = F.pad(waveform, (0, num_frames * hop - waveform.shape[1]))
+    left = (n_fft - hop) // 2
+    right = n_fft - hop - left
+    mode = "reflect" if right < waveform.shape[1] else "constant"
+    return F.pad(waveform, (left, right), mode=mode)
+
+
+def power_to_db(power: Tensor) -> Tensor:
+    """10 log10 of power, floored at -100 dB."""
+    return 10 * torch.log10(power.clamp(min=POWER_FLOOR))

@@ -1,0 +1,10 @@
+"""The choice among models, as the settings door sees it."""
+
+from typing import Annotated
+
+from pydantic import Discriminator
+
+from rfcx_ssl.models.panns import PannsSettings
+from rfcx_ssl.models.wav2vec import Wav2Vec2Settings
+
+ModelSettings = Annotated[PannsSettings | Wav2Vec2Settings, Discriminator("kind")]

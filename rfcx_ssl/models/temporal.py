@@ -1,0 +1,126 @@
+"""An optional layer over time between encoder and head."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torchaudio.models import Conformer
+
+from rfcx_ssl.config import settings
+
+
+@settings
+class TemporalSettings:
+    """``dim`` is the model width; 0 keeps the encoder's width."""
+
+    kind: Literal["none", "gru", "transformer", "conformer"] = "none"
+    layers: int = 1
+    dim: int = 0
+    heads: int = 4
+    kernel_size: int = 15  # conformer only: frames seen by its depthwise convolution
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the rules between fields."""
+        if self.layers < 1 or self.heads < 1 or self.dim < 0:
+            raise ValueError(f"need layers >= 1, heads >= 1 and dim >= 0, got {self}")
+        if self.dim % (2 if self.kind == "gru" else self.heads):
+            raise ValueError(f"dim={self.dim} must be divisible by heads={self.heads} (by 2 for gru)")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, got {self.kernel_size}")
+
+
+class NoTemporal(nn.Module):
+    """Features pass unchanged."""
+
+    def __init__(self, settings: TemporalSettings, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, T, D) -> (B, T, D)."""
+        return features
+
+
+class BiGru(nn.Module):
+    """Bidirectional GRU, (B, T, D) -> (B, T, dim)."""
+
+    def __init__(self, settings: TemporalSettings, dim: int) -> None:
+        super().__init__()
+        self.dim = settings.dim or dim + dim % 2
+        dropout = settings.dropout if settings.layers > 1 else 0.0
+        self.gru = nn.GRU(dim, self.dim // 2, settings.layers, batch_first=True, dropout=dropout, bidirectional=True)
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Padding is zeroed on the way in; the backward direction still passes over it."""
+        if mask is not None:
+            features = features * mask[:, :, None]
+        out: Tensor = self.gru(features)[0]
+        return out
+
+
+class TransformerLayers(nn.Module):
+    """Pre-norm transformer without positions of its own (the encoder's features carry time)."""
+
+    def __init__(self, settings: TemporalSettings, dim: int) -> None:
+        super().__init__()
+        self.dim = settings.dim or dim
+        _check_heads(self.dim, settings.heads)
+        self.project = nn.Linear(dim, self.dim) if self.dim != dim else nn.Identity()
+        layer = nn.TransformerEncoderLayer(
+            self.dim, settings.heads, 4 * self.dim, settings.dropout, "gelu", batch_first=True, norm_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, settings.layers, nn.LayerNorm(self.dim), enable_nested_tensor=False)
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, T, D) -> (B, T, dim)."""
+        out: Tensor = self.layers(self.project(features), src_key_padding_mask=None if mask is None else ~mask)
+        return out
+
+
+class ConformerLayers(nn.Module):
+    """torchaudio's Conformer (Gulati et al. 2020), (B, T, D) -> (B, T, dim)."""
+
+    def __init__(self, settings: TemporalSettings, dim: int) -> None:
+        super().__init__()
+        self.dim = settings.dim or dim
+        _check_heads(self.dim, settings.heads)
+        self.project = nn.Linear(dim, self.dim) if self.dim != dim else nn.Identity()
+        self.layers = Conformer(
+            input_dim=self.dim,
+            num_heads=settings.heads,
+            ffn_dim=4 * self.dim,
+            num_layers=settings.layers,
+            depthwise_conv_kernel_size=settings.kernel_size,
+            dropout=settings.dropout,
+            use_group_norm=True,  # batch statistics would mix clips
+        )
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The mask is applied as lengths: padding is at the end."""
+        projected = self.project(features)
+        if mask is None:
+            lengths = torch.full(projected.shape[:1], projected.shape[1], device=projected.device)
+        else:
+            lengths = mask.sum(dim=1)
+        out: Tensor = self.layers(projected, lengths)[0]
+        return out
+
+
+def _check_heads(dim: int, heads: int) -> None:
+    if dim % heads:
+        raise ValueError(f"model.temporal.heads={heads} must divide the width {dim}; set model.temporal.dim")
+
+
+TemporalLayer = NoTemporal | BiGru | TransformerLayers | ConformerLayers
+TEMPORAL_LAYERS: dict[str, type[TemporalLayer]] = {
+    "none": NoTemporal,
+    "gru": BiGru,
+    "transformer": TransformerLayers,
+    "conformer": ConformerLayers,
+}
+
+
+def build_temporal(settings: TemporalSettings, dim: int) -> TemporalLayer:
+    """The layer of ``settings.kind`` for features of width ``dim``; its output width is ``.dim``."""
+    return TEMPORAL_LAYERS[settings.kind](settings, dim)

@@ -1,0 +1,146 @@
+"""wav2vec 2.0 and its relatives (HuBERT, WavLM, data2vec-audio, conformer) from transformers, on the exact grid."""
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
+
+from rfcx_ssl.config import settings
+from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths, inside
+
+FAMILY = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-conformer")
+
+
+@settings
+class Wav2Vec2Settings(SedSettings):
+    """An encoder directory (as written by ``pretrain/convert.py``) or a hub id, and how to fine-tune it."""
+
+    kind: Literal["wav2vec2"] = "wav2vec2"
+    encoder: str  # directory or hub id with config.json and preprocessor_config.json
+    encoder_weights: Literal["pretrained", "random"] = "pretrained"  # random: the same architecture, new weights
+    sample_rate_hz: int | None = None  # only where preprocessor_config.json is missing; must agree with it otherwise
+    layer_mix: bool = False  # learned weighted sum over all layers instead of the last one
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    gradient_checkpointing: bool = False
+    dropout: float = 0.0  # inside the transformer: attention, feed-forward and projection
+    layerdrop: float = 0.0
+    mask_time_prob: float = 0.0
+    mask_time_length: int = 10
+    mask_feature_prob: float = 0.0
+    mask_feature_length: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the rules between fields."""
+        super().__post_init__()
+        if self.encoder in ("", "???"):
+            raise ValueError("set model.encoder to an encoder directory or a hub id")
+
+    def backbone_overrides(self) -> dict[str, Any]:
+        """Keys of the transformers config that these settings decide."""
+        return {
+            "attention_dropout": self.dropout,
+            "hidden_dropout": self.dropout,
+            "activation_dropout": self.dropout,
+            "feat_proj_dropout": self.dropout,
+            "layerdrop": self.layerdrop,
+            "apply_spec_augment": self.mask_time_prob > 0 or self.mask_feature_prob > 0,
+            "mask_time_prob": self.mask_time_prob,
+            "mask_time_length": self.mask_time_length,
+            "mask_feature_prob": self.mask_feature_prob,
+            "mask_feature_length": self.mask_feature_length,
+        }
+
+
+class Wav2Vec2Encoder(Encoder):
+    """Waveform (normalised here, where the feature extractor asks for it) -> hidden states.
+
+    The convolution stack has hop H and receptive field R. Padding ``(R - H) // 2`` zeros on the left and what is
+    needed on the right gives ``T`` frames, frame k centred on samples ``[k * H, (k + 1) * H)``.
+    """
+
+    def __init__(
+        self, settings: Wav2Vec2Settings, backbone: dict[str, Any], sample_rate_hz: int, normalize: bool
+    ) -> None:
+        super().__init__()
+        config = AutoConfig.for_model(**backbone)
+        self.settings = settings
+        self.sample_rate_hz = sample_rate_hz
+        self.normalize = normalize
+        self.hop_samples, self.receptive_samples = conv_geometry(config.conv_kernel, config.conv_stride)
+        self.dim = config.hidden_size
+        self.num_layers = config.num_hidden_layers
+        self.num_depths = self.num_layers + 2
+        self.backbone = AutoModel.from_config(config, attn_implementation=attention_of(settings, config.model_type))
+        self.mix = LayerMix(self.num_layers + 1) if settings.layer_mix else None
+
+    def forward(self, waveform: Tensor, num_frames: int, valid: ValidLengths | None = None) -> Tensor:
+        """(B, N) -> (B, num_frames, D)."""
+        lengths = None if valid is None else valid.samples
+        waveform = normalise(waveform, lengths) if self.normalize else zero_outside(waveform, lengths)
+        left = (self.receptive_samples - self.hop_samples) // 2
+        total = (num_frames - 1) * self.hop_samples + self.receptive_samples
+        padded = F.pad(waveform, (left, total - left - waveform.shape[1]))
+        mask = None
+        if valid is not None:  # transformers counts the ones and applies the convolutions' arithmetic
+            mask = inside((valid.frames - 1) * self.hop_samples + self.receptive_samples, total).long()
+        out = self.backbone(padded, attention_mask=mask, output_hidden_states=self.mix is not None)
+        hidden: Tensor = out.last_hidden_state if self.mix is None else self.mix(out.hidden_states)
+        return hidden
+
+    def depth(self, name: str) -> int:
+        """Convolutions 0, projection and positions 1, transformer layer i at i + 2, the rest at the last layer."""
+        if "feature_extractor." in name:
+            return 0
+        if ".layers." in name:
+            return min(2 + int(name.split(".layers.")[1].split(".")[0]), self.num_depths - 1)
+        return self.num_depths - 1 if name.startswith("mix") else 1
+
+
+class LayerMix(nn.Module):
+    """Softmax-weighted sum of L + 1 hidden states (ELMo's scalar mix, as SUPERB uses it), each layer-normalised."""
+
+    def __init__(self, num_states: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(num_states))
+
+    def forward(self, states: tuple[Tensor, ...]) -> Tensor:
+        """L + 1 tensors (B, T, D) -> (B, T, D)."""
+        stacked = torch.stack([F.layer_norm(state, state.shape[-1:]) for state in states])
+        return torch.einsum("l,lbtd->btd", self.weight.softmax(dim=0).to(stacked.dtype), stacked)
+
+
+def conv_geometry(kernels: list[int], strides: list[int]) -> tuple[int, int]:
+    """Hop and receptive field in samples of a stack of valid convolutions."""
+    hop, receptive = 1, 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        receptive += (kernel - 1) * hop
+        hop *= stride
+    return hop, receptive
+
+
+def attention_of(settings: Wav2Vec2Settings, model_type: str) -> str:
+    """SDPA where transformers has it for the family."""
+    return settings.attention if model_type in ("wav2vec2", "hubert", "data2vec-audio") else "eager"
+
+
+def zero_outside(waveform: Tensor, lengths: Tensor | None) -> Tensor:
+    """Padding must be silent, whatever it held."""
+    return waveform if lengths is None else waveform * inside(lengths, waveform.shape[1])
+
+
+def normalise(waveform: Tensor, lengths: Tensor | None) -> Tensor:
+    """Zero mean and unit variance per clip over its real samples; padding stays zero.
+
+    Constants are those of ``Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm``; always float32.
+    """
+    waveform = waveform.float()
+    if lengths is None:
+        variance, mean = torch.var_mean(waveform, dim=1, correction=0, keepdim=True)
+        return (waveform - mean) / torch.sqrt(variance + 1e-7)
+    mask = inside(lengths, waveform.shape[1])
+    count = lengths[:, None].clamp(min=1)
+    centred = (waveform - (waveform * mask).sum(1, keepdim=True) / count) * mask
+    variance = centred.square().sum(1, keepdim=True) / count
+    return centred / torch.sqrt(variance + 1e-7)
