@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform, get_args
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
@@ -99,12 +99,16 @@ def _explain(cls: type[Any], error: Any) -> str:  # noqa: ANN401 - pydantic's Er
     return f"{key}{shown}: {message}"
 
 
-def _owner(cls: type[Any], path: Sequence[str]) -> type[Any] | None:
-    """The settings class that holds a nested key, or None where the path crosses a union or a list."""
+def _owner(cls: Any, path: Sequence[str]) -> type[Any] | None:  # noqa: ANN401 - a type or a union of types
+    """The settings class that holds a nested key, through unions told apart by ``kind``; None inside a list."""
     for part in path:
-        fields = {field.name: field.type for field in dataclasses.fields(cls)}
-        child = fields.get(part)
-        if not (isinstance(child, type) and dataclasses.is_dataclass(child)):
-            return None
-        cls = child
-    return cls
+        if dataclasses.is_dataclass(cls):
+            cls = {field.name: field.type for field in dataclasses.fields(cls)}.get(part)
+        else:
+            cls = next((member for member in _members(cls) if getattr(member, "kind", None) == part), None)
+    return cls if isinstance(cls, type) and dataclasses.is_dataclass(cls) else None
+
+
+def _members(union: Any) -> list[Any]:  # noqa: ANN401 - a union, plain or annotated
+    """The types of ``A | B``, ``Annotated[A | B, ...]`` or a nesting of them."""
+    return [leaf for part in get_args(union) for leaf in (_members(part) or [part])]
