@@ -1,0 +1,48 @@
+"""Load a trained model for use, refusing what would silently give nonsense."""
+
+from typing import Any
+
+import torch
+from transformers.utils import logging as hf_logging
+
+from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.models.modeling import RainforestSedModel
+
+
+def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
+    """The model of a directory (``RUN/model``) or hub id, in evaluation mode on ``device``; safetensors only.
+
+    Raises:
+        CheckpointError: there is no such model, or its weights do not fit its config.
+    """
+    hf_logging.disable_progress_bar()
+    try:
+        loaded: Any = RainforestSedModel.from_pretrained(
+            source, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"model {source}: cannot be loaded ({reason})") from None
+    model, info = loaded
+    wrong = sorted(map(str, [*info["missing_keys"], *info["unexpected_keys"], *info["mismatched_keys"]]))
+    if wrong:
+        raise CheckpointError(f"model {source}: {len(wrong)} tensors do not fit its config, first {wrong[0]}")
+    ready: RainforestSedModel = model.eval().requires_grad_(False).to(pick_device(device))
+    return ready
+
+
+def pick_device(device: str) -> torch.device:
+    """``auto`` is a CUDA GPU where there is one, else the CPU; anything else is a torch device name.
+
+    Raises:
+        CheckpointError: the device does not exist here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise CheckpointError(f"device {device!r} is none that torch knows; use auto, cpu, cuda or cuda:N") from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise CheckpointError(f"device {device!r}: torch sees no CUDA GPU here; use cpu or auto")
+    return chosen

@@ -1,0 +1,1 @@
+"""Compare trained models on a test set with complete truth: scores, floors, gates, figures, one HTML page."""

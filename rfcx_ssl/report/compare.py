@@ -1,0 +1,173 @@
+"""The comparison from end to end: hear, judge, write comparison.csv, pictures and report.html."""
+
+import json
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+import rfcx_ssl
+from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.errors import ConfigError, RfcxError
+from rfcx_ssl.inference.picture import save_figure
+from rfcx_ssl.report.figures import pick_recording, recording_figure, species_bars, training_curves
+from rfcx_ssl.report.page import render_page
+from rfcx_ssl.report.runs import read_run
+from rfcx_ssl.report.scoring import Floors, Gate, Judge, Scored, best_system, demo_gates
+from rfcx_ssl.report.systems import Heard, hear
+from rfcx_ssl.report.table import Row, floor_rows, gate_text, print_comparison, system_row, write_rows
+from rfcx_ssl.report.testset import TestSet, load_test_set
+from rfcx_ssl.species import rfcx_label_space, rfcx_prevalence
+
+
+class GateError(RfcxError):
+    """A gate does not hold."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """What to compare; ``runs`` maps names to run folders or model directories."""
+
+    data: Path
+    out: Path
+    runs: Mapping[str, Path]
+    pretrained: str | None = None
+    random_init: str | None = None
+    resamples: int = 1000
+    seed: int = 0
+    device: str = "cpu"
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        for role, name in (("--pretrained", self.pretrained), ("--random-init", self.random_init)):
+            if name is not None and name not in self.runs:
+                raise ConfigError(f"{role} {name}: not among the compared runs {', '.join(self.runs)}")
+        if not self.runs:
+            raise ConfigError("no runs to compare: give at least one NAME=RUN_DIR")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All numbers of a comparison."""
+
+    test_set: TestSet
+    heard: dict[str, Heard]
+    scaled: dict[str, Scored]
+    floors: Floors
+    rows: list[Row]
+    gates: list[Gate]
+
+
+def compare(request: CompareRequest, console: Console) -> Comparison:
+    """Evaluate all runs, print the table, write ``comparison.csv``, ``gates.json``, pictures and ``report.html``.
+
+    Raises:
+        RfcxError: a run, the data or a model cannot be used.
+    """
+    facts = {name: read_run(folder) for name, folder in request.runs.items()}
+    test_set = load_test_set(request.data, rfcx_label_space())
+    request.out.mkdir(parents=True, exist_ok=True)
+    heard: dict[str, Heard] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        for name, run in facts.items():
+            task = progress.add_task(f"hearing with {name}", total=len(test_set.paths))
+            heard[name] = hear(run, test_set.paths, request.device, lambda task=task: progress.advance(task))  # type: ignore[misc]
+    result = judge(request, test_set, heard)
+    print_comparison(result.rows, result.gates, console)
+    write(request, result)
+    console.print(f"wrote {request.out / 'report.html'} and comparison.csv beside it", highlight=False)
+    return result
+
+
+def judge(request: CompareRequest, test_set: TestSet, heard: dict[str, Heard]) -> Comparison:
+    """Turn what was heard into scores, floors, rows and gates."""
+    judge = Judge(test_set.truth, np.array(rfcx_prevalence()), resamples=request.resamples, seed=request.seed)
+    floors = judge.floors()
+    raw = {name: judge.score(system.clip) for name, system in heard.items()}
+    scaled = {name: judge.score_scaled(system.clip) for name, system in heard.items()}
+    rows = [
+        system_row(
+            name,
+            raw[name],
+            scaled[name],
+            parameters=system.parameters,
+            train_s=system.facts.train_s,
+            times_real_time=system.times_real_time,
+        )
+        for name, system in heard.items()
+    ]
+    gates = demo_gates(judge, floors, scaled, request.pretrained, request.random_init)
+    return Comparison(test_set, heard, scaled, floors, floor_rows(floors) + rows, gates)
+
+
+def write(request: CompareRequest, result: Comparison) -> None:
+    """Write every file of the comparison into ``request.out``."""
+    write_rows(result.rows, request.out / "comparison.csv")
+    best = best_system(result.scaled)
+    row = pick_recording(result.test_set)
+    system = result.heard[best]
+    per_class = {name: scored.ranking.per_class for name, scored in result.scaled.items()}
+    figures = {
+        "Species": species_bars(result.test_set, per_class, result.floors.prior.ranking.per_class),
+        "One test recording": recording_figure(result.test_set, row, system.frames[row], system.grid, best),
+    }
+    curves = training_curves({name: heard.facts.curves for name, heard in result.heard.items()})
+    if curves is not None:
+        figures["Training"] = curves
+    for heading, figure in figures.items():
+        save_figure(figure, request.out / f"{heading.lower().replace(' ', '-')}.png")
+    gates = [{"gate": g.name, "holds": g.holds, "required": g.required, **g.margin._asdict()} for g in result.gates]
+    _write_text(request.out / "gates.json", json.dumps(gates, indent=1))
+    page = render_page(
+        "Rainforest species detection: the comparison",
+        _lead(result, best),
+        result.rows,
+        result.gates,
+        figures,
+        _facts(request, result),
+        request.resamples,
+    )
+    _write_text(request.out / "report.html", page)
+
+
+def require_gates(gates: list[Gate]) -> None:
+    """Raise :class:`GateError` (exit code 3) naming every gate that does not hold."""
+    failed = [gate_text(gate) for gate in gates if not gate.holds]
+    if failed:
+        raise GateError(f"{len(failed)} of {len(gates)} gates do not hold: {'; '.join(failed)}")
+
+
+def _lead(result: Comparison, best: str) -> str:
+    test_set, gates = result.test_set, result.gates
+    held = sum(gate.holds for gate in gates)
+    value, floor = result.scaled[best].ranking.overall, result.floors.prior.ranking.overall
+    return (
+        f"{len(result.heard)} trained models on {len(test_set.paths)} synthetic test recordings with "
+        f"{sum(map(len, test_set.calls))} calls, all of them known. Best: {best} with LWLRAP {value:.3f}; the class "
+        f"prior alone reaches {floor:.3f}. {held} of {len(gates)} gates hold."
+    )
+
+
+def _facts(request: CompareRequest, result: Comparison) -> dict[str, str]:
+    return {
+        "made": time.strftime("%Y-%m-%d %H:%M %Z"),
+        "command": request.command,
+        "rfcx-ssl": f"{rfcx_ssl.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
+        "speed measured on": f"{request.device}, {torch.get_num_threads()} thread(s), decoding left out",
+        "runs": ", ".join(f"{name}={folder}" for name, folder in request.runs.items()),
+        "test recordings": f"{len(result.test_set.paths)} in {request.data / 'test'}",
+    }
+
+
+def _write_text(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,91 @@
+"""report.html: one self-contained page, figures inlined, nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rfcx_ssl.report.scoring import Gate
+from rfcx_ssl.report.table import HEADERS, Row, gate_text, shown_cells
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLE = """
+body{font:16px/1.55 system-ui,sans-serif;color:#1d2b24;background:#fbfaf6;max-width:1120px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.7rem;margin:0 0 .3rem}h2{margin:2.4rem 0 .6rem;font-size:1.2rem}
+p.lead{font-size:1.08rem;margin:.2rem 0 1.2rem;color:#3c4d44}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{padding:.45rem .7rem;text-align:right;border-bottom:1px solid #dcd8cb;white-space:nowrap}
+th{font-weight:600;color:#5a6b61;font-size:.87rem}
+th:first-child,td:first-child{text-align:left}tr.best td{background:#e4f1e6;font-weight:600}tr.floor td{color:#77776c}
+.gate{padding:.6rem .9rem;margin:.5rem 0;border-left:5px solid;border-radius:3px;background:#fff}
+.holds{border-color:#1b9e5a}.fails{border-color:#d1382c}
+img{max-width:100%;height:auto;background:#fff;border:1px solid #e3dfd2}
+footer{margin-top:3rem;color:#6d7a72;font-size:.87rem;border-top:1px solid #dcd8cb;padding-top:.8rem}
+code{background:#efece2;padding:.1em .3em;border-radius:3px}
+"""
+
+READING = """
+<p><b>LWLRAP</b>: for every species that calls in a recording, the share of true species among those the model ranks at
+or above it; the mean over all of them. 1 is perfect. <b>raw</b> uses the model's probabilities as they are.
+<b>+ prior</b> multiplies each species' odds by its known test prevalence, the same knowledge the <i>class prior</i> floor
+has, which ranks every recording alike without listening. <b>mAP</b>: average precision over recordings, mean over species;
+a rescaling of a whole species cannot change it. Intervals: recordings drawn with replacement, {resamples} times; the gates
+compare both systems on the same draws. The best model is picked on these same recordings, so its own margin is a
+little flattered.</p>
+"""
+
+
+def render_page(
+    title: str,
+    lead: str,
+    rows: Sequence[Row],
+    gates: Sequence[Gate],
+    figures: Mapping[str, Figure],
+    facts: Mapping[str, str],
+    resamples: int,
+) -> str:
+    """The whole page. ``figures`` are headed by their keys; ``facts`` go into the footer."""
+    best = max((row for row in rows if row.parameters), key=lambda row: row.lwlrap_prior or 0.0, default=None)
+    parts = [
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+        "<meta name='viewport' content='width=device-width,initial-scale=1'>",
+        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>",
+        f"<h1>{html.escape(title)}</h1><p class='lead'>{html.escape(lead)}</p>",
+        _table(rows, best),
+        "<h2>Gates</h2>" if gates else "",
+        *[_gate(gate) for gate in gates],
+        *[f"<h2>{html.escape(heading)}</h2>{inline_png(figure, heading)}" for heading, figure in figures.items()],
+        "<h2>How to read this</h2>",
+        READING.replace("{resamples}", str(resamples)),
+        "<footer>" + "<br>".join(f"{html.escape(k)}: <code>{html.escape(v)}</code>" for k, v in facts.items()),
+        "</footer></body></html>\n",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def inline_png(figure: Figure, alt: str) -> str:
+    """An ``img`` element that carries the figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f"<img alt='{html.escape(alt, quote=True)}' src='data:image/png;base64,{data}'>"
+
+
+def _table(rows: Sequence[Row], best: Row | None) -> str:
+    head = "".join(f"<th>{html.escape(header)}</th>" for header in HEADERS)
+    body = []
+    for row in rows:
+        kind = "best" if row is best else "floor" if row.parameters is None else ""
+        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in shown_cells(row))
+        body.append(f"<tr class='{kind}'>{cells}</tr>")
+    return f"<div class='wide'><table><tr>{head}</tr>{''.join(body)}</table></div>"
+
+
+def _gate(gate: Gate) -> str:
+    kind, verdict = ("holds", "holds") if gate.holds else ("fails", "does NOT hold")
+    return f"<div class='gate {kind}'><b>{verdict}</b>: {html.escape(gate_text(gate))}</div>"

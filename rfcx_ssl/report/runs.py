@@ -1,0 +1,74 @@
+"""What a run folder tells: its model, how long it trained, its curves."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rfcx_ssl.errors import RunError
+
+CURVES = {  # key in metrics.jsonl -> title of a panel
+    "loss": "training loss",
+    "lwlrap": "validation LWLRAP (known cells)",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity over the optimizer steps of one run."""
+
+    title: str
+    steps: list[int]
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is known about one trained model beside its weights."""
+
+    model: Path
+    train_s: float | None
+    curves: list[Curve]
+
+
+def read_run(folder: Path) -> RunFacts:
+    """Facts of a run folder. A bare model directory is accepted too: it has no training time and no curves.
+
+    Raises:
+        RunError: there is no model in the folder.
+    """
+    if (folder / "config.json").is_file():
+        return RunFacts(folder, None, [])
+    if not (folder / "model" / "config.json").is_file():
+        raise RunError(f"{folder}: neither a model directory nor a run folder with a finished model/")
+    progress = {**_read_json(folder / "run.json"), **_read_json(folder / "progress.json")}
+    seconds = progress.get("train_s")
+    return RunFacts(
+        folder / "model", None if seconds is None else float(seconds), _read_curves(folder / "metrics.jsonl")
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values
+
+
+def _read_curves(path: Path) -> list[Curve]:
+    """The quantities of ``CURVES`` that the log holds."""
+    if not path.is_file():
+        return []
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    found = []
+    for key, title in CURVES.items():
+        points = [(int(line["step"]), value) for line in lines if (value := _value(line, key)) is not None]
+        if points:
+            found.append(Curve(title, [step for step, _ in points], [value for _, value in points]))
+    return found
+
+
+def _value(line: Mapping[str, Any], key: str) -> float | None:
+    value = line.get(key)
+    return float(value) if isinstance(value, int | float) else None
