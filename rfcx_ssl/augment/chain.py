@@ -1,14 +1,22 @@
 """The chain of waveform augmentations: which transforms there are, in which order they run."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Generator, nn
 
+from rfcx_ssl.augment.background import BackgroundAugmentation, BackgroundSettings
+from rfcx_ssl.augment.band_stop import BandStopAugmentation, BandStopSettings
 from rfcx_ssl.augment.base import Augmentation, Draws
+from rfcx_ssl.augment.cutmix import CallCutMixAugmentation, CallCutMixSettings
+from rfcx_ssl.augment.fade import FadeAugmentation, FadeSettings
 from rfcx_ssl.augment.gain import GainAugmentation, GainSettings
 from rfcx_ssl.augment.mixup import MixupAugmentation, MixupSettings
 from rfcx_ssl.augment.noise import ColoredNoiseAugmentation, ColoredNoiseSettings, PinkNoiseSettings
 from rfcx_ssl.augment.polarity import PolarityAugmentation, PolaritySettings
 from rfcx_ssl.augment.shift import TimeShiftAugmentation, TimeShiftSettings
+from rfcx_ssl.augment.speed import SpeedAugmentation, SpeedSettings
+from rfcx_ssl.augment.stretch import TimeStretchAugmentation, TimeStretchSettings
 from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
@@ -19,10 +27,16 @@ from rfcx_ssl.species import LabelSpace
 class AugmentSettings:
     """Every transform with its probability (0: off). They run in the order of these fields, whatever the YAML's."""
 
+    speed: SpeedSettings = SpeedSettings()
+    stretch: TimeStretchSettings = TimeStretchSettings()
+    cutmix: CallCutMixSettings = CallCutMixSettings()
     shift: TimeShiftSettings = TimeShiftSettings()
     mixup: MixupSettings = MixupSettings()
+    background: BackgroundSettings = BackgroundSettings()
+    band_stop: BandStopSettings = BandStopSettings()
     pink_noise: PinkNoiseSettings = PinkNoiseSettings()
     colored_noise: ColoredNoiseSettings = ColoredNoiseSettings()
+    fade: FadeSettings = FadeSettings()
     gain: GainSettings = GainSettings()
     polarity: PolaritySettings = PolaritySettings()
     peak_limit: float | None = None  # scale down (never clip) what exceeds this amplitude; None: leave levels alone
@@ -74,15 +88,22 @@ class Augment(nn.Module):
 
 def build_augment(settings: AugmentSettings, grid: FrameGrid, space: LabelSpace) -> Augment:
     """The transforms of ``settings`` whose probability is above 0, for one frame grid and label space."""
-    every: dict[str, Augmentation] = {
-        "shift": TimeShiftAugmentation(settings.shift, grid),
-        "mixup": MixupAugmentation(settings.mixup, space.noise_output),
-        "pink_noise": ColoredNoiseAugmentation(settings.pink_noise, grid),
-        "colored_noise": ColoredNoiseAugmentation(settings.colored_noise, grid),
-        "gain": GainAugmentation(settings.gain),
-        "polarity": PolarityAugmentation(settings.polarity),
+    noise_output = space.noise_output
+    every: dict[str, tuple[float, Callable[[], Augmentation]]] = {
+        "speed": (settings.speed.p, lambda: SpeedAugmentation(settings.speed, grid, noise_output)),
+        "stretch": (settings.stretch.p, lambda: TimeStretchAugmentation(settings.stretch, grid, noise_output)),
+        "cutmix": (settings.cutmix.p, lambda: CallCutMixAugmentation(settings.cutmix, grid, noise_output)),
+        "shift": (settings.shift.p, lambda: TimeShiftAugmentation(settings.shift, grid)),
+        "mixup": (settings.mixup.p, lambda: MixupAugmentation(settings.mixup, noise_output)),
+        "background": (settings.background.p, lambda: BackgroundAugmentation(settings.background, grid, noise_output)),
+        "band_stop": (settings.band_stop.p, lambda: BandStopAugmentation(settings.band_stop, grid, space)),
+        "pink_noise": (settings.pink_noise.p, lambda: ColoredNoiseAugmentation(settings.pink_noise, grid)),
+        "colored_noise": (settings.colored_noise.p, lambda: ColoredNoiseAugmentation(settings.colored_noise, grid)),
+        "fade": (settings.fade.p, lambda: FadeAugmentation(settings.fade)),
+        "gain": (settings.gain.p, lambda: GainAugmentation(settings.gain)),
+        "polarity": (settings.polarity.p, lambda: PolarityAugmentation(settings.polarity)),
     }
-    active = {name: transform for name, transform in every.items() if transform.p > 0}
+    active = {name: build() for name, (p, build) in every.items() if p > 0}
     return Augment(active, grid, settings.peak_limit)
 
 

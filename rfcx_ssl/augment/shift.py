@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from rfcx_ssl.augment.base import Augmentation, Draws
+from rfcx_ssl.augment.frame_map import take_frames
 from rfcx_ssl.augment.states import States, clip_after_loss, presence
 from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid, seconds_to_samples
@@ -82,11 +83,3 @@ class TimeShiftAugmentation(Augmentation):
         clip = States(batch.clip_target, batch.clip_known)
         clip = clip_after_loss(clip, before, after, self.config.clip_coverage, shift != 0)
         return Batch(moved.flatten(1)[:, :samples], target, known, clip.target, clip.known, batch.index)
-
-
-def take_frames(frames: Tensor, source: Tensor) -> Tensor:
-    """(B, T, X), (B, T') frame indices -> (B, T', X); whole rows are copied, which is far faster than a gather."""
-    size, count, width = frames.shape
-    offset = torch.arange(size, device=source.device)[:, None] * count
-    rows = frames.reshape(size * count, width).index_select(0, (source + offset).flatten())
-    return rows.view(size, source.shape[1], width)

@@ -1,0 +1,112 @@
+"""Band-stop filter: remove a random band, and forget the species that lived in it."""
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from rfcx_ssl.augment.base import Augmentation, Draws, uniform
+from rfcx_ssl.augment.states import States, forget
+from rfcx_ssl.config import settings
+from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.labels import Batch
+from rfcx_ssl.species import RFCX_CALLS, LabelSpace
+
+
+@settings
+class BandStopSettings:
+    """Remove a band of frequencies from a clip."""
+
+    p: float = 0.0
+    center_min_hz: float = 200.0
+    center_max_hz: float = 14_000.0
+    width_min_octaves: float = 0.1
+    width_max_octaves: float = 0.7
+    max_loss: float = 0.3  # share of a species' band that may go before its labels become unknown
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.p <= 1.0:
+            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        if not 0.0 < self.center_min_hz <= self.center_max_hz:
+            raise ValueError(
+                f"need 0 < center_min_hz <= center_max_hz, got {self.center_min_hz} and {self.center_max_hz}"
+            )
+        if not 0.0 < self.width_min_octaves <= self.width_max_octaves:
+            raise ValueError(
+                f"need 0 < width_min_octaves <= width_max_octaves, got {self.width_min_octaves} and "
+                f"{self.width_max_octaves}"
+            )
+        if not 0.0 <= self.max_loss < 1.0:
+            raise ValueError(f"max_loss={self.max_loss} must lie in [0, 1)")
+
+
+class BandStopAugmentation(Augmentation):
+    """Zero-phase filter in the frequency domain; raised-cosine edges of a tenth of the band's width on either side.
+
+    Where more than ``max_loss`` of a species' band was removed, all its labels in the clip, present or absent, frame or
+    clip, become unknown: nobody could hear it there. The noise output has no band and keeps its labels.
+    """
+
+    low_hz: Tensor
+    high_hz: Tensor
+
+    def __init__(self, config: BandStopSettings, grid: FrameGrid, space: LabelSpace) -> None:
+        super().__init__(config.p)
+        self.config = config
+        self.sample_rate_hz = grid.sample_rate_hz
+        bands = torch.tensor(output_bands_hz(space), dtype=torch.float32)
+        self.register_buffer("low_hz", bands[:, 0], persistent=False)
+        self.register_buffer("high_hz", bands[:, 1], persistent=False)
+
+    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
+        """Lower and upper end of each clip's band in Hz; centre and width are uniform in octaves."""
+        config = self.config
+        centre = torch.exp2(
+            uniform(batch, generator, math.log2(config.center_min_hz), math.log2(config.center_max_hz))
+        )
+        half_width = torch.exp2(0.5 * uniform(batch, generator, config.width_min_octaves, config.width_max_octaves))
+        return {
+            "chosen": self.coin(batch, generator),
+            "low_hz": centre / half_width,
+            "high_hz": centre * half_width,
+        }
+
+    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+        """Filter, then forget."""
+        chosen, low, high = draws["chosen"][:, None], draws["low_hz"][:, None], draws["high_hz"][:, None]
+        samples = batch.waveform.shape[1]
+        filtered = torch.fft.irfft(torch.fft.rfft(batch.waveform) * self._gain(samples, low, high), n=samples)
+        overlap = (torch.minimum(high, self.high_hz) - torch.maximum(low, self.low_hz)).clamp(min=0.0)
+        lost = chosen & (overlap > self.config.max_loss * (self.high_hz - self.low_hz))
+        frame = forget(States(batch.target, batch.known), lost[:, None, :])
+        clip = forget(States(batch.clip_target, batch.clip_known), lost)
+        waveform = torch.where(chosen, filtered, batch.waveform)
+        return Batch(waveform, frame.target, frame.known, clip.target, clip.known, batch.index)
+
+    def _gain(self, samples: int, low: Tensor, high: Tensor) -> Tensor:
+        """(B, N // 2 + 1): 0 inside the band, 1 outside, half way at its ends."""
+        bins = torch.arange(samples // 2 + 1, device=low.device, dtype=torch.float32)
+        frequency = (bins * (self.sample_rate_hz / samples))[None, :]
+        edge = 0.1 * (high - low)
+        depth = torch.minimum(frequency - low, high - frequency) / edge  # -0.5 and less outside, 0.5 and more inside
+        return 0.5 - 0.5 * torch.sin(math.pi * depth.clamp(-0.5, 0.5))
+
+
+def output_bands_hz(space: LabelSpace) -> list[tuple[float, float]]:
+    """Band of each output, over the song types it stands for; endless for the noise output.
+
+    Raises:
+        ConfigError: a species of the label space has no known band.
+    """
+    bands: list[tuple[float, float]] = []
+    for name, species, song in zip(space.output_names, space.output_species, space.output_songtype, strict=True):
+        if species < 0:
+            bands.append((0.0, math.inf))
+            continue
+        expected = space.species_names[species]
+        calls = [call for call in RFCX_CALLS if call.name == expected and song in (None, call.songtype_id)]
+        if not calls:
+            raise ConfigError(f"augment.band_stop: output {name} ({expected}) has no known frequency band; set p to 0")
+        bands.append((min(call.f_min_hz for call in calls), max(call.f_max_hz for call in calls)))
+    return bands

@@ -1,0 +1,151 @@
+"""Call CutMix: paste a labelled call of one clip into another (after Yun et al. 2019, along time, by label)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from rfcx_ssl.augment.base import Augmentation, Draws, random_partner, uniform
+from rfcx_ssl.augment.frame_map import take_frames
+from rfcx_ssl.augment.states import States, clip_after_loss, presence, select, union
+from rfcx_ssl.config import settings
+from rfcx_ssl.frames import FrameGrid, seconds_to_samples
+from rfcx_ssl.labels import Batch
+
+
+@settings
+class CallCutMixSettings:
+    """Paste a call from another clip of the batch."""
+
+    p: float = 0.0
+    margin_s: float = 0.1  # of the call's surroundings, on either side
+    clip_coverage: float = 0.5  # share of a call that must be in the clip for its clip label to be present
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.p <= 1.0:
+            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        if self.margin_s < 0:
+            raise ValueError(f"margin_s={self.margin_s} must not be negative")
+        if not 0.0 < self.clip_coverage <= 1.0:
+            raise ValueError(f"clip_coverage={self.clip_coverage} must lie in (0, 1]")
+
+
+class Paste(NamedTuple):
+    """Which frames of a clip come from which frames of its partner."""
+
+    inside: Tensor  # (B, T) bool, the frames that are replaced
+    first: Tensor  # (B,) int64, first of them
+    last: Tensor  # (B,) int64, last of them
+    source: Tensor  # (B, T) int64, the partner's frame, meaningful inside
+
+
+class CallCutMixAugmentation(Augmentation):
+    """Replace a span of each chosen clip by a call of its partner.
+
+    The span is the run of present frames of one output around a random call frame, plus a margin; it lands on whole
+    frames. Inside, the partner's frame labels of every output replace the clip's own. The first and the last frame are
+    crossfaded, so their labels are the union of both. Clip labels: the union of what remains of the clip (by
+    ``clip_coverage``) and of what the span is known to hold. Clips whose partner has no labelled call stay as they
+    are, and so does a trailing partial frame.
+    """
+
+    def __init__(self, config: CallCutMixSettings, grid: FrameGrid, noise_output: int | None = None) -> None:
+        super().__init__(config.p)
+        self.config = config
+        self.hop_samples = grid.hop_samples
+        self.noise_output = noise_output
+        self.margin_frames = max(1, grid.num_frames(seconds_to_samples(config.margin_s, grid.sample_rate_hz)))
+
+    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
+        """Partner, a lot for every cell of its labels (the highest call cell wins), and place, of each clip."""
+        return {
+            "chosen": self.coin(batch, generator),
+            "partner": random_partner(batch, generator),
+            "lot": torch.rand(batch.target.shape, device=batch.target.device, generator=generator),
+            "place": uniform(batch, generator),
+        }
+
+    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+        """Find the call, paste it, merge the labels."""
+        whole = batch.waveform.shape[1] // self.hop_samples
+        if whole == 0:
+            return batch
+        partner = draws["partner"]
+        own = States(batch.target, batch.known)
+        other = States(*(field.index_select(0, partner) for field in own))
+        paste = self._find(other, draws, whole)
+        source = paste.source[:, : own.target.shape[1]]
+        pasted = States(take_frames(other.target, source), take_frames(other.known, source))
+        waveform = self._paste(batch.waveform, partner, paste, whole)
+        frame = self._frame_labels(own, pasted, paste)
+        clip = States(batch.clip_target, batch.clip_known)
+        other_clip = States(*(field.index_select(0, partner) for field in clip))
+        held = self._span_labels(other, other_clip, pasted, paste.inside)
+        before = presence(own).sum(1)
+        after = (presence(own) & ~paste.inside[:, :, None]).sum(1)
+        chosen = paste.inside.any(1)
+        kept = clip_after_loss(clip, before, after, self.config.clip_coverage, chosen)
+        clip = select(chosen, union(kept, held, self.noise_output), clip)
+        return Batch(waveform, frame.target, frame.known, clip.target, clip.known, batch.index)
+
+    def _find(self, other: States, draws: Draws, whole: int) -> Paste:
+        """Choose a call of each partner and the place where it lands."""
+        calls = presence(other)
+        if self.noise_output is not None:
+            outputs = torch.arange(calls.shape[2], device=calls.device)
+            calls = calls & (outputs != self.noise_output)
+        frame = torch.arange(calls.shape[1], device=calls.device)
+        usable = calls & (frame < whole)[None, :, None]
+        lot = torch.where(usable, draws["lot"], -torch.ones_like(draws["lot"])).flatten(1)
+        pick = lot.argmax(1)
+        at, output = (pick // calls.shape[2])[:, None], pick % calls.shape[2]
+        run = usable.gather(2, output[:, None, None].expand(-1, calls.shape[1], 1)).squeeze(2)
+        start = torch.where(~run & (frame < at), frame, -1).amax(1) + 1 - self.margin_frames
+        stop = torch.where(~run & (frame > at), frame, calls.shape[1]).amin(1) + self.margin_frames
+        start, stop = start.clamp(min=0), stop.clamp(max=whole)
+        first = (draws["place"] * (whole - (stop - start) + 1)).long()
+        last = first + stop - start - 1
+        chosen = draws["chosen"] & usable.flatten(1).any(1)
+        inside = (frame >= first[:, None]) & (frame <= last[:, None]) & chosen[:, None]
+        source = torch.where(inside, frame + (start - first)[:, None], frame.expand_as(inside))
+        return Paste(inside, first, last, source)
+
+    def _paste(self, waveform: Tensor, partner: Tensor, paste: Paste, whole: int) -> Tensor:
+        """Copy frames of the partner into the clip, crossfading over the first and the last of them."""
+        hop, size = self.hop_samples, waveform.shape[0]
+        rows = waveform[:, : whole * hop].reshape(size * whole, hop)
+        clip = torch.arange(size, device=waveform.device)[:, None]
+        inside = paste.inside[:, :whole]
+        origin = torch.where(inside, partner[:, None], clip) * whole + paste.source[:, :whole]
+        result = rows.index_select(0, origin.flatten())
+        ramp = (torch.arange(hop, device=waveform.device, dtype=waveform.dtype) + 0.5) / hop
+        for edge, weight in ((paste.first, ramp), (paste.last, 1.0 - ramp)):
+            place = clip[:, 0] * whole + edge
+            mixed = torch.lerp(rows.index_select(0, place), result.index_select(0, place), weight)
+            result = result.index_copy(0, place, mixed)
+        return torch.cat([result.view(size, whole * hop), waveform[:, whole * hop :]], dim=1)
+
+    def _frame_labels(self, own: States, pasted: States, paste: Paste) -> States:
+        frame = torch.arange(own.target.shape[1], device=own.target.device)
+        edge = (frame == paste.first[:, None]) | (frame == paste.last[:, None])
+        both = union(own, pasted, self.noise_output)
+        edge, inside = edge[:, :, None], paste.inside[:, :, None]
+        target = torch.where(edge, both.target, pasted.target)
+        known = torch.where(edge, both.known, pasted.known)
+        return States(torch.where(inside, target, own.target), torch.where(inside, known, own.known))
+
+    def _span_labels(self, other: States, other_clip: States, pasted: States, inside: Tensor) -> States:
+        """(B, K) clip labels of the span alone: what the pasted audio is known to hold."""
+        heard = (presence(pasted) & inside[:, :, None]).sum(1)
+        enough = heard >= self.config.clip_coverage * presence(other).sum(1)
+        silent = torch.where(inside[:, :, None] & ~_absent(pasted), 0.0, pasted.known)
+        silent = torch.where(inside[:, :, None], silent, torch.ones_like(silent)).amin(1)
+        silent = torch.where(_absent(other_clip), torch.maximum(silent, other_clip.known), silent)
+        covered = presence(other_clip) & (heard > 0) & enough
+        target = torch.where(covered, other_clip.target, torch.zeros_like(silent))
+        known = torch.where(covered, other_clip.known, torch.where(heard > 0, torch.zeros_like(silent), silent))
+        return States(target, known)
+
+
+def _absent(states: States) -> Tensor:
+    return (states.known > 0) & ~presence(states)

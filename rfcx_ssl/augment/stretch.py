@@ -1,0 +1,123 @@
+"""Time stretch by a phase vocoder: tempo changes, pitch does not."""
+
+import math
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from rfcx_ssl.augment.base import Augmentation, Draws, uniform
+from rfcx_ssl.augment.frame_map import warp_frames
+from rfcx_ssl.augment.speed import frames_heard
+from rfcx_ssl.augment.states import States, clip_after_loss, presence, select
+from rfcx_ssl.config import settings
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.labels import Batch
+
+
+@settings
+class TimeStretchSettings:
+    """Change the tempo of a clip."""
+
+    p: float = 0.0
+    min_rate: float = 0.9  # above 1 is faster
+    max_rate: float = 1.1
+    window_samples: int = 512
+    clip_coverage: float = 0.5  # share of a call that must remain for its clip label to stay
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.p <= 1.0:
+            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        if not 0.5 <= self.min_rate <= self.max_rate <= 2.0:
+            raise ValueError(f"need 0.5 <= min_rate <= max_rate <= 2, got {self.min_rate} and {self.max_rate}")
+        if self.window_samples < 64 or self.window_samples % 4:
+            raise ValueError(f"window_samples={self.window_samples} must be a multiple of 4, at least 64")
+        if not 0.0 < self.clip_coverage <= 1.0:
+            raise ValueError(f"clip_coverage={self.clip_coverage} must lie in (0, 1]")
+
+
+class TimeStretchAugmentation(Augmentation):
+    """Phase vocoder (Flanagan and Golden 1966; Dolson 1986) with a rate of its own for every clip.
+
+    The middle of the clip stays in place and its length is kept: a slower clip loses its ends, a faster one gets
+    silent ends with unknown labels. A window smears a click over itself, so a frame's label is the union of the
+    source frames within half a window of what it hears.
+    """
+
+    window: Tensor
+
+    def __init__(self, config: TimeStretchSettings, grid: FrameGrid, noise_output: int | None = None) -> None:
+        super().__init__(config.p)
+        self.config = config
+        self.hop_samples = grid.hop_samples
+        self.noise_output = noise_output
+        self.stride = config.window_samples // 4
+        margin_frames = 2 * math.ceil(config.window_samples / 2 / grid.hop_samples)
+        self.span_frames = frames_heard(config.max_rate) + margin_frames
+        self.register_buffer("window", torch.hann_window(config.window_samples), persistent=False)
+
+    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
+        """Rate of each clip."""
+        rate = uniform(batch, generator, self.config.min_rate, self.config.max_rate)
+        return {"chosen": self.coin(batch, generator), "rate": rate}
+
+    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+        """Stretch the audio, warp the labels, keep what was not chosen."""
+        chosen, rate = draws["chosen"], draws["rate"]
+        waveform = torch.where(chosen[:, None], self._vocode(batch.waveform, rate), batch.waveform)
+        source = States(batch.target, batch.known)
+        start, stop = self._frames(batch, rate)
+        warped = warp_frames(source, start, stop, self.span_frames, self.noise_output)
+        after = presence(warped).sum(1) * rate[:, None]
+        clip = States(batch.clip_target, batch.clip_known)
+        clip = clip_after_loss(clip, presence(source).sum(1), after, self.config.clip_coverage, chosen)
+        frame = select(chosen, warped, source)
+        return Batch(waveform, frame.target, frame.known, clip.target, clip.known, batch.index)
+
+    def _vocode(self, waveform: Tensor, rate: Tensor) -> Tensor:
+        """(B, N), (B,) -> (B, N) around the same middle."""
+        size, stride = self.config.window_samples, self.stride
+        samples = waveform.shape[1]
+        whole = math.ceil(samples / stride) * stride
+        padded = functional.pad(waveform, (0, whole - samples))
+        spectrum = torch.stft(padded, size, stride, window=self.window, pad_mode="constant", return_complex=True)
+        position = _source_position(spectrum.shape[2], rate, (samples - 1) / 2 / stride)  # (B, M) in strides
+        below = position.floor()
+        index = below.long()
+        left, right = _columns(spectrum, index), _columns(spectrum, index + 1)
+        fraction = (position - below)[:, None, :]
+        magnitude = torch.lerp(left.abs(), right.abs(), fraction)
+        phase = self._phase(left, right, spectrum.shape[1])
+        out = torch.istft(torch.polar(magnitude, phase), size, stride, window=self.window, length=whole)
+        return out[:, :samples]
+
+    def _phase(self, left: Tensor, right: Tensor, bins: int) -> Tensor:
+        """(B, F, M) running phase: that of the first column, plus the true advance of every stride."""
+        expected = torch.arange(bins, device=left.device) * (2 * math.pi * self.stride / self.config.window_samples)
+        advance = right.angle() - left.angle() - expected[:, None]
+        advance = advance - 2 * math.pi * torch.round(advance / (2 * math.pi)) + expected[:, None]
+        steps = torch.cat([left.angle()[:, :, :1], advance[:, :, :-1]], dim=2)
+        return torch.cumsum(steps, dim=2)
+
+    def _frames(self, batch: Batch, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T) source frames that each frame hears, half a window wider on either side."""
+        hop, margin = self.hop_samples, self.config.window_samples // 2
+        first = torch.arange(batch.target.shape[1], device=rate.device) * hop
+        centre = (batch.waveform.shape[1] - 1) / 2
+        start = centre + (first - margin - centre)[None, :] * rate[:, None]
+        stop = centre + (first + hop - 1 + margin - centre)[None, :] * rate[:, None]
+        return torch.floor(start / hop).long(), torch.floor(stop / hop).long() + 1
+
+
+def _source_position(columns: int, rate: Tensor, centre: float) -> Tensor:
+    """(B, M) place in the source, in strides, of every output column; the centre maps to itself."""
+    column = torch.arange(columns, device=rate.device, dtype=torch.float32)
+    return centre + (column - centre)[None, :] * rate[:, None]
+
+
+def _columns(spectrum: Tensor, index: Tensor) -> Tensor:
+    """(B, F, M) at columns (B, M); zero outside."""
+    count = spectrum.shape[2]
+    inside = ((index >= 0) & (index < count))[:, None, :]
+    chosen = index.clamp(0, count - 1)[:, None, :].expand(-1, spectrum.shape[1], -1)
+    return torch.gather(spectrum, 2, chosen) * inside
