@@ -1,0 +1,83 @@
+"""Turn folders of recordings into manifests that fairseq reads: stage 1 of the chain.
+
+    python manifests/build.py AUDIO_DIR... --out DIR [--set key=value ...]
+
+Writes resampled segments (DIR/audio), train.tsv and valid.tsv for fairseq-hydra-train, segments.parquet (what is known
+about every segment), quarantine.csv (files left out, and why) and manifest.json (settings, counts, warnings). A second
+run does only what is new; an interrupted run is continued by the same command. Settings: configs/manifest/build.yaml.
+"""
+
+import argparse
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from rfcx_ssl.config import load_settings
+from rfcx_ssl.errors import run_program
+from rfcx_ssl.manifest.build import Build, BuildReport, build_manifest
+from rfcx_ssl.manifest.excluded import read_recording_ids
+from rfcx_ssl.manifest.progress import progress_bar
+from rfcx_ssl.manifest.roots import parse_roots
+from rfcx_ssl.manifest.settings import ManifestSettings
+from rfcx_ssl.manifest.workers import open_executor
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("roots", nargs="+", metavar="AUDIO_DIR", help="folder or file; LABEL=DIR names a root")
+    result.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="manifest folder, new or to be continued"
+    )
+    result.add_argument("--virtual", action="store_true", help="copy nothing: rows point into the recordings")
+    result.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
+    result.add_argument(
+        "--dask", metavar="tcp://HOST:PORT", help="work on this Dask cluster instead (shared disk needed)"
+    )
+    result.add_argument("--exclude-recordings", metavar="FILE", help="ids to keep out: one per line, or CSV")
+    result.add_argument("--exclude-fold", type=int, metavar="K", help="only those whose `fold` column is K")
+    result.add_argument("--retry-quarantined", action="store_true", help="try unchanged quarantined files again")
+    result.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    return result
+
+
+def main() -> None:
+    """Build, then say what was built."""
+    args = parser().parse_args()
+    settings = load_settings(ManifestSettings, "manifest", "build", args.set)
+    excluded = read_recording_ids(args.exclude_recordings, args.exclude_fold) if args.exclude_recordings else set()
+    roots = parse_roots(args.roots)
+    with ExitStack() as stack:
+        executor = stack.enter_context(open_executor(args.workers, args.dask))
+        report = build_manifest(
+            Build(
+                roots=roots,
+                out=args.out,
+                settings=settings,
+                virtual=args.virtual,
+                excluded=excluded,
+                executor=executor,
+                in_flight=1 if args.workers == 1 and not args.dask else 4 * max(args.workers, 16 if args.dask else 1),
+                retry=args.retry_quarantined,
+                progress=stack.enter_context(progress_bar()),
+            )
+        )
+    show(report, args.out)
+
+
+def show(report: BuildReport, out: Path) -> None:
+    """Print the result; warnings go to stderr."""
+    statuses = ", ".join(f"{count} {name}" for name, count in report.statuses.items() if count)
+    split = report.split
+    print(f"{out}: {report.recordings} recordings ({report.prepared} new), {report.quarantined} quarantined")
+    print(f"segments: {statuses or 'none'}; {report.hours:.2f} h used")
+    print(
+        f"train {split.train_segments}, valid {split.valid_segments} segments, {split.groups} groups by {split.group_by}"
+    )
+    for warning in report.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,240 @@
+"""Build a manifest folder: find, scan headers, prepare, flag, split, write. Every step continues where it stopped."""
+
+import json
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.config import settings_dict
+from rfcx_ssl.errors import ManifestError
+from rfcx_ssl.manifest.cut import recording_folder, segment_bounds
+from rfcx_ssl.manifest.excluded import leak_warnings, mark_excluded
+from rfcx_ssl.manifest.flags import flag_segments
+from rfcx_ssl.manifest.headers import Header, scan_headers
+from rfcx_ssl.manifest.prepare import Prepared, PrepareTask, Segment, prepare_recordings
+from rfcx_ssl.manifest.progress import Progress, no_progress
+from rfcx_ssl.manifest.roots import Root, find_recordings
+from rfcx_ssl.manifest.settings import ManifestSettings
+from rfcx_ssl.manifest.split import SplitReport, assign_splits, check_leaks
+from rfcx_ssl.manifest.state import BuildState, open_state
+from rfcx_ssl.manifest.tables import AUDIO_FOLDER, write_quarantine, write_segments, write_tsv, write_virtual
+from rfcx_ssl.manifest.workers import SerialExecutor, run_unordered
+
+HEADERS_PER_TASK = 256
+#: A task holds recordings of about a minute in all, so that short files do not drown in messages.
+TASK_FRAMES = 60 * 48_000
+FORMAT = "rfcx-ssl manifest/1"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did and what its folder holds now."""
+
+    scanned: int
+    prepared: int
+    recordings: int
+    quarantined: int
+    statuses: dict[str, int]
+    hours: float
+    split: SplitReport
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """One build: where from, where to, how. ``in_flight`` bounds the tasks that wait for a worker."""
+
+    roots: Sequence[Root]
+    out: Path
+    settings: ManifestSettings
+    virtual: bool = False
+    excluded: Collection[str] = ()
+    executor: Executor = field(default_factory=SerialExecutor)
+    in_flight: int = 1
+    retry: bool = False
+    progress: Progress = no_progress
+
+    @property
+    def audio_folder(self) -> Path:
+        """Where the prepared segments go."""
+        return self.out.resolve() / AUDIO_FOLDER
+
+    @property
+    def key(self) -> str:
+        """Names the settings that the stored segments depend on."""
+        return self.settings.fingerprint(virtual=self.virtual)
+
+
+def build_manifest(build: Build) -> BuildReport:
+    """Run ``build``; a second run touches new and changed files only and writes identical bytes.
+
+    Raises:
+        ManifestError: nothing usable was found, the folder holds another kind of manifest or is in use, the split
+            would leak, or a segment cannot be written (full disk).
+    """
+    if build.settings.check == "headers" and not build.virtual:
+        raise ManifestError("check=headers reads no audio, so it needs --virtual; prepared segments are decoded")
+    build.out.mkdir(parents=True, exist_ok=True)
+    _refuse_other_kind(build)
+    with open_state(build.out) as state:
+        if build.retry:
+            state.retry_problems()
+        state.see(find_recordings(build.roots))
+        for recording_id in state.forget_unseen():
+            _remove_segments(build, recording_id)
+        scanned = _scan(build, state)
+        if not state.count("SELECT COUNT(*) FROM recordings"):
+            raise ManifestError(f"no audio files below {', '.join(str(root.path) for root in build.roots)}")
+        excluded = mark_excluded(state, build.excluded)
+        prepared = _prepare(build, state)
+        return _write(build, state, scanned, prepared, excluded)
+
+
+def _refuse_other_kind(build: Build) -> None:
+    path = build.out / "manifest.json"
+    if not path.exists():
+        return
+    kind = json.loads(path.read_text(encoding="utf-8")).get("kind")
+    if kind != _kind(build):
+        raise ManifestError(f"{build.out} holds a {kind} manifest; choose another --out for a {_kind(build)} one")
+
+
+def _kind(build: Build) -> str:
+    return "virtual" if build.virtual else "prepared"
+
+
+def _scan(build: Build, state: BuildState) -> int:
+    """Scan the headers of new and changed files in parallel; returns how many."""
+    settings = build.settings
+    key = f"{build.key} {settings.min_source_rate_hz}"
+    scan = partial(scan_headers, target_hz=settings.sample_rate_hz, min_source_rate_hz=settings.min_source_rate_hz)
+    done = 0
+    tasks = _chunks(state.without_header(key), HEADERS_PER_TASK)
+    for headers in run_unordered(build.executor, scan, tasks, build.in_flight):
+        for header in headers:
+            if header.problem:
+                _remove_segments(build, header.recording_id)
+        state.save_headers(headers, key)
+        done += len(headers)
+        build.progress("headers", done, 0)
+    return done
+
+
+def _prepare(build: Build, state: BuildState) -> int:
+    """Cut every recording that is not cut yet, in parallel; returns how many."""
+    if build.settings.check == "headers":
+        return _cut_by_header(build, state)
+    todo = "FROM recordings WHERE problem = '' AND prepared IS NOT ?"
+    hours = state.count(f"SELECT SUM(frames / sample_rate_hz) {todo}", (build.key,)) / 3600
+    done_s, prepared = 0.0, 0
+    for results in run_unordered(build.executor, prepare_recordings, _tasks(build, state), build.in_flight):
+        state.save_prepared(results, build.key)
+        prepared += len(results)
+        done_s += sum(s.num_samples for r in results for s in r.segments) / build.settings.sample_rate_hz
+        build.progress("hours", done_s / 3600, hours)
+    return prepared
+
+
+def _cut_by_header(build: Build, state: BuildState) -> int:
+    prepared = 0
+    for page in _chunks(state.unprepared(build.key), HEADERS_PER_TASK):
+        state.save_prepared([_planned(build.settings, *row) for row in page], build.key)
+        prepared += len(page)
+    return prepared
+
+
+def _planned(settings: ManifestSettings, recording_id: str, path: str, frames: int, rate_hz: int) -> Prepared:
+    """The segments a header promises, unmeasured."""
+    total = Header(recording_id, frames, rate_hz).target_samples(settings.sample_rate_hz)
+    bounds = segment_bounds(total, settings.max_samples)
+    return Prepared(recording_id, tuple(Segment(index, *piece) for index, piece in enumerate(bounds)))
+
+
+def _tasks(build: Build, state: BuildState) -> Iterator[list[PrepareTask]]:
+    settings = build.settings
+    folder = None if build.virtual else str(build.audio_folder)
+    batch: list[PrepareTask] = []
+    for recording_id, path, frames, _ in state.unprepared(build.key):
+        batch.append(
+            PrepareTask(
+                recording_id, path, frames, folder, settings.sample_rate_hz, settings.max_samples, settings.channel
+            )
+        )
+        if sum(task.frames for task in batch) >= TASK_FRAMES or len(batch) >= HEADERS_PER_TASK:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _write(build: Build, state: BuildState, scanned: int, prepared: int, excluded: int) -> BuildReport:
+    statuses = flag_segments(state, build.settings)
+    split = assign_splits(state, build.settings.split)
+    check_leaks(state)
+    warnings = [split.warning] if split.warning else []
+    warnings += leak_warnings(state, build.roots)
+    for name in ("train", "valid"):
+        if build.virtual:
+            write_virtual(state, build.out, name, build.settings)
+        else:
+            write_tsv(state, build.out, name)
+    write_segments(state, build.out, build.settings.sample_rate_hz, virtual=build.virtual)
+    quarantined = write_quarantine(state, build.out)
+    samples = state.count("SELECT SUM(num_samples) FROM segments WHERE used")
+    report = BuildReport(
+        scanned=scanned,
+        prepared=prepared,
+        recordings=state.count("SELECT COUNT(*) FROM recordings WHERE problem = ''"),
+        quarantined=quarantined,
+        statuses=statuses,
+        hours=samples / build.settings.sample_rate_hz / 3600,
+        split=split,
+        warnings=tuple(warnings),
+    )
+    _write_summary(build, report, excluded)
+    return report
+
+
+def _write_summary(build: Build, report: BuildReport, excluded: int) -> None:
+    """``manifest.json``: what the folder holds and how it was made; no times, so that two runs agree."""
+    summary: dict[str, Any] = {
+        "format": FORMAT,
+        "kind": _kind(build),
+        "sample_rate_hz": build.settings.sample_rate_hz,
+        "recordings": report.recordings,
+        "quarantined": report.quarantined,
+        "excluded_recordings": excluded,
+        "segments": report.statuses,
+        "hours": round(report.hours, 4),
+        "train_segments": report.split.train_segments,
+        "valid_segments": report.split.valid_segments,
+        "fairseq_ready": not report.split.warning,
+        "split": {"group_by": report.split.group_by, "groups": report.split.groups, "joined": report.split.joined},
+        "warnings": report.warnings,
+        "settings": settings_dict(build.settings),
+        "roots": {root.label: str(root.path) for root in build.roots},
+    }
+    with atomic_path(build.out / "manifest.json") as temporary:
+        temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _remove_segments(build: Build, recording_id: str) -> None:
+    folder = build.audio_folder / recording_folder(recording_id)
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    batch = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

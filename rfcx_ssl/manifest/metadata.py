@@ -1,0 +1,131 @@
+"""Site, recorder and start time of a recording, from its name and what the recorder wrote into the WAV header.
+
+=============  ==================================================  =====================================
+source         example                                             gives
+=============  ==================================================  =====================================
+AudioMoth      ``20210301_050000.WAV``, ``5E1A2B3C.WAV``           time (UTC; older firmware: hex Unix time)
+AudioMoth ICMT ``Recorded at 05:00:00 01/03/2021 (UTC+2) by        time with offset, recorder
+               AudioMoth 24F319055FDF2F5B ...``
+Song Meter     ``SITE1_20210301_050000.wav``                       site (the prefix), local time
+GUANO          ``Timestamp: 2021-03-01T05:00:00-05:00`` ...        time, ``Serial`` as recorder
+Arbimon        ``Colonia-2018-06-01_13-30.flac``                   site, local time
+=============  ==================================================  =====================================
+
+Times are ISO 8601; without an offset the recorder did not say which zone it was in.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import BinaryIO
+
+_AUDIOMOTH = re.compile(r"(?P<time>\d{8}_\d{6})T?")
+_AUDIOMOTH_HEX = re.compile(r"[45-6][0-9A-F]{7}")
+_SONG_METER = re.compile(r"(?P<site>.+?)_(?:[-+]?[01]_)?(?P<time>\d{8}_\d{6})(?:_\d{3})?")
+_ARBIMON = re.compile(r"(?P<site>.+?)[-_](?P<time>\d{4}-\d\d-\d\d_\d\d-\d\d(?:-\d\d)?)")
+_COMMENT = re.compile(
+    r"Recorded at (?P<time>\d\d:\d\d:\d\d \d\d/\d\d/\d{4}) \(UTC(?:(?P<sign>[+-])(?P<hours>\d+)(?::(?P<minutes>\d\d))?)?\)"
+    r"(?: during deployment \w+)? by AudioMoth (?P<serial>[0-9A-F]{16})"
+)
+_HEADER_BYTES = 1 << 16  # AudioMoth and Song Meter write their chunks before the samples
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingMetadata:
+    """What is known about a recording; None where neither name nor header says."""
+
+    site: str | None = None
+    recorder: str | None = None
+    start_time: str | None = None
+
+
+def read_metadata(path: str | Path) -> RecordingMetadata:
+    """Metadata of a recording: the header wins over the name. Never raises: a damaged chunk says nothing."""
+    path = Path(path)
+    named = parse_name(path.name)
+    written = _read_wav(path) if path.suffix.lower() in {".wav", ".wave", ".bwf"} else RecordingMetadata()
+    return RecordingMetadata(
+        written.site or named.site, written.recorder or named.recorder, written.start_time or named.start_time
+    )
+
+
+def parse_name(name: str) -> RecordingMetadata:
+    """Metadata from a file name alone."""
+    stem = name.rpartition(".")[0] or name
+    if match := _AUDIOMOTH.fullmatch(stem):
+        return RecordingMetadata(start_time=_time(match["time"], "%Y%m%d_%H%M%S", UTC))
+    if _AUDIOMOTH_HEX.fullmatch(stem):
+        return RecordingMetadata(start_time=datetime.fromtimestamp(int(stem, 16), UTC).isoformat())
+    if match := _SONG_METER.fullmatch(stem):
+        time = _time(match["time"], "%Y%m%d_%H%M%S")
+        return RecordingMetadata(match["site"], None, time) if time else RecordingMetadata()
+    if match := _ARBIMON.fullmatch(stem):
+        layout = "%Y-%m-%d_%H-%M-%S" if match["time"].count("-") == 4 else "%Y-%m-%d_%H-%M"
+        time = _time(match["time"], layout)
+        return RecordingMetadata(match["site"], None, time) if time else RecordingMetadata()
+    return RecordingMetadata()
+
+
+def parse_comment(comment: str) -> RecordingMetadata:
+    """Metadata from AudioMoth's comment (LIST INFO ICMT)."""
+    match = _COMMENT.search(comment)
+    if not match:
+        return RecordingMetadata()
+    offset = timedelta(hours=int(match["hours"] or 0), minutes=int(match["minutes"] or 0))
+    zone = timezone(-offset if match["sign"] == "-" else offset)
+    return RecordingMetadata(None, match["serial"], _time(match["time"], "%H:%M:%S %d/%m/%Y", zone))
+
+
+def parse_guano(text: str) -> RecordingMetadata:
+    """Metadata from a GUANO chunk (``Key: value`` lines)."""
+    pairs = (line.partition(":") for line in text.splitlines())
+    fields = {key.strip(): value.strip() for key, _, value in pairs}
+    try:
+        time = datetime.fromisoformat(fields.get("Timestamp", "")).isoformat()
+    except ValueError:
+        time = None
+    return RecordingMetadata(fields.get("Site") or None, fields.get("Serial") or None, time)
+
+
+def add_seconds(start_time: str | None, seconds: float) -> str | None:
+    """An ISO time ``seconds`` later, to the millisecond."""
+    if start_time is None:
+        return None
+    return (datetime.fromisoformat(start_time) + timedelta(milliseconds=round(seconds * 1000))).isoformat()
+
+
+def _time(text: str, layout: str, zone: timezone | None = None) -> str | None:
+    try:
+        return datetime.strptime(text, layout).replace(tzinfo=zone).isoformat()
+    except ValueError:
+        return None
+
+
+def _read_wav(path: Path) -> RecordingMetadata:
+    try:
+        with path.open("rb") as file:
+            chunks = dict(_info_chunks(file))
+    except OSError:
+        return RecordingMetadata()
+    if b"guan" in chunks:
+        return parse_guano(chunks[b"guan"].decode("utf-8", "replace"))
+    return parse_comment(chunks.get(b"ICMT", b"").decode("utf-8", "replace"))
+
+
+def _info_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Text chunks of a RIFF file, stepping over the samples; stops at whatever is damaged."""
+    if file.read(4) not in (b"RIFF", b"RF64") or len(file.read(4)) < 4 or file.read(4) != b"WAVE":
+        return
+    while len(header := file.read(8)) == 8:
+        name, size = header[:4], int.from_bytes(header[4:], "little")
+        if name == b"LIST" and size >= 4:
+            if file.read(4) != b"INFO":
+                file.seek(size - 4 + size % 2, 1)
+            continue  # the chunks inside follow as if they were on the top level
+        if name in (b"guan", b"ICMT", b"IART"):
+            yield name, file.read(min(size, _HEADER_BYTES)).rstrip(b"\0")
+            file.seek(max(size - _HEADER_BYTES, 0) + size % 2, 1)
+        else:
+            file.seek(size + size % 2, 1)

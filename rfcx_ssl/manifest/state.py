@@ -1,0 +1,173 @@
+"""What a manifest folder knows about its recordings, in SQLite: survives a kill, and needs no memory per file.
+
+Only the process that builds writes here; workers return results. The file is a cache: without it a build decodes
+everything again and writes the same manifests.
+"""
+
+import dataclasses
+import itertools
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rfcx_ssl.errors import ManifestError
+from rfcx_ssl.manifest.headers import Header
+from rfcx_ssl.manifest.prepare import Prepared
+from rfcx_ssl.manifest.roots import Found
+
+BATCH = 1000
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS recordings (
+    recording_id TEXT PRIMARY KEY, path TEXT, size_bytes INT, mtime_ns INT, seen INT,
+    header TEXT, prepared TEXT, problem TEXT,
+    frames INT, sample_rate_hz INT, channels INT, format TEXT, subtype TEXT,
+    site TEXT, recorder TEXT, start_time TEXT, excluded INT DEFAULT 0, grp TEXT, split TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS segments (
+    recording_id TEXT, idx INT, start_samples INT, num_samples INT,
+    peak REAL, rms REAL, clipped_share REAL, audio_hash TEXT, status TEXT, used INT, split TEXT,
+    PRIMARY KEY (recording_id, idx)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+"""
+# a changed or unseen file starts again; a moved one (same id, size and time) keeps its segments
+_SEE = """
+INSERT INTO recordings (recording_id, path, size_bytes, mtime_ns, seen, problem) VALUES (?, ?, ?, ?, 1, ?)
+ON CONFLICT (recording_id) DO UPDATE SET
+    header = CASE WHEN size_bytes = excluded.size_bytes AND mtime_ns = excluded.mtime_ns THEN header END,
+    prepared = CASE WHEN size_bytes = excluded.size_bytes AND mtime_ns = excluded.mtime_ns THEN prepared END,
+    problem = CASE WHEN size_bytes = excluded.size_bytes AND mtime_ns = excluded.mtime_ns AND excluded.problem = ''
+        THEN problem ELSE excluded.problem END,
+    path = excluded.path, size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns, seen = 1
+"""
+
+
+class BuildState:
+    """The recordings and segments of one manifest folder; see :func:`open_state`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def see(self, found: Iterable[Found]) -> None:
+        """Record the files that exist now; new and changed ones lose what was known about them."""
+        self.connection.execute("UPDATE recordings SET seen = 0")
+        rows = ((f.recording_id, f.path, f.size_bytes, f.mtime_ns, f.problem) for f in found)
+        for batch in _batches(rows):
+            self.connection.executemany(_SEE, batch)
+        self.connection.commit()
+
+    def forget_unseen(self) -> Iterator[str]:
+        """Drop recordings whose files are gone; yields their ids."""
+        for (recording_id,) in self.pages("SELECT recording_id FROM recordings WHERE seen = 0"):
+            self.connection.execute("DELETE FROM segments WHERE recording_id = ?", (recording_id,))
+            self.connection.execute("DELETE FROM recordings WHERE recording_id = ?", (recording_id,))
+            yield recording_id
+        self.connection.commit()
+
+    def without_header(self, key: str) -> Iterator[tuple[str, str]]:
+        """``(recording_id, path)`` of files whose header is to be scanned: not yet, under another key, or in vain."""
+        new = "header IS NULL AND problem = ''"
+        condition = f"({new} OR header <> ? OR (header IS NOT NULL AND prepared IS NULL AND problem <> ''))"
+        return self.pages(f"SELECT recording_id, path FROM recordings WHERE {condition}", (key,))
+
+    def unprepared(self, key: str) -> Iterator[tuple[str, str, int, int]]:
+        """``(recording_id, path, frames, sample_rate_hz)`` of sound headers whose segments are not those of ``key``."""
+        return self.pages(
+            "SELECT recording_id, path, frames, sample_rate_hz FROM recordings "
+            "WHERE problem = '' AND prepared IS NOT ?",
+            (key,),
+        )
+
+    def save_headers(self, headers: Iterable[Header], key: str) -> None:
+        """Store scanned headers."""
+        columns = "problem frames sample_rate_hz channels format subtype site recorder start_time".split()
+        rows = [(key, *(getattr(header, name) for name in columns), header.recording_id) for header in headers]
+        self.connection.executemany(
+            # what was prepared stays, unless preparing is what failed
+            "UPDATE recordings SET header = ?, prepared = CASE WHEN problem = '' THEN prepared END, "
+            f"{', '.join(f'{name} = ?' for name in columns)} WHERE recording_id = ?",
+            rows,
+        )
+        self.connection.commit()
+
+    def save_prepared(self, prepared: Iterable[Prepared], key: str) -> None:
+        """Store the segments of finished recordings, all of a recording in one transaction."""
+        for item in prepared:
+            rows = [(item.recording_id, *dataclasses.astuple(segment)) for segment in item.segments]
+            self.connection.execute("DELETE FROM segments WHERE recording_id = ?", (item.recording_id,))
+            self.connection.executemany("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', 0, '')", rows)
+            self.connection.execute(
+                "UPDATE recordings SET prepared = ?, problem = ? WHERE recording_id = ?",
+                (key, item.problem, item.recording_id),
+            )
+        self.connection.commit()
+
+    def retry_problems(self) -> None:
+        """Forget every problem, so that this build tries those files again."""
+        self.connection.execute(
+            "UPDATE recordings SET header = NULL, prepared = NULL, problem = '' WHERE problem <> ''"
+        )
+        self.connection.commit()
+
+    def pages(self, select: str, parameters: tuple[Any, ...] = ()) -> Iterator[Any]:
+        """Rows of ``SELECT recording_id, ... FROM recordings [WHERE ...]`` in id order, read a page at a time.
+
+        A page is read whole before it is handed out, so the caller may write in between.
+        """
+        joiner = "AND" if " WHERE " in select else "WHERE"
+        query = f"{select} {joiner} recording_id > ? ORDER BY recording_id LIMIT {BATCH}"
+        last = ""
+        while page := self.connection.execute(query, (*parameters, last)).fetchall():
+            yield from page
+            last = page[-1][0]
+
+    def count(self, query: str, parameters: tuple[Any, ...] = ()) -> int:
+        """The single number a query gives; 0 for none."""
+        row = self.connection.execute(query, parameters).fetchone()
+        return int(row[0] or 0) if row else 0
+
+    def fact(self, name: str) -> str | None:
+        """A remembered decision, or None."""
+        row = self.connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a decision for later builds in this folder."""
+        self.connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+        self.connection.commit()
+
+
+@contextmanager
+def open_state(folder: Path) -> Iterator[BuildState]:
+    """Open the state below a manifest folder, for one process at a time.
+
+    Raises:
+        ManifestError: another build has it open, or the file is not a database.
+    """
+    path = folder / ".state" / "state.sqlite"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=0.5)
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} COMMIT;")
+        yield BuildState(connection)
+        connection.commit()
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        raise ManifestError(
+            f"{folder}: another build is running there; wait for it, or choose another --out"
+        ) from None
+    except sqlite3.DatabaseError as error:
+        raise ManifestError(f"{path}: not a usable database ({error}); delete it and build again") from None
+    finally:
+        connection.close()
+
+
+def _batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    iterator = iter(rows)
+    while batch := list(itertools.islice(iterator, BATCH)):
+        yield batch
