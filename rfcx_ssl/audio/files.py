@@ -18,6 +18,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from rfcx_ssl.audio.mp3 import check_mp3_length
 from rfcx_ssl.errors import AudioError
 
 FloatArray = NDArray[np.float32]
@@ -138,6 +139,8 @@ def open_audio(path: str | Path) -> Iterator[Any]:
         with Path(path).open("rb", buffering=0) as file, soundfile.SoundFile(file.fileno(), closefd=False) as source:
             if source.frames < 0 or source.frames >= 2**62:
                 raise AudioError(f"{path}: the header states no length")
+            if source.format == "MP3":
+                check_mp3_length(path, source.frames)
             yield source
     except (soundfile.SoundFileError, OSError, EOFError) as error:
         raise AudioError(f"{path}: cannot be read as audio ({_reason(error)})") from None

@@ -1,0 +1,33 @@
+"""Audio files in and out: headers, seek reads at any sample rate, atomic 16-bit FLAC."""
+
+from rfcx_ssl.audio.files import (
+    CONTEXT_SAMPLES,
+    RESAMPLE_QUALITY,
+    AudioInfo,
+    FloatArray,
+    atomic_path,
+    audio_info,
+    open_audio,
+    read_audio,
+    resampled_samples,
+    to_int16,
+    to_mono,
+    write_flac,
+)
+from rfcx_ssl.audio.mp3 import require_exact_time
+
+__all__ = [
+    "CONTEXT_SAMPLES",
+    "RESAMPLE_QUALITY",
+    "AudioInfo",
+    "FloatArray",
+    "atomic_path",
+    "audio_info",
+    "open_audio",
+    "read_audio",
+    "require_exact_time",
+    "resampled_samples",
+    "to_int16",
+    "to_mono",
+    "write_flac",
+]
