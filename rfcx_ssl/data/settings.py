@@ -28,7 +28,7 @@ class DataSettings:
     # label rules
     edge_tolerance_s: float = 0.1
     coverage: float = 0.5
-    clip_absent: ClipAbsent = "crop"
+    clip_absent: ClipAbsent = "box"
     split_songtypes: bool = False
     noise_class: bool = False
     # crops: shares of the anchors

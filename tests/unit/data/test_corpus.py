@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rfcx_ssl.data import DataSettings, load_corpus
+from rfcx_ssl.errors import AnnotationError, AudioError
+from rfcx_ssl.frames import FrameGrid
+
+GRID = FrameGrid(16_000, 320)
+HEADER = "recording_id,species_id,songtype_id,t_min,f_min,t_max,f_max\n"
+REAL = Path(__file__).parents[3].parent / "shared" / "data" / "rfcx"
+
+
+def extra(tmp_path, row):
+    path = tmp_path / "extra.csv"
+    path.write_text(f"{HEADER}{row}\n")
+    return path
+
+
+def test_a_corpus_knows_its_recordings_by_fold(settings_of):
+    corpus = load_corpus(settings_of())
+    assert len(corpus.recording_of) == 12 and corpus.space.num_outputs == 24
+    for fold in range(3):
+        train, valid = corpus.recordings(fold, "train"), corpus.recordings(fold, "valid")
+        assert len(train) + len(valid) == 12 and not set(train) & set(valid)
+    assert len(corpus.recordings(None, "train")) == 12 and corpus.recordings(None, "valid") == []
+
+
+def test_labels_of_a_whole_recording(settings_of):
+    corpus = load_corpus(settings_of(edge_tolerance_s=0.0))
+    target, known = corpus.frame_labels("rec00", GRID)
+    assert target.shape == known.shape == (200, 24)
+    assert np.flatnonzero(target[:, 0]).tolist() == list(range(10, 35))  # 0.2 to 0.7 s in frames of 20 ms
+    assert known[:, 3].sum() == 51  # 1.25 to 2.25 s: half of the first and last frame counts
+    assert known[:, 1].sum() == 0
+
+
+def test_recording_level_truth_is_three_state(settings_of, tmp_path):
+    complete = tmp_path / "complete.txt"
+    complete.write_text("rec08\n")
+    corpus = load_corpus(settings_of(complete_file=complete))
+    truth, known = corpus.clip_truth(["rec00", "rec08"])
+    assert np.flatnonzero(truth[0]).tolist() == [0] and np.flatnonzero(known[0]).tolist() == [0, 3, 5]
+    assert truth[1].sum() == 0 and known[1].all()
+    _, strictly = corpus.clip_truth(["rec00"], absent_boxes=False)
+    assert np.flatnonzero(strictly[0]).tolist() == [0]
+
+
+def test_cached_and_decoded_audio_agree(settings_of, tmp_path):
+    direct, cached = load_corpus(settings_of()), load_corpus(settings_of(cache=True, cache_dir=tmp_path))
+    for start, length in ((0, None), (100, 5000), (63_000, 2000)):
+        one, other = direct.read("rec05", start, length), cached.read("rec05", start, length)
+        assert one.shape == other.shape
+        np.testing.assert_allclose(one, other, atol=0.75 / 32768)
+
+
+@pytest.mark.parametrize(
+    "row,error,message",
+    [
+        (
+            "rec00,1,1,3.9,100,4.2,200",
+            AnnotationError,
+            r"extra\.csv:2: t_max=4.2 lies outside the recording rec00 \(4 s\)",
+        ),
+        ("nope,1,1,0,100,1,200", AudioError, r"1 of 13 labelled recordings have no audio file .*first: nope"),
+    ],
+)
+def test_tables_are_checked_against_the_audio(settings_of, tmp_path, row, error, message):
+    with pytest.raises(error, match=message):
+        load_corpus(settings_of(extra_tables=(extra(tmp_path, row),)))
+
+
+def test_a_song_type_without_an_output_names_its_row(settings_of, tmp_path):
+    path = extra(tmp_path, "rec00,17,3,0,100,1,200")
+    load_corpus(settings_of(extra_tables=(path,)))
+    with pytest.raises(AnnotationError, match=r"extra\.csv:2: species 17 songtype 3"):
+        load_corpus(settings_of(extra_tables=(path,), split_songtypes=True))
+
+
+def test_inaudible_species_are_reported(settings_of, tmp_path, caplog):
+    load_corpus(settings_of(extra_tables=(extra(tmp_path, "rec00,22,1,0,10688,1,13688"),)))
+    assert "species 22 lies above 8 kHz (its lowest box starts at 10688 Hz): inaudible at 16 kHz" in caplog.text
+
+
+def test_folds_are_written_once_and_then_read(settings_of, tmp_path):
+    path = tmp_path / "folds.csv"
+    first = load_corpus(settings_of(folds_file=path, seed=1)).folds
+    assert load_corpus(settings_of(folds_file=path, seed=2)).folds == first
+    with pytest.raises(AnnotationError, match=r"folds\.csv: has 3 folds, data\.num_folds=4"):
+        load_corpus(settings_of(folds_file=path, num_folds=4))
+    path.write_text("recording_id,fold,group\nrec00,2,rec00\n")
+    with pytest.raises(AnnotationError, match="11 recordings have no fold"):
+        load_corpus(settings_of(folds_file=path))
+
+
+def test_folds_by_site(settings_of, tmp_path):
+    folds = load_corpus(settings_of(group_by="site")).folds
+    assert set(folds.group_of.values()) == {"site0", "site1", "site2", "site3"}
+    with pytest.raises(AnnotationError, match="num_folds=5 must be at least 2 and at most the 4 groups"):
+        load_corpus(settings_of(group_by="site", num_folds=5))
+
+
+def test_a_random_part_is_the_same_part_every_time(settings_of):
+    part = load_corpus(settings_of(max_recordings=6))
+    assert len(part.recording_of) == 6 and set(part.annotations.recording_ids) <= set(part.recording_of)
+    assert list(load_corpus(settings_of(max_recordings=6)).recording_of) == list(part.recording_of)
+
+
+@pytest.mark.skipif(not (REAL / "train_tp.csv").is_file(), reason="the real tables are not here")
+def test_the_real_tables_without_their_audio_say_how_much_is_missing():
+    with pytest.raises(AudioError, match="of 4727 labelled recordings have no audio file"):
+        load_corpus(DataSettings(root=REAL))
