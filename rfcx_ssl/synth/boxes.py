@@ -34,16 +34,18 @@ def true_boxes(
     return [_template(call.song, 0.5 * (call.t_min + call.t_max), settings, rng) for call in chosen]
 
 
-def false_boxes(calls: Sequence[TrueCall], settings: SynthSettings, rng: np.random.Generator) -> list[Box]:
-    """Detector hits that an expert rejected: on other species' calls in a similar band, or on background."""
-    wanted = int(rng.integers(settings.fp_min, settings.fp_max + 1))
+def false_boxes(
+    calls: Sequence[TrueCall], wanted: Sequence[SongType], settings: SynthSettings, rng: np.random.Generator
+) -> list[Box]:
+    """Detector hits that an expert rejected: on other species' calls in a similar band, or on background.
+
+    One box for each wanted song type; where its species calls without a pause, another song type takes its place.
+    """
     boxes: list[Box] = []
-    for _ in range(20 * wanted):
-        if len(boxes) == wanted:
-            break
-        on_call = bool(calls) and rng.random() < settings.fp_on_call
-        box = _box_on_call(calls, settings, rng) if on_call else _box_anywhere(settings, rng)
-        if box is not None and is_clear(box, calls) and not any(_same_hit(box, other) for other in boxes):
+    for song in wanted:
+        others = [song, *(SONG_TYPES[k] for k in rng.permutation(len(SONG_TYPES))[:5])]
+        box = next(filter(None, (_rejected(one, calls, boxes, settings, rng) for one in others)), None)
+        if box is not None:
             boxes.append(box)
     return boxes
 
@@ -58,23 +60,30 @@ def is_clear(box: Box, calls: Sequence[TrueCall]) -> bool:
     )
 
 
-def _box_on_call(calls: Sequence[TrueCall], settings: SynthSettings, rng: np.random.Generator) -> Box | None:
-    """A template of another species whose band shares at least a third of the band of one of the calls."""
-    call = calls[int(rng.integers(len(calls)))]
-    similar = [
-        song
-        for song in SONG_TYPES
-        if song.row.species_id != call.song.row.species_id and _band_overlap(song, call.song) > 0.33
-    ]
-    if not similar:
-        return None
-    song = similar[int(rng.integers(len(similar)))]
-    return _template(song, rng.uniform(call.t_min, call.t_max), settings, rng)
+def _rejected(
+    song: SongType, calls: Sequence[TrueCall], boxes: Sequence[Box], settings: SynthSettings, rng: np.random.Generator
+) -> Box | None:
+    """A box of ``song`` clear of its species' calls and of the earlier boxes, or None after twenty misses."""
+    lures = [call for call in calls if _mistakable(song, call)]
+    on_call = bool(lures) and rng.random() < settings.fp_on_call
+    for _ in range(20):
+        if on_call:
+            lure = lures[int(rng.integers(len(lures)))]
+            centre_s = rng.uniform(lure.t_min, lure.t_max)
+        else:
+            centre_s = rng.uniform(0.0, settings.duration_s)
+        box = _template(song, centre_s, settings, rng)
+        if is_clear(box, calls) and not any(_same_hit(box, other) for other in boxes):
+            return box
+    return None
 
 
-def _box_anywhere(settings: SynthSettings, rng: np.random.Generator) -> Box:
-    song = SONG_TYPES[int(rng.integers(len(SONG_TYPES)))]
-    return _template(song, rng.uniform(0.0, settings.duration_s), settings, rng)
+def _mistakable(song: SongType, call: TrueCall) -> bool:
+    """Whether a detector of ``song`` may fire at a call: another species, and a third of the call in its band."""
+    if call.song.row.species_id == song.row.species_id:
+        return False
+    shared_hz = min(song.row.f_max_hz, call.f_max) - max(song.row.f_min_hz, call.f_min)
+    return shared_hz > 0.33 * (call.f_max - call.f_min)
 
 
 def _template(song: SongType, centre_s: float, settings: SynthSettings, rng: np.random.Generator) -> Box:
@@ -83,12 +92,6 @@ def _template(song: SongType, centre_s: float, settings: SynthSettings, rng: np.
     start_s = centre_s - 0.5 * length_s + rng.uniform(-settings.box_jitter_s, settings.box_jitter_s)
     start_s = float(np.clip(start_s, 0.0, settings.duration_s - length_s))
     return Box(song, start_s, start_s + length_s)
-
-
-def _band_overlap(one: SongType, other: SongType) -> float:
-    """Shared bandwidth over the narrower of two bands."""
-    shared = min(one.row.f_max_hz, other.row.f_max_hz) - max(one.row.f_min_hz, other.row.f_min_hz)
-    return shared / min(one.row.f_max_hz - one.row.f_min_hz, other.row.f_max_hz - other.row.f_min_hz)
 
 
 def _same_hit(one: Box, other: Box) -> bool:

@@ -20,6 +20,7 @@ from rfcx_ssl.errors import RunError
 from rfcx_ssl.species import RFCX_NUM_SPECIES
 from rfcx_ssl.synth.boxes import Box, false_boxes, true_boxes
 from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ
+from rfcx_ssl.synth.plan import SPLITS, Task, plan_forest
 from rfcx_ssl.synth.repertoire import SONG_TYPES, SongType
 from rfcx_ssl.synth.scene import compose
 from rfcx_ssl.synth.settings import SynthSettings
@@ -27,17 +28,6 @@ from rfcx_ssl.synth.sites import draw_site
 
 Row = tuple[str | int | float, ...]
 _LABELS = ("recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max")
-_SPLITS = ("train", "test")
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One recording to be made: everything about it follows from the settings and these four."""
-
-    split: str
-    index: int
-    site: int
-    forced: int | None  # index into SONG_TYPES of the song type that a TP row will name
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +56,9 @@ def generate(out: Path, settings: SynthSettings, workers: int | None = None, *, 
     partial = out.with_name(f"{out.name}.partial")
     if partial.exists():
         shutil.rmtree(partial)
-    for split in _SPLITS:
+    for split in SPLITS:
         (partial / split).mkdir(parents=True)
-    plan = tasks(settings)
+    plan = plan_forest(settings)
     made = _make_all(partial, settings, plan, workers)
     shown = track(made, "synthetic rainforest", len(plan), disable=not progress, transient=True)
     _write_tables(partial, settings, list(shown))
@@ -77,39 +67,18 @@ def generate(out: Path, settings: SynthSettings, workers: int | None = None, *, 
     partial.replace(out)
 
 
-def tasks(settings: SynthSettings) -> list[Task]:
-    """Every recording of the forest; song types of TP rows are dealt evenly, as in the real table."""
-    rng = np.random.default_rng([settings.seed, 0])
-    labelled = round(settings.tp_fraction * settings.train_recordings)
-    dealt: list[int | None] = []
-    while len(dealt) < labelled:
-        dealt += [int(song) for song in rng.permutation(len(SONG_TYPES))]
-    dealt = dealt[:labelled] + [None] * (settings.train_recordings - labelled)
-    order = rng.permutation(settings.train_recordings)
-    train = [
-        Task("train", index, index * settings.train_sites // settings.train_recordings, dealt[int(order[index])])
-        for index in range(settings.train_recordings)
-    ]
-    test = [
-        Task("test", index, index * settings.test_sites // settings.test_recordings, None)
-        for index in range(settings.test_recordings)
-    ]
-    return train + test
-
-
 def make_recording(root: Path, settings: SynthSettings, task: Task) -> Written:
-    """Compose, write and label one recording; a function of (seed, split, index) alone."""
-    split = _SPLITS.index(task.split)
+    """Compose, write and label one recording; a function of the settings and the task alone."""
+    split = SPLITS.index(task.split)
     rng = np.random.default_rng([settings.seed, 2, split, task.index])
     site = draw_site(settings, task.split, task.site)
-    forced = None if task.forced is None else SONG_TYPES[task.forced]
-    night = bool(rng.random() < _night_share(forced, settings))
-    scene = compose(site, settings, forced, night, rng)
+    confirmed = None if task.confirmed is None else SONG_TYPES[task.confirmed]
+    scene = compose(site, settings, [SONG_TYPES[song] for song in task.songs], confirmed, task.night, rng)
     name = recording_id(settings.seed, split, task.index)
     path = root / task.split / f"{name}.flac"
     soundfile.write(path, np.round(scene.samples * 32767).astype(np.int16), SAMPLE_RATE_HZ, subtype="PCM_16")
-    tp = true_boxes(scene.calls, forced, settings, rng) if forced is not None else []
-    fp = false_boxes(scene.calls, settings, rng) if task.split == "train" else []
+    tp = true_boxes(scene.calls, confirmed, settings, rng) if confirmed is not None else []
+    fp = false_boxes(scene.calls, [SONG_TYPES[song] for song in task.rejected], settings, rng)
     truth: tuple[Row, ...] = tuple(
         (name, task.split, *_ids(call.song), *_rounded(call.t_min, call.f_min, call.t_max, call.f_max, call.snr_db))
         for call in scene.calls
@@ -123,13 +92,6 @@ def recording_id(seed: int, split: int, index: int) -> str:
     digest = hashlib.blake2s(f"{seed}/{split}".encode(), digest_size=4).digest()
     scrambled = (index * 2654435761 + int.from_bytes(digest, "big")) % 2**32  # odd factor: one to one
     return f"{split * 8 + scrambled % 8:x}{scrambled:08x}"
-
-
-def _night_share(forced: SongType | None, settings: SynthSettings) -> float:
-    """Share of recordings made by night; a recording kept for its frog or owl was mostly made by night."""
-    if forced is None:
-        return settings.night
-    return 0.75 if forced.nocturnal else 0.25
 
 
 def _make_all(root: Path, settings: SynthSettings, plan: list[Task], workers: int) -> Iterator[Written]:

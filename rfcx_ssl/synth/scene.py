@@ -1,20 +1,17 @@
 """One recording: who is there, when and how loudly each calls, and the sound of it all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
-from rfcx_ssl.species import RFCX_NUM_SPECIES, rfcx_prevalence
 from rfcx_ssl.synth.background import add_distractors, background, band_power, noise_level
 from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ, Samples
-from rfcx_ssl.synth.repertoire import SONG_TYPES, SongType, draw_voice
+from rfcx_ssl.synth.repertoire import SongType, draw_voice
 from rfcx_ssl.synth.settings import SynthSettings
 from rfcx_ssl.synth.sites import Site, acoustics
-
-_OFF_HOURS = 0.5  # a species calls half as often as on average in the half of the day that is not its own
-_MOST_SURE = 0.98  # no species is heard in every recording, even in its own half of the day
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,46 +34,25 @@ class Scene:
     calls: tuple[TrueCall, ...]
 
 
-def activity(species_id: int, nocturnal: bool, night: bool, night_share: float) -> float:
-    """Probability that a species calls in a recording made by night or day; over the day it is the prevalence."""
-    prevalence = rfcx_prevalence()[species_id]
-    own_share = night_share if nocturnal else 1.0 - night_share
-    off = max(_OFF_HOURS * prevalence, (prevalence - _MOST_SURE * own_share) / (1.0 - own_share))
-    if nocturnal == night:
-        return (prevalence - (1.0 - own_share) * off) / own_share
-    return off
-
-
-def draw_species(
-    settings: SynthSettings, night: bool, forced: SongType | None, rng: np.random.Generator
-) -> list[SongType]:
-    """The song types heard in one recording, one per species that is present, in species order."""
-    uniform = rng.random(RFCX_NUM_SPECIES)
-    pick = rng.random(RFCX_NUM_SPECIES)
-    present = []
-    for species in range(RFCX_NUM_SPECIES):
-        songs = [song for song in SONG_TYPES if song.row.species_id == species]
-        if forced is not None and forced.row.species_id == species:
-            present.append(forced)
-        elif uniform[species] < activity(species, songs[0].nocturnal, night, settings.night):
-            present.append(songs[int(pick[species] * len(songs))])
-    return present
-
-
 def compose(
-    site: Site, settings: SynthSettings, forced: SongType | None, night: bool, rng: np.random.Generator
+    site: Site,
+    settings: SynthSettings,
+    songs: Sequence[SongType],
+    clear: SongType | None,
+    night: bool,
+    rng: np.random.Generator,
 ) -> Scene:
-    """Compose and render one recording at ``site``; ``forced`` is a song type that must be heard clearly in it."""
+    """Compose and render one recording in which ``songs`` are heard, ``clear`` among them loud enough to confirm."""
     num_samples = round(settings.duration_s * SAMPLE_RATE_HZ)
     spectrum = background(site, settings, num_samples, night, rng)
     cumulative = np.cumsum(np.square(spectrum.real) + np.square(spectrum.imag), dtype=np.float64)
     near, far = np.zeros(num_samples, np.float32), np.zeros(num_samples, np.float32)
     calls: list[TrueCall] = []
-    for song in draw_species(settings, night, forced, rng):
+    for song in songs:
         noise = band_power(cumulative, song.row.f_min_hz, song.row.f_max_hz, num_samples)
         individuals = 1 + int(rng.random() < settings.second_individual)
         for number in range(individuals):
-            least_db = settings.tp_min_snr_db if song is forced and number == 0 else settings.snr_min_db
+            least_db = settings.tp_min_snr_db if song is clear and number == 0 else settings.snr_min_db
             calls += _let_sing(song, settings, least_db, noise, near, far, rng)
     add_distractors(near, settings, noise_level(site, settings, num_samples), rng)
     room = acoustics(site, num_samples, settings.reverb)
@@ -123,6 +99,6 @@ def _let_sing(
 def _level(samples: NDArray[np.float32], gain_db: float) -> Samples:
     """Set the recording's level to the site's gain without clipping more than the loudest clicks."""
     rms = np.sqrt(np.mean(np.square(samples)))
-    gain = min(0.05 * 10 ** (gain_db / 20) / rms, 0.95 / np.partition(np.abs(samples), -48)[-48])
+    gain = min(0.03 * 10 ** (gain_db / 20) / rms, 0.95 / np.partition(np.abs(samples), -48)[-48])
     clipped: Samples = np.clip(samples * np.float32(gain), -1.0, 1.0)
     return clipped
