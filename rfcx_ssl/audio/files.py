@@ -18,7 +18,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from rfcx_ssl.audio.mp3 import check_mp3_length
+from rfcx_ssl.audio.mp3 import true_mp3_frames
 from rfcx_ssl.errors import AudioError
 
 FloatArray = NDArray[np.float32]
@@ -53,7 +53,9 @@ def resampled_samples(frames: int, source_hz: int, target_hz: int) -> int:
 def audio_info(path: str | Path) -> AudioInfo:
     """Read the header of ``path``. Raises :class:`AudioError` when there is none that libsndfile knows."""
     with open_audio(path) as source:
-        return AudioInfo(str(path), source.frames, source.samplerate, source.channels, source.format, source.subtype)
+        return AudioInfo(
+            str(path), source.frames, source.sample_rate_hz, source.channels, source.format, source.subtype
+        )
 
 
 def read_audio(
@@ -83,9 +85,9 @@ def read_audio(
     if start_samples < 0 or (num_samples is not None and num_samples < 0):
         raise ValueError(f"need start_samples >= 0 and num_samples >= 0, got {start_samples}, {num_samples}")
     with open_audio(path) as source:
-        if source_hz not in (None, source.samplerate):
-            raise AudioError(f"{path}: sample rate is {source.samplerate} Hz, the manifest says {source_hz} Hz")
-        source_hz = int(source.samplerate)
+        if source_hz not in (None, source.sample_rate_hz):
+            raise AudioError(f"{path}: sample rate is {source.sample_rate_hz} Hz, the manifest says {source_hz} Hz")
+        source_hz = source.sample_rate_hz
         target_hz = sample_rate_hz or source_hz
         total = resampled_samples(source.frames, source_hz, target_hz)
         if start_samples >= total:
@@ -93,9 +95,9 @@ def read_audio(
         wanted = total - start_samples if num_samples is None else num_samples
         available = min(wanted, total - start_samples)
         if source_hz == target_hz:
-            crop = _read_mono(source, path, start_samples, start_samples + available, channel)
+            crop = _read_mono(source, start_samples, start_samples + available, channel)
         else:
-            crop = _read_resampled(source, path, start_samples, available, target_hz, channel)
+            crop = _read_resampled(source, start_samples, available, target_hz, channel)
     return crop if wanted == available else np.pad(crop, (0, wanted - available))
 
 
@@ -131,17 +133,39 @@ def to_mono(samples: FloatArray, channel: int | None) -> FloatArray:
     return average
 
 
+class AudioSource:
+    """An open file: its header as attributes, and sequential reads; from :func:`open_audio`."""
+
+    def __init__(self, path: str | Path, handle: Any) -> None:  # noqa: ANN401 - soundfile is untyped
+        self._handle = handle
+        self.path = path
+        self.frames: int = handle.frames
+        self.sample_rate_hz: int = handle.samplerate
+        self.channels: int = handle.channels
+        self.format: str = handle.format
+        self.subtype: str = handle.subtype
+        if not 0 <= self.frames < 2**62:
+            raise AudioError(f"{path}: the header states no length")
+        if self.format == "MP3":
+            self.frames = true_mp3_frames(path, self.frames)
+
+    def seek(self, frame: int) -> None:
+        """Go to a sample of the file."""
+        self._handle.seek(frame)
+
+    def read(self, frames: int) -> FloatArray:
+        """The next samples as float32 of shape (n, channels); n < ``frames`` only where decoding ends."""
+        samples: FloatArray = self._handle.read(frames, dtype="float32", always_2d=True)
+        return samples
+
+
 @contextmanager
-def open_audio(path: str | Path) -> Iterator[Any]:
+def open_audio(path: str | Path) -> Iterator[AudioSource]:
     """Open ``path`` for reading; every failure to open or decode becomes an :class:`AudioError` that names it."""
     try:
         # by descriptor: the name's extension must not decide the format, and libsndfile reads without call-backs
-        with Path(path).open("rb", buffering=0) as file, soundfile.SoundFile(file.fileno(), closefd=False) as source:
-            if source.frames < 0 or source.frames >= 2**62:
-                raise AudioError(f"{path}: the header states no length")
-            if source.format == "MP3":
-                check_mp3_length(path, source.frames)
-            yield source
+        with Path(path).open("rb", buffering=0) as file, soundfile.SoundFile(file.fileno(), closefd=False) as handle:
+            yield AudioSource(path, handle)
     except (soundfile.SoundFileError, OSError, EOFError) as error:
         raise AudioError(f"{path}: cannot be read as audio ({_reason(error)})") from None
 
@@ -158,31 +182,30 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _read_mono(source: Any, path: str | Path, start: int, stop: int, channel: int | None) -> FloatArray:  # noqa: ANN401
+def _read_mono(source: AudioSource, start: int, stop: int, channel: int | None) -> FloatArray:
     """Samples [start, stop) of an open file at its own rate, mono; exactly that many or an AudioError."""
     if channel is not None and not 0 <= channel < source.channels:
-        raise AudioError(f"{path}: no channel {channel}, the file has {source.channels}")
+        raise AudioError(f"{source.path}: no channel {channel}, the file has {source.channels}")
     if start:
         source.seek(start)
-    samples = source.read(stop - start, dtype="float32", always_2d=True)
+    samples = source.read(stop - start)
     if len(samples) != stop - start:
-        raise AudioError(f"{path}: truncated, {start + len(samples)} of {source.frames} samples can be decoded")
+        raise AudioError(f"{source.path}: truncated, {start + len(samples)} of {source.frames} samples can be decoded")
     mono = to_mono(samples, channel)
     if not np.isfinite(mono.sum(dtype=np.float64)):
-        raise AudioError(f"{path}: holds NaN or infinite samples")
+        raise AudioError(f"{source.path}: holds NaN or infinite samples")
     return mono
 
 
 def _read_resampled(
-    source: Any,  # noqa: ANN401 - an open soundfile.SoundFile
-    path: str | Path,
+    source: AudioSource,
     start: int,
     length: int,
     target_hz: int,
     channel: int | None,
 ) -> FloatArray:
     """``length`` samples from ``start``, both at ``target_hz``, equal to that slice of the whole resampled file."""
-    source_hz: int = source.samplerate
+    source_hz = source.sample_rate_hz
     common = math.gcd(source_hz, target_hz)
     source_block, target_block = source_hz // common, target_hz // common  # both rates meet every such block
     context = -(-CONTEXT_SAMPLES * source_hz // min(source_hz, target_hz))
@@ -190,7 +213,7 @@ def _read_resampled(
     first = first_block * source_block
     last = min(source.frames, -(-(start + length) * source_hz // target_hz) + context)
     resampled: FloatArray = soxr.resample(
-        _read_mono(source, path, first, last, channel), source_hz, target_hz, quality=RESAMPLE_QUALITY
+        _read_mono(source, first, last, channel), source_hz, target_hz, quality=RESAMPLE_QUALITY
     )
     skip = start - first_block * target_block
     return resampled[skip : skip + length].copy()

@@ -8,6 +8,7 @@ file is refused when the guess is wrong, and is never a place for labels in seco
 """
 
 import functools
+import mmap
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from rfcx_ssl.errors import AudioError
 _BIT_RATES_V1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _BIT_RATES_V2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_LOST_SAMPLES = 4 * 1152  # what a guessed length may miss at the end: a tenth of a second
 _DELAY_OFFSET = 21  # bytes from LAME's encoder name to the 12-bit delay and padding
 
 
@@ -37,16 +39,21 @@ class _FrameHeader:
     side_info_bytes: int
 
 
-def check_mp3_length(path: str | Path, decodable_frames: int) -> None:
-    """Raise :class:`AudioError` where libsndfile would decode much less, or much more, than the MP3 holds."""
+def true_mp3_frames(path: str | Path, stated_frames: int) -> int:
+    """Samples that can be decoded from an MP3 of which libsndfile states ``stated_frames``.
+
+    Raises:
+        AudioError: the file is longer than libsndfile would decode.
+    """
     stream = inspect_mp3(path)
     if stream.has_length_tag or not stream.samples:
-        return
-    if abs(decodable_frames - stream.samples) > 4 * 1152:
+        return stated_frames
+    if stated_frames < stream.samples - _LOST_SAMPLES:
         raise AudioError(
-            f"{path}: MP3 without a Xing/Info frame: {decodable_frames} of about {stream.samples} samples would be "
+            f"{path}: MP3 without a Xing/Info frame: {stated_frames} of about {stream.samples} samples would be "
             "decoded; convert it first (ffmpeg -i FILE.mp3 FILE.flac)"
         )
+    return min(stated_frames, stream.samples)
 
 
 def require_exact_time(path: str | Path) -> None:
@@ -65,8 +72,14 @@ def inspect_mp3(path: str | Path) -> Mp3Stream:
 
 
 @functools.lru_cache(maxsize=64)
-def _inspect(path: str, _size: int, _mtime_ns: int) -> Mp3Stream:
-    data = Path(path).read_bytes()
+def _inspect(path: str, size_bytes: int, _mtime_ns: int) -> Mp3Stream:
+    if size_bytes == 0:
+        return Mp3Stream(0, False, False)
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return _walk(data)
+
+
+def _walk(data: mmap.mmap) -> Mp3Stream:
     start = _skip_id3(data)
     header = _frame_at(data, start)
     if header is None:
@@ -77,14 +90,14 @@ def _inspect(path: str, _size: int, _mtime_ns: int) -> Mp3Stream:
     return Mp3Stream(_count_samples(data, start), data[start + 36 : start + 40] == b"VBRI", False)
 
 
-def _states_delay(data: bytes, tag: int) -> bool:
+def _states_delay(data: mmap.mmap, tag: int) -> bool:
     flags = data[tag + 7]
     name = tag + 8 + 4 * bool(flags & 1) + 4 * bool(flags & 2) + 100 * bool(flags & 4) + 4 * bool(flags & 8)
     delay_and_padding = data[name + _DELAY_OFFSET : name + _DELAY_OFFSET + 3]
     return data[name : name + 4].isalnum() and delay_and_padding not in (b"", b"\0\0\0")
 
 
-def _count_samples(data: bytes, position: int) -> int:
+def _count_samples(data: mmap.mmap, position: int) -> int:
     samples = 0
     while header := _frame_at(data, position):
         samples += header.samples
@@ -92,7 +105,7 @@ def _count_samples(data: bytes, position: int) -> int:
     return samples
 
 
-def _skip_id3(data: bytes) -> int:
+def _skip_id3(data: mmap.mmap) -> int:
     """Offset of the first MPEG frame: after ID3v2 tags and zero padding."""
     position = 0
     while data[position : position + 3] == b"ID3" and len(data) >= position + 10:
@@ -103,7 +116,7 @@ def _skip_id3(data: bytes) -> int:
     return position
 
 
-def _frame_at(data: bytes, position: int) -> _FrameHeader | None:
+def _frame_at(data: mmap.mmap, position: int) -> _FrameHeader | None:
     """The layer III frame header at ``position``, or None where there is none."""
     word = int.from_bytes(data[position : position + 4], "big")
     version, layer = word >> 19 & 3, word >> 17 & 3

@@ -6,12 +6,20 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soxr
 
-from rfcx_ssl.audio import RESAMPLE_QUALITY, FloatArray, open_audio, resampled_samples, to_int16, to_mono, write_flac
+from rfcx_ssl.audio import (
+    RESAMPLE_QUALITY,
+    AudioSource,
+    FloatArray,
+    open_audio,
+    resampled_samples,
+    to_int16,
+    to_mono,
+    write_flac,
+)
 from rfcx_ssl.errors import AudioError, ManifestError
 from rfcx_ssl.manifest.cut import recording_folder, segment_bounds, segment_name, source_edges
 
@@ -75,9 +83,9 @@ def prepare_recording(task: PrepareTask) -> tuple[Segment, ...]:
             )
         if task.channel is not None and task.channel >= source.channels:
             raise AudioError(f"{task.path}: no channel {task.channel}, the file has {source.channels}")
-        total = resampled_samples(source.frames, source.samplerate, task.sample_rate_hz)
+        total = resampled_samples(source.frames, source.sample_rate_hz, task.sample_rate_hz)
         bounds = segment_bounds(total, task.max_samples)
-        edges = source_edges(bounds, source.samplerate, task.sample_rate_hz, source.frames)
+        edges = source_edges(bounds, source.sample_rate_hz, task.sample_rate_hz, source.frames)
         clipped = _ClipCounter(edges, FULL_SCALE.get(source.subtype, DEFAULT_FULL_SCALE))
         pieces = _cut(_resampled(source, task, clipped), [length for _, length in bounds])
         measured = [_finish(task, index, bounds[index], samples) for index, samples in enumerate(pieces)]
@@ -122,30 +130,30 @@ def _prepare_or_explain(task: PrepareTask) -> Prepared:
         return Prepared(task.recording_id, (), str(error).removeprefix(f"{task.path}: "))
 
 
-def _decoded(source: Any, path: str, channel: int | None, clipped: _ClipCounter) -> Iterator[FloatArray]:  # noqa: ANN401
+def _decoded(source: AudioSource, channel: int | None, clipped: _ClipCounter) -> Iterator[FloatArray]:
     """Mono blocks at the rate of the file; fails on a file that ends early and on NaN."""
     block_frames = max(1, BLOCK_FRAMES // source.channels)
     done = 0
     while done < source.frames:
-        block = source.read(min(block_frames, source.frames - done), dtype="float32", always_2d=True)
+        block = source.read(min(block_frames, source.frames - done))
         if len(block) == 0:
-            raise AudioError(f"{path}: truncated, {done} of {source.frames} samples can be decoded")
+            raise AudioError(f"{source.path}: truncated, {done} of {source.frames} samples can be decoded")
         mono = to_mono(block, channel)
         if not math.isfinite(float(mono.sum(dtype=np.float64))):
-            raise AudioError(f"{path}: holds NaN or infinite samples near {done / source.samplerate:.1f} s")
+            raise AudioError(f"{source.path}: holds NaN or infinite samples near {done / source.sample_rate_hz:.1f} s")
         clipped.add(done, block)
         done += len(block)
         yield mono
 
 
-def _resampled(source: Any, task: PrepareTask, clipped: _ClipCounter) -> Iterator[FloatArray]:  # noqa: ANN401
+def _resampled(source: AudioSource, task: PrepareTask, clipped: _ClipCounter) -> Iterator[FloatArray]:
     """The same blocks at the target rate; a stream gives bit for bit what resampling the whole file gives."""
-    blocks = _decoded(source, task.path, task.channel, clipped)
-    if source.samplerate == task.sample_rate_hz:
+    blocks = _decoded(source, task.channel, clipped)
+    if source.sample_rate_hz == task.sample_rate_hz:
         yield from blocks
         return
     resampler = soxr.ResampleStream(
-        source.samplerate, task.sample_rate_hz, 1, dtype="float32", quality=RESAMPLE_QUALITY
+        source.sample_rate_hz, task.sample_rate_hz, 1, dtype="float32", quality=RESAMPLE_QUALITY
     )
     for block in blocks:
         yield resampler.resample_chunk(block)
