@@ -1,0 +1,122 @@
+"""Checkpoints that are whole or absent: written under a temporary name, synced, then renamed."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rfcx_ssl.errors import CheckpointError, RunError
+from rfcx_ssl.training.state import TrainState
+
+TENSORS_FILE = "tensors.pt"
+STATE_FILE = "state.json"
+
+
+def step_name(step: int) -> str:
+    """Folder name of a step; names sort as steps do."""
+    return f"step_{step:07d}"
+
+
+def step_of(path: Path) -> int:
+    """The inverse of :func:`step_name`."""
+    return int(path.name.removeprefix("step_"))
+
+
+def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Make ``folder`` with the files that ``fill`` writes, all or nothing, also across a power cut.
+
+    Raises:
+        RunError: when the disk is full or the parent folder is gone; nothing is left behind.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        if not folder.parent.is_dir():
+            raise RunError(f"{folder.parent} is gone: cannot write {folder.name}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        fill(partial)
+        for path in [*partial.rglob("*"), partial]:
+            sync(path)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.replace(folder)
+        sync(folder.parent)
+    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, RuntimeError) and "write" not in str(error):
+            raise
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+        raise RunError(f"cannot write {folder}: {reason}; earlier checkpoints are intact") from error
+
+
+def write_file(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` atomically."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        sync(partial)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def sync(path: Path) -> None:
+    """Flush a file or a folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class CheckpointFolder:
+    """The ``checkpoints/`` folder of a run: the last ``keep_last`` steps."""
+
+    def __init__(self, folder: Path, keep_last: int) -> None:
+        self.folder = folder
+        self.keep_last = keep_last
+
+    def steps(self) -> list[Path]:
+        """Complete checkpoints, oldest first."""
+        return sorted(self.folder.glob("step_*"))
+
+    def save(self, state: TrainState, tensors: dict[str, Any]) -> Path:
+        """Write the checkpoint of ``state.step`` and drop the oldest beyond ``keep_last``."""
+
+        def fill(partial: Path) -> None:
+            torch.save(tensors, partial / TENSORS_FILE)
+            (partial / STATE_FILE).write_text(json.dumps(state.to_dict(), indent=1), encoding="utf-8")
+
+        path = self.folder / step_name(state.step)
+        if not path.exists():
+            write_folder(path, fill)
+        for old in self.steps()[: -self.keep_last]:
+            shutil.rmtree(old)
+        return path
+
+    def load_latest(self) -> tuple[TrainState, dict[str, Any]] | None:
+        """State and tensors (on the CPU) of the newest checkpoint, or None where there is none.
+
+        Raises:
+            CheckpointError: when the newest checkpoint cannot be read.
+        """
+        paths = self.steps()
+        if not paths:
+            return None
+        path = paths[-1]
+        try:
+            state = TrainState.from_dict(json.loads((path / STATE_FILE).read_text(encoding="utf-8")))
+            tensors = torch.load(path / TENSORS_FILE, map_location="cpu", weights_only=True)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise CheckpointError(f"{path}: {error}; remove the folder to go on from the one before") from error
+        return state, tensors
+
+    def clean(self) -> None:
+        """Remove what an interrupted write left behind."""
+        for partial in self.folder.glob(".step_*.partial"):
+            shutil.rmtree(partial, ignore_errors=True)

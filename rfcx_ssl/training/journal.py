@@ -1,0 +1,156 @@
+"""What a run says while it runs: progress bar, metrics.jsonl, progress.json, TensorBoard, Weights & Biases."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from rfcx_ssl.errors import require_extra
+from rfcx_ssl.training.checkpoint import write_file
+from rfcx_ssl.training.state import TrainState
+
+
+class Journal:
+    """Written by the main process alone. Lines of metrics.jsonl after ``start_step`` (a lost future) are dropped."""
+
+    def __init__(self, folder: Path, max_steps: int, start_step: int, trackers: tuple[str, ...]) -> None:
+        self.folder = folder
+        self.max_steps = max_steps
+        self.console = Console(stderr=True)
+        self._keep_lines_up_to(start_step)
+        self._writers = [open_tracker(kind, folder, start_step) for kind in trackers]
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._bar.add_task("training", total=max_steps, completed=start_step, note="")
+        self._bar.start()
+
+    def write(self, step: int, kind: str, values: Mapping[str, Any], note: str = "") -> None:
+        """Add one line to metrics.jsonl and the trackers, and show ``note`` on the bar (a plain line off a terminal)."""
+        line = json.dumps({"step": step, "kind": kind, **{key: _plain(value) for key, value in values.items()}})
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as lines:
+            lines.write(line + "\n")
+        scalars = {f"{kind}/{key}": value for key, value in values.items() if isinstance(value, int | float)}
+        self._bar.update(self._task, completed=step)
+        for writer in self._writers:
+            writer.log(scalars, step)
+        if note:
+            self._bar.update(self._task, note=note)
+            if kind != "train" or not self.console.is_terminal:
+                self.console.print(f"step {step}/{self.max_steps} {kind}: {note}", highlight=False)
+
+    def picture(self, step: int, path: Path) -> None:
+        """Show a written picture in the trackers."""
+        for writer in self._writers:
+            writer.picture(f"recording/{path.stem}", path, step)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self.console.print(text, highlight=False)
+
+    def progress(self, state: TrainState, max_steps: int, **values: float | bool | None) -> None:
+        """Replace progress.json: where the run is, for people and programs that watch it."""
+        best = state.best
+        record = {
+            "step": state.step,
+            "max_steps": max_steps,
+            "train_s": round(state.train_s, 3),
+            "best": None if best is None else {"step": best.step, "score": best.score},
+            "bad_steps": state.bad_steps,
+            "finished": False,
+            **{key: _plain(value) for key, value in values.items()},
+            "updated": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+        write_file(self.folder / "progress.json", json.dumps(record, indent=1))
+
+    def close(self) -> None:
+        """Close the bar and the trackers."""
+        self._bar.stop()
+        for writer in self._writers:
+            writer.close()
+
+    def _keep_lines_up_to(self, step: int) -> None:
+        path = self.folder / "metrics.jsonl"
+        if not path.exists():
+            return
+        kept = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except ValueError:  # the half line of a killed process
+                break
+        write_file(path, "".join(kept))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """NaN and infinities as null: strict JSON readers know neither."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def open_tracker(kind: str, folder: Path, start_step: int) -> "TensorBoardTracker | WandbTracker":
+    """The tracker of one kind."""
+    return WandbTracker(folder) if kind == "wandb" else TensorBoardTracker(folder, start_step)
+
+
+class TensorBoardTracker:
+    """Writes ``tensorboard/``; points of a lost future are purged on resume."""
+
+    def __init__(self, folder: Path, start_step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        purge = start_step + 1 if start_step else None
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
+
+    def log(self, scalars: Mapping[str, float], step: int) -> None:
+        """Add scalars."""
+        for key, value in scalars.items():
+            self._writer.add_scalar(key, value, step)
+
+    def picture(self, name: str, path: Path, step: int) -> None:
+        """Add a picture file."""
+        from matplotlib.image import imread
+
+        self._writer.add_image(name, imread(path)[:, :, :3], step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._writer.close()
+
+
+class WandbTracker:
+    """Logs to Weights & Biases (extra package); a resumed run goes on under the same id."""
+
+    def __init__(self, folder: Path) -> None:
+        self._wandb: Any = require_extra("wandb", "wandb")
+        # A folder's path does not survive a move to another machine: the id is kept in the folder.
+        id_file = folder / ".wandb_id"
+        if not id_file.exists():
+            write_file(id_file, self._wandb.util.generate_id())
+        self._run = self._wandb.init(
+            project="rfcx-ssl", name=folder.name, id=id_file.read_text().strip(), resume="allow", dir=str(folder)
+        )
+
+    def log(self, scalars: Mapping[str, float], step: int) -> None:
+        """Log scalars."""
+        self._run.log(dict(scalars), step=step)
+
+    def picture(self, name: str, path: Path, step: int) -> None:
+        """Log a picture file."""
+        self._run.log({name: self._wandb.Image(str(path))}, step=step)
+
+    def close(self) -> None:
+        """Finish the session."""
+        self._run.finish()

@@ -1,0 +1,97 @@
+"""Optimizer and its parameter groups: encoder and new layers, layer-wise decay, no weight decay on norms and biases."""
+
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from rfcx_ssl.config import settings
+from rfcx_ssl.errors import ConfigError
+
+NEW_LAYERS = {"is_encoder": False, "weight_decay": 0.0}
+
+
+@settings
+class OptimSettings:
+    """AdamW or SGD, with one learning rate for the encoder and one for the layers that start from scratch."""
+
+    kind: Literal["adamw", "sgd"] = "adamw"
+    encoder_lr: float = 1e-4
+    head_lr: float = 1e-3
+    weight_decay: float = 0.01
+    beta1: float = 0.9  # momentum where kind is sgd
+    beta2: float = 0.98
+    eps: float = 1e-8
+    layer_decay: float = 1.0  # the encoder layer d below the top learns at encoder_lr * layer_decay ** d
+    encoder_delay: float = 0.0  # the encoder's rate is 0 for so many steps (below 1: share of all steps)
+    sam_radius: float = 0.0  # sharpness-aware minimisation (Foret et al. 2021): rho; 0 is off, costs a second pass
+
+    def __post_init__(self) -> None:
+        if self.encoder_lr < 0 or self.head_lr < 0 or self.weight_decay < 0 or self.sam_radius < 0:
+            raise ValueError("encoder_lr, head_lr, weight_decay and sam_radius must be 0 or more")
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise ValueError(f"beta1 and beta2 must be in [0, 1), got {self.beta1} and {self.beta2}")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"layer_decay={self.layer_decay} must be in (0, 1]")
+        if self.encoder_delay < 0:
+            raise ValueError(f"encoder_delay={self.encoder_delay} must be 0 or more")
+
+    def delay_steps(self, total_steps: int) -> int:
+        """Steps during which the encoder does not move."""
+        return round(self.encoder_delay * total_steps) if self.encoder_delay < 1 else int(self.encoder_delay)
+
+
+def parameter_groups(model: nn.Module, optim: OptimSettings) -> list[dict[str, Any]]:
+    """Groups of the trainable parameters, each with ``name``, ``peak_lr``, ``is_encoder``, ``lr``, ``weight_decay``.
+
+    Parameters named ``encoder.`` learn at ``encoder_lr``; with layer-wise decay, at a rate that falls with their
+    distance to the encoder's top, as ``model.layer_depth(name)`` and ``model.num_depths`` tell. Tensors of fewer than
+    two dimensions (norm scales, biases) and weight-norm magnitudes get no weight decay.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        is_encoder = name.startswith("encoder.")
+        below_top = _layers_below_top(model, name) if is_encoder and optim.layer_decay < 1 else 0
+        decays = parameter.ndim > 1 and not name.endswith("original0")  # original0: weight norm's magnitude g
+        key = "/".join(["encoder" if is_encoder else "head", f"top-{below_top}", "decay" if decays else "no_decay"])
+        peak_lr = optim.encoder_lr * optim.layer_decay**below_top if is_encoder else optim.head_lr
+        group = groups.setdefault(
+            key,
+            {
+                "params": [],
+                "name": key,
+                "is_encoder": is_encoder,
+                "peak_lr": peak_lr,
+                "lr": peak_lr,
+                "weight_decay": optim.weight_decay if decays else 0.0,
+            },
+        )
+        group["params"].append(parameter)
+    if not groups:
+        raise ConfigError("model: no parameter is trainable")
+    return list(groups.values())
+
+
+def _layers_below_top(model: Any, name: str) -> int:  # noqa: ANN401 - any model with layer_depth
+    if not hasattr(model, "layer_depth"):
+        raise ConfigError("optim.layer_decay below 1 needs a model that knows its layers' depth")
+    top_of_encoder = int(model.num_depths) - 2  # num_depths - 1 are the new layers
+    return max(0, top_of_encoder - int(model.layer_depth(name)))
+
+
+def build_optimizer(model: nn.Module, optim: OptimSettings, extra: object = None) -> torch.optim.Optimizer:
+    """The optimizer of ``optim.kind`` over :func:`parameter_groups`, and the parameters of ``extra`` if it has any."""
+    groups = parameter_groups(model, optim)
+    if isinstance(extra, nn.Module) and (own := [p for p in extra.parameters() if p.requires_grad]):
+        groups.append({**NEW_LAYERS, "params": own, "name": "loss", "peak_lr": optim.head_lr, "lr": optim.head_lr})
+    if optim.kind == "sgd":
+        return torch.optim.SGD(groups, lr=optim.head_lr, momentum=optim.beta1, nesterov=optim.beta1 > 0)
+    return torch.optim.AdamW(groups, lr=optim.head_lr, betas=(optim.beta1, optim.beta2), eps=optim.eps)
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float, *, encoder_frozen: bool) -> None:
+    """Set every group's rate to its peak times ``factor``; 0 for the encoder while it is frozen."""
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0 if encoder_frozen and group["is_encoder"] else group["peak_lr"] * factor

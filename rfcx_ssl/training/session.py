@@ -1,0 +1,159 @@
+"""One process's share of a run: the model under training, its optimizer, and how both are saved and restored."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, DistributedType, set_seed
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+
+from rfcx_ssl.errors import CheckpointError, ConfigError
+from rfcx_ssl.training.averaging import MovingAverage, RunningMean, Weights
+from rfcx_ssl.training.checkpoint import write_folder
+from rfcx_ssl.training.optim import build_optimizer
+from rfcx_ssl.training.parts import Parts
+from rfcx_ssl.training.settings import LoopSettings
+from rfcx_ssl.training.update import LossOfBatch, Update
+
+FULL_STATE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+
+
+def make_accelerator(settings: LoopSettings) -> Accelerator:
+    """The accelerator of this process; launcher settings (``accelerate launch``) decide what the run's do not."""
+    precision = {"launcher": None, "fp32": "no"}.get(settings.precision, settings.precision)
+    handler = DistributedDataParallelKwargs(find_unused_parameters=settings.find_unused_parameters)
+    # Accumulation is ours (Update), because the parts of a batch do not weigh the same.
+    return Accelerator(mixed_precision=precision, gradient_accumulation_steps=1, kwargs_handlers=[handler])
+
+
+class Session:
+    """Builds everything from ``parts`` and, where given, the tensors of a checkpoint."""
+
+    def __init__(
+        self, settings: LoopSettings, parts: Parts, accelerator: Accelerator, tensors: dict[str, Any] | None
+    ) -> None:
+        self.accelerator = accelerator
+        self.is_sharded = accelerator.distributed_type == DistributedType.FSDP
+        self.plain = LossOfBatch(parts.model, parts.loss).to(accelerator.device)
+        if tensors is not None:
+            _load(self.plain, tensors["module"])
+        average = settings.average
+        if self.is_sharded and (average.ema_decay or settings.optim.sam_radius):
+            raise ConfigError("average.ema_decay and optim.sam_radius do not work with FSDP")
+        # Copied before compiling and wrapping, so that the average stays a plain model.
+        self.ema: MovingAverage | None = None
+        if average.ema_decay:
+            self.ema = MovingAverage(parts.model, average.ema_decay, warmup=average.ema_warmup)
+        self.swa = RunningMean()
+        self.swa_start = average.swa_start
+        if settings.compile:
+            self.plain.compile()
+        optimizer = build_optimizer(parts.model, settings.optim, extra=self.plain.loss)
+        self.module, self.optimizer = accelerator.prepare(self.plain, optimizer)
+        self.groups: list[dict[str, Any]] = self.optimizer.param_groups
+        self.update = Update(
+            accelerator,
+            self.module,
+            parts.loss,
+            self.optimizer,
+            max_grad_norm=settings.max_grad_norm,
+            sam_radius=settings.optim.sam_radius,
+        )
+        if tensors is not None:
+            self._restore(tensors)
+
+    @property
+    def model(self) -> nn.Module:
+        """The model that is validated and saved: the moving average where there is one."""
+        if self.ema is not None:
+            return self.ema.model
+        model: nn.Module = self.accelerator.unwrap_model(self.module).model
+        return model
+
+    def weights(self) -> Weights:
+        """Tensors of :attr:`model`, whole, on the CPU; every process must call this."""
+        if self.ema is not None:
+            return _to_cpu(self.ema.model.state_dict())
+        whole = self._whole_module()
+        return {name.removeprefix("model."): value for name, value in whole.items() if name.startswith("model.")}
+
+    def update_averages(self, step: int) -> None:
+        """Take the weights after optimizer step ``step`` (from 1) into the moving average."""
+        if self.ema is not None:
+            self.ema.update(self.plain.model, step)
+
+    def add_to_mean(self, progress: float) -> None:
+        """Take an evaluated model into the SWA mean, from the share ``swa_start`` of the run on."""
+        if self.swa_start is not None and progress >= self.swa_start:
+            self.swa.add(self.weights())
+
+    def learning_rates(self) -> dict[str, float]:
+        """Current rate of every parameter group, the same rates once: ``encoder/top-1``, ``head/top-0`` ..."""
+        return {group["name"].removesuffix("/no_decay").removesuffix("/decay"): group["lr"] for group in self.groups}
+
+    def tensors(self) -> dict[str, Any]:
+        """Everything a checkpoint holds, on the CPU; every process must call this."""
+        scaler = self.accelerator.scaler
+        return {
+            "module": self._whole_module(),
+            "optimizer": self._whole_optimizer(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "ema": None if self.ema is None else _to_cpu(self.ema.model.state_dict()),
+            "swa": {"count": self.swa.count, "weights": self.swa.weights},
+        }
+
+    def load_model(self, weights: Weights) -> None:
+        """Put other weights into :attr:`model`, to score them; training is over then."""
+        set_model_state_dict(self.model, dict(weights), options=StateDictOptions(full_state_dict=True))
+
+    def save_model(self, folder: Path, weights: Weights) -> None:
+        """Write a model folder with ``weights`` (main process)."""
+        model: Any = self.plain.model
+        write_folder(folder, lambda partial: model.save_pretrained(partial, state_dict=dict(weights)))
+
+    def _whole_module(self) -> Weights:
+        return _to_cpu(self.accelerator.get_state_dict(self.module))
+
+    def _whole_optimizer(self) -> dict[str, Any]:
+        if self.is_sharded:
+            return get_optimizer_state_dict(self.module, self.optimizer.optimizer, options=FULL_STATE)
+        state: dict[str, Any] = self.optimizer.state_dict()
+        return state
+
+    def _restore(self, tensors: dict[str, Any]) -> None:
+        if self.is_sharded:
+            set_optimizer_state_dict(self.module, self.optimizer.optimizer, tensors["optimizer"], options=FULL_STATE)
+        else:
+            self.optimizer.load_state_dict(tensors["optimizer"])
+        if self.accelerator.scaler is not None and tensors["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(tensors["scaler"])
+        if self.ema is not None and tensors["ema"] is not None:
+            _load(self.ema.model, tensors["ema"])
+        self.swa.count, self.swa.weights = tensors["swa"]["count"], tensors["swa"]["weights"]
+
+
+def seed_everything(seed: int, step: int, rank: int) -> int:
+    """Set all generators of this process as a function of (seed, step, rank); returns the number used."""
+    number = int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0])
+    set_seed(number)
+    return number
+
+
+def _load(module: nn.Module, weights: Weights) -> None:
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the checkpoint does not fit the model: {str(error).splitlines()[-1].strip()}"
+        ) from None
+
+
+def _to_cpu(weights: dict[str, Tensor]) -> Weights:
+    return {name: value.detach().to("cpu", copy=True) for name, value in weights.items()}

@@ -1,0 +1,113 @@
+"""Settings of the training loop: one schema for what a run does, apart from its data, model, augmentation and loss."""
+
+from typing import Literal
+
+from rfcx_ssl.config import settings
+from rfcx_ssl.training.optim import OptimSettings
+from rfcx_ssl.training.schedule import ScheduleSettings
+
+# Settings that may change between the two halves of a resumed run: they do not touch a single weight.
+OPERATIONAL_KEYS = frozenset(
+    {
+        "output_dir",
+        "num_workers",
+        "log_every",
+        "save_every",
+        "keep_last",
+        "trackers",
+        "num_pictures",
+        "threads",
+        "lock_timeout_s",
+    }
+)
+
+
+@settings
+class AverageSettings:
+    """Averages of weights. All are off by default."""
+
+    ema_decay: float = 0.0  # 0 is off; otherwise validation and the saved model use the moving average
+    ema_warmup: bool = True  # decay is min(ema_decay, (1 + step) / (10 + step)), as in the EMA of TensorFlow
+    swa_start: float | None = None  # fraction of the steps from which every evaluation's weights are averaged (SWA)
+    top_k: int = 1  # how many best evaluations are kept; with more than 1 their average competes with the best
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay={self.ema_decay} must be in [0, 1)")
+        if self.swa_start is not None and not 0 <= self.swa_start < 1:
+            raise ValueError(f"swa_start={self.swa_start} must be in [0, 1)")
+        if self.top_k < 1:
+            raise ValueError(f"top_k={self.top_k} must be at least 1")
+
+
+@settings
+class EvaluationSettings:
+    """Validation as inference is done: the same windows, the same aggregation."""
+
+    every: int = 0  # optimizer steps; 0: only after the last one
+    select_metric: str = "lwlrap"  # any metric name of an evaluation line in metrics.jsonl
+    mode: Literal["max", "min"] = "max"
+    aggregate: Literal["max", "mean"] = "max"  # over the windows of a recording
+    window_s: float | None = None  # None: the model's own window
+    overlap: float = 0.5  # share of a window that the next one covers again
+    max_recordings: int | None = None  # None: every validation recording
+    patience: int | None = None  # evaluations without a better score before the run ends; None: never
+    min_gain: float = 0.0  # what counts as better
+
+    def __post_init__(self) -> None:
+        if self.every < 0:
+            raise ValueError(f"every={self.every} must be 0 or more optimizer steps")
+        if not 0 <= self.overlap < 1:
+            raise ValueError(f"overlap={self.overlap} must be in [0, 1)")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience={self.patience} must be at least 1 evaluation")
+        if self.patience is not None and not self.every:
+            raise ValueError("patience needs evaluation.every above 0")
+
+
+@settings
+class LoopSettings:
+    """What the loop does. Steps are optimizer steps; ``batch_size`` is the global batch for any number of processes."""
+
+    output_dir: str
+    seed: int = 0
+    max_steps: int | None = None
+    epochs: float | None = None
+    batch_size: int = 32
+    micro_batch_size: int | None = None  # clips per process and forward pass; None: no gradient accumulation
+    precision: Literal["launcher", "fp32", "bf16", "fp16"] = "launcher"  # launcher: as `accelerate launch` says
+    compile: bool = False
+    find_unused_parameters: bool = True  # False is faster in DDP where every parameter gets a gradient
+    max_grad_norm: float | None = 1.0
+    max_bad_steps: int = 20  # NaN/Inf steps in a row before the run stops
+    num_workers: int = 2
+    threads: int | None = None  # torch threads per process; None: leave them
+    log_every: int = 10
+    save_every: int = 500
+    keep_last: int = 2
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)
+    num_pictures: int = 2  # example pictures per evaluation
+    lock_timeout_s: float = 30.0  # how long to wait for another process that still holds the run folder
+    optim: OptimSettings = OptimSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    average: AverageSettings = AverageSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    def __post_init__(self) -> None:
+        if (self.max_steps is None) == (self.epochs is None):
+            raise ValueError("set one of max_steps and epochs")
+        for key in ("max_steps", "epochs", "batch_size", "micro_batch_size", "log_every", "save_every", "keep_last"):
+            value = getattr(self, key)
+            if value is not None and value <= 0:
+                raise ValueError(f"{key}={value} must be above 0")
+        if self.max_bad_steps < 0 or self.num_workers < 0 or self.num_pictures < 0:
+            raise ValueError("max_bad_steps, num_workers and num_pictures must be 0 or more")
+        if self.optim.sam_radius and self.precision == "fp16":
+            raise ValueError("optim.sam_radius needs precision fp32 or bf16: fp16 scales its gradients")
+
+    def total_steps(self, num_items: int) -> int:
+        """Optimizer steps of the whole run for ``num_items`` training crops per epoch."""
+        if self.max_steps is not None:
+            return self.max_steps
+        assert self.epochs is not None  # checked in __post_init__
+        return max(1, round(self.epochs * num_items / self.batch_size))
