@@ -84,7 +84,7 @@ def compare(request: CompareRequest, console: Console) -> Comparison:
     result = judge(request, test_set, heard)
     print_comparison(result.rows, result.gates, console)
     write(request, result)
-    console.print(f"wrote {request.out / 'report.html'} and comparison.csv beside it", highlight=False)
+    console.print(f"wrote {request.out / 'report.html'} and comparison.csv beside it", highlight=False, soft_wrap=True)
     return result
 
 

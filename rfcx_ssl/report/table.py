@@ -115,7 +115,7 @@ def print_comparison(rows: Sequence[Row], gates: Sequence[Gate], console: Consol
     console.print(table)
     for gate in gates:
         verdict = "[green]holds[/]" if gate.holds else "[red]FAILS[/]"
-        console.print(f"gate {verdict}: {gate_text(gate)}", highlight=False)
+        console.print(f"gate {verdict}: {gate_text(gate)}", highlight=False, soft_wrap=True)
 
 
 def gate_text(gate: Gate) -> str:

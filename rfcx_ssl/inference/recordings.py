@@ -1,0 +1,58 @@
+"""Which files to listen to, and what to call them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rfcx_ssl.errors import AudioError
+
+AUDIO_SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".w64", ".caf"})
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One audio file. ``name`` is unique within a call: the file's stem, with as many folders as that takes."""
+
+    name: str
+    path: Path
+
+
+def find_recordings(sources: Sequence[Path]) -> list[Recording]:
+    """Files as given, folders searched for audio files; sorted within a folder, each file once.
+
+    Raises:
+        AudioError: a source does not exist, or there is no audio file in any of them.
+    """
+    missing = [str(source) for source in sources if not source.exists()]
+    if missing:
+        raise AudioError(
+            f"{missing[0]}: no such file or folder" + (f" ({len(missing)} missing)" if missing[1:] else "")
+        )
+    found: dict[Path, Path] = {}
+    for source in sources:
+        files = sorted(p for p in source.rglob("*") if is_audio(p)) if source.is_dir() else [source]
+        for path in files:
+            found.setdefault(path.resolve(), path)
+    if not found:
+        raise AudioError(f"{', '.join(map(str, sources))}: no audio files ({', '.join(sorted(AUDIO_SUFFIXES))})")
+    paths = list(found.values())
+    return [Recording(name, path) for name, path in zip(_unique_names(paths), paths, strict=True)]
+
+
+def is_audio(path: Path) -> bool:
+    """Whether the name is that of an audio file; hidden files (``._x.wav`` of some recorders) are not."""
+    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _unique_names(paths: Sequence[Path]) -> list[str]:
+    """Stems, prefixed by parent folders where stems repeat, and by a full name where even those do."""
+    names = [path.stem for path in paths]
+    for depth in range(2, max((len(path.resolve().parts) for path in paths), default=1) + 1):
+        count = Counter(names)
+        if max(count.values(), default=1) == 1:
+            return names
+        parts = [path.resolve().with_suffix("").parts[-depth:] for path in paths]
+        names = [name if count[name] == 1 else "/".join(p).lstrip("/") for name, p in zip(names, parts, strict=True)]
+    count = Counter(names)  # a.wav beside a.flac
+    return [name if count[name] == 1 else f"{name}{path.suffix}" for name, path in zip(names, paths, strict=True)]

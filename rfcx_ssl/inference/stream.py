@@ -1,0 +1,143 @@
+"""Listen to one recording of any length: decode, window, score, events; memory does not grow with its length."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rfcx_ssl.audio import audio_info, read_audio, resampled_samples
+from rfcx_ssl.errors import AudioError
+from rfcx_ssl.inference.events import EventDecoder, FrameEvent
+from rfcx_ssl.inference.settings import DetectSettings
+from rfcx_ssl.models.modeling import RainforestSedModel
+from rfcx_ssl.models.windows import predict_stream
+from rfcx_ssl.species import RFCX_CALLS, LabelSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One species heard in one recording. The band is the species', None where it is not known."""
+
+    recording: str
+    start_s: float
+    end_s: float
+    species: str
+    score: float
+    f_min_hz: float | None
+    f_max_hz: float | None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of one recording; ``problem`` is None when all of it was heard."""
+
+    events: list[Event]
+    clip: list[float] | None  # score of every species over the whole recording; None where nothing was heard
+    heard_s: float
+    problem: str | None
+
+
+def listen(
+    model: RainforestSedModel,
+    path: Path,
+    name: str,
+    settings: DetectSettings,
+    tick: Callable[[float], None] = lambda _: None,
+) -> Heard:
+    """Find the events of one file. ``tick`` is told the seconds read, as they are read.
+
+    A damaged file is no exception: the events before the damage are kept, and ``problem`` says what is wrong.
+    """
+    grid = model.grid
+    decoder = EventDecoder(settings, grid, model.space.num_species)
+    found: list[FrameEvent] = []
+    blocks = _Blocks(path, grid.sample_rate_hz, settings.block_s, tick)
+    clip: Tensor | None = None
+    stream = iter(blocks)
+    first = next(stream, None)
+    if first is None:
+        return Heard([], None, 0.0, blocks.problem)
+    options = settings.window_options(model.config.sample_rate_hz, model.config.window_samples)
+    for piece in predict_stream(model, chain([first], stream), **options):
+        found += decoder.push(piece.frame.numpy())
+        clip = piece.clip
+    found += decoder.finish()
+    heard_s = blocks.num_samples / grid.sample_rate_hz
+    events = _to_events(found, name, model, heard_s)
+    return Heard(events, None if clip is None else clip.tolist(), heard_s, blocks.problem)
+
+
+def species_bands(space: LabelSpace) -> list[tuple[float, float] | None]:
+    """Lowest and highest frequency (Hz) of each species of ``space`` over its song types, None for unknown names."""
+    bands: list[tuple[float, float] | None] = []
+    for name in space.species_names:
+        calls = [call for call in RFCX_CALLS if call.name == name]
+        low, high = min((c.f_min_hz for c in calls), default=0.0), max((c.f_max_hz for c in calls), default=0.0)
+        bands.append((low, high) if calls else None)
+    return bands
+
+
+def rate_warning(source_hz: int, name: str, model: RainforestSedModel) -> str | None:
+    """What a recording with a lower rate than the model's cannot show; None where it is high enough."""
+    nyquist_hz = source_hz / 2
+    if source_hz >= model.config.sample_rate_hz:
+        return None
+    names = model.space.species_names
+    bands = zip(names, species_bands(model.space), strict=True)
+    deaf = [species for species, band in bands if band is not None and band[1] > nyquist_hz]
+    text = (
+        f"{name}: recorded at {source_hz} Hz, the model expects {model.config.sample_rate_hz}: resampled, but silent"
+    )
+    text += f" above {nyquist_hz / 1000:g} kHz"
+    return text + (f"; calls partly or wholly lost: {', '.join(deaf)}" if deaf else "")
+
+
+class _Blocks:
+    """Blocks (n,) of a file at the model's rate. A decoding error ends them and is kept in ``problem``."""
+
+    def __init__(self, path: Path, sample_rate_hz: int, block_s: float, tick: Callable[[float], None]) -> None:
+        self.path, self.rate, self.tick = path, sample_rate_hz, tick
+        self.block = round(block_s * sample_rate_hz)
+        self.num_samples = 0  # samples handed out
+        self.problem: str | None = None
+
+    def __iter__(self) -> Iterator[Tensor]:
+        try:
+            info = audio_info(self.path)
+            total = resampled_samples(info.frames, info.sample_rate_hz, self.rate)
+            if not total:
+                raise AudioError(f"{self.path}: has no samples")
+            for start in range(0, total, self.block):
+                yield from self._read(start, min(self.block, total - start))
+        except AudioError as error:
+            self.problem = str(error)
+
+    def _read(self, start: int, length: int) -> Iterator[Tensor]:
+        """One block; where it cannot be decoded whole, second by second up to the damage."""
+        try:
+            samples = read_audio(self.path, start_samples=start, num_samples=length, sample_rate_hz=self.rate)
+        except AudioError:
+            if length <= self.rate:
+                raise
+            for second in range(start, start + length, self.rate):
+                yield from self._read(second, min(self.rate, start + length - second))
+            return
+        self.num_samples += length
+        yield torch.from_numpy(np.ascontiguousarray(samples))
+        self.tick(length / self.rate)
+
+
+def _to_events(found: list[FrameEvent], name: str, model: RainforestSedModel, end_s: float) -> list[Event]:
+    """Frames to seconds, columns to species; nothing beyond the end of the recording."""
+    grid, names, bands = model.grid, model.space.species_names, species_bands(model.space)
+    events = []
+    for event in sorted(found, key=lambda event: (event.start, event.species)):
+        start_s, stop_s = event.start * grid.frame_s, min(event.end * grid.frame_s, end_s)
+        if start_s < stop_s:
+            low, high = bands[event.species] or (None, None)
+            events.append(Event(name, start_s, stop_s, names[event.species], event.peak, low, high))
+    return events
