@@ -16,7 +16,8 @@ from rfcx_ssl.errors import CheckpointError, ConfigError
 from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.encoder import SedSettings
 from rfcx_ssl.models.modeling import RainforestSedModel
-from rfcx_ssl.models.panns import PannsSettings
+from rfcx_ssl.models.panns import PannsEncoder, PannsSettings
+from rfcx_ssl.models.panns_checkpoint import load_panns_encoder, read_panns_checkpoint
 from rfcx_ssl.models.wav2vec import FAMILY, Wav2Vec2Encoder, Wav2Vec2Settings, attention_of
 from rfcx_ssl.species import LabelSpace
 
@@ -34,6 +35,10 @@ def build_model(settings: SedSettings, space: LabelSpace) -> RainforestSedModel:
         model = RainforestSedModel(model_config(settings, space))
     except ValueError as error:
         raise ConfigError(f"model: {error}") from None
+    if isinstance(settings, PannsSettings) and settings.checkpoint:
+        assert isinstance(model.encoder, PannsEncoder)
+        source = f"model.checkpoint={settings.checkpoint}"
+        load_panns_encoder(model.encoder, read_panns_checkpoint(Path(settings.checkpoint)), source)
     if isinstance(settings, Wav2Vec2Settings) and settings.encoder_weights == "pretrained":
         _load_backbone(model, settings)
     if isinstance(settings, Wav2Vec2Settings) and settings.gradient_checkpointing:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rfcx_ssl.config import settings
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths, fit_frames
 from rfcx_ssl.models.mel import MelSettings, PowerMel, power_to_db
+from rfcx_ssl.models.spec_mask import SpecMask, SpecMaskSettings
 
 
 @settings
@@ -27,6 +28,7 @@ class PannsSettings(SedSettings):
     embedding_dim: int = 2048
     block_dropout: float = 0.2
     embedding_dropout: float = 0.5
+    mask: SpecMaskSettings = SpecMaskSettings()
     checkpoint: str = ""  # an official .pth file; empty starts from random weights
 
     def __post_init__(self) -> None:
@@ -78,6 +80,7 @@ class PannsEncoder(Encoder):
         self.num_depths = len(settings.channels) + 2
         self.mel = PowerMel(settings.mel, settings.sample_rate_hz)
         self.bn0 = nn.BatchNorm2d(settings.mel.n_mels)
+        self.mask = SpecMask(settings.mask)
         self.pools = list(zip(settings.time_pools, settings.freq_pools, strict=True))
         before = 1
         for number, channels in enumerate(settings.channels, start=1):
@@ -93,15 +96,30 @@ class PannsEncoder(Encoder):
         return fit_frames(self.frames(db), num_frames)
 
     def frames(self, db: Tensor) -> Tensor:
-        """Log-mel (B, M, n_mels) -> (B, M // mel_frames, D)."""
+        """Log-mel (B, M, n_mels) -> (B, M // mel_frames, D): the published decision-level form."""
+        x = self.features(db)
+        x = F.max_pool1d(x, 3, 1, 1) + F.avg_pool1d(x, 3, 1, 1)
+        return self._embed(x.transpose(1, 2))
+
+    def clip_embedding(self, waveform: Tensor) -> Tensor:
+        """(B, N) -> (B, D): the published clip form, maximum plus mean over time before ``fc1``."""
+        hop = self.settings.mel.hop_samples
+        x = self.features(power_to_db(self.mel(waveform, -(-waveform.shape[1] // hop))))
+        return self._embed(x.amax(dim=2) + x.mean(dim=2))
+
+    def features(self, db: Tensor) -> Tensor:
+        """Log-mel (B, M, n_mels) -> (B, C, M // mel_frames), mean over frequency of the last block."""
         x = self.bn0(db[:, None].transpose(1, 3)).transpose(1, 3)  # (B, 1, M, n_mels), normalised per band
+        x = self.mask(x)
         for number, pool in enumerate(self.pools, start=1):
             x = self.get_submodule(f"conv_block{number}")(x, pool)
             x = F.dropout(x, self.settings.block_dropout, self.training)
-        x = x.mean(dim=3)  # (B, C, T)
-        x = F.max_pool1d(x, 3, 1, 1) + F.avg_pool1d(x, 3, 1, 1)
-        x = F.dropout(x, self.settings.embedding_dropout, self.training)
-        out: Tensor = F.relu(self.fc1(x.transpose(1, 2)))
+        mean: Tensor = x.mean(dim=3)
+        return mean
+
+    def _embed(self, x: Tensor) -> Tensor:
+        """Dropout, ``fc1``, ReLU on the last dimension."""
+        out: Tensor = F.relu(self.fc1(F.dropout(x, self.settings.embedding_dropout, self.training)))
         return out
 
     def depth(self, name: str) -> int:
