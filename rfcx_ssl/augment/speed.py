@@ -14,6 +14,8 @@ from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
 
+FILTER_WIDTH = 16  # zero crossings on either side; torchaudio's default of 6 lets a tenth of an aliased tone through
+
 
 @settings
 class SpeedSettings:
@@ -46,7 +48,9 @@ class SpeedAugmentation(Augmentation):
         self.hop_samples = grid.hop_samples
         self.noise_output = noise_output
         self.ratios = [Fraction(factor).limit_denominator(100) for factor in config.factors]
-        self.resamplers = nn.ModuleList(Resample(ratio.numerator, ratio.denominator) for ratio in self.ratios)
+        self.resamplers = nn.ModuleList(
+            Resample(ratio.numerator, ratio.denominator, lowpass_filter_width=FILTER_WIDTH) for ratio in self.ratios
+        )
         self.span_frames = max(frames_heard(float(ratio)) for ratio in self.ratios)
 
     def draw(self, batch: Batch, generator: Generator | None) -> Draws:

@@ -41,7 +41,7 @@ class TimeStretchAugmentation(Augmentation):
 
     The middle of the clip stays in place and its length is kept: a slower clip loses its ends, a faster one gets
     silent ends with unknown labels. A window smears a click over itself, so a frame's label is the union of the
-    source frames within half a window of what it hears.
+    source frames within one window of what it hears.
     """
 
     window: Tensor
@@ -52,7 +52,7 @@ class TimeStretchAugmentation(Augmentation):
         self.hop_samples = grid.hop_samples
         self.noise_output = noise_output
         self.stride = config.window_samples // 4
-        margin_frames = 2 * math.ceil(config.window_samples / 2 / grid.hop_samples)
+        margin_frames = 2 * math.ceil(config.window_samples / grid.hop_samples)
         self.span_frames = frames_heard(config.max_rate) + margin_frames
         self.register_buffer("window", torch.hann_window(config.window_samples), persistent=False)
 
@@ -100,8 +100,8 @@ class TimeStretchAugmentation(Augmentation):
         return torch.cumsum(steps, dim=2)
 
     def _frames(self, batch: Batch, rate: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T) source frames that each frame hears, half a window wider on either side."""
-        hop, margin = self.hop_samples, self.config.window_samples // 2
+        """(B, T) source frames that each frame hears, a window wider on either side."""
+        hop, margin = self.hop_samples, self.config.window_samples
         first = torch.arange(batch.target.shape[1], device=rate.device) * hop
         centre = (batch.waveform.shape[1] - 1) / 2
         start = centre + (first - margin - centre)[None, :] * rate[:, None]

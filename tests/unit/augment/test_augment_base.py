@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from rfcx_ssl.augment.base import decibel_gain, power, random_partner, uniform
+from rfcx_ssl.augment.gain import GainAugmentation, GainSettings
+
+
+def test_identity_in_eval_mode_and_without_probability(make_batch) -> None:
+    batch = make_batch()
+    assert GainAugmentation(GainSettings(p=1.0)).eval()(batch) is batch
+    assert GainAugmentation(GainSettings(p=0.0))(batch) is batch
+
+
+def test_all_randomness_comes_from_the_generator(make_batch) -> None:
+    batch, module = make_batch(), GainAugmentation(GainSettings(p=1.0))
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    first = module(batch, torch.Generator().manual_seed(7)).waveform
+    second = module(batch, torch.Generator().manual_seed(7)).waveform
+    third = module(batch, torch.Generator().manual_seed(8)).waveform
+    assert torch.equal(first, second) and not torch.equal(first, third)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_helpers(make_batch) -> None:
+    batch = make_batch(size=1_000, samples=8, outputs=1)
+    draw = uniform(batch, torch.Generator().manual_seed(0), -3.0, 5.0)
+    assert draw.shape == (1_000,) and draw.min() >= -3 and draw.max() < 5 and abs(draw.mean() - 1) < 0.3
+    assert sorted(random_partner(batch, None).tolist()) == list(range(1_000))
+    torch.testing.assert_close(decibel_gain(torch.tensor([0.0, 20.0, -6.0])), torch.tensor([1.0, 10.0, 10 ** (-0.3)]))
+    torch.testing.assert_close(power(batch.waveform), batch.waveform.square().mean(1))
+
+
+def test_probability_must_be_one() -> None:
+    with pytest.raises(ValueError, match=r"p=1.5 must lie in \[0, 1\]"):
+        PlainGain(1.5)
+
+
+class PlainGain(GainAugmentation):
+    """Skips the settings' own check."""
+
+    def __init__(self, p: float) -> None:
+        super(GainAugmentation, self).__init__(p)

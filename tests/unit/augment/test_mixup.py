@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import beta
+
+from rfcx_ssl.augment.mixup import MixupAugmentation, MixupSettings
+from rfcx_ssl.augment.states import States, blend, union
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.4, 1.0, 5.0])
+def test_shares_follow_the_beta_distribution(alpha, make_batch) -> None:
+    module = MixupAugmentation(MixupSettings(p=1.0, alpha=alpha, min_share=0.0))
+    batch = make_batch(size=5_000, samples=1, outputs=1)
+    share = module.draw(batch, torch.Generator().manual_seed(0))["share"]
+    points = np.linspace(0.01, 0.99, 99)  # nearer to 1, float32 cannot tell shares apart
+    below = (share.double().numpy()[:, None] <= points).mean(0)
+    assert np.abs(below - beta(alpha, alpha).cdf(points)).max() < 1.95 / np.sqrt(5_000)  # Kolmogorov, 0.1 %
+
+
+def test_shares_respect_the_least_share(make_batch) -> None:
+    module = MixupAugmentation(MixupSettings(p=1.0, alpha=0.2, min_share=0.3))
+    share = module.draw(make_batch(size=500, samples=1, outputs=1), torch.Generator().manual_seed(0))["share"]
+    assert share.min() >= 0.3 and share.max() <= 0.7
+
+
+@pytest.mark.parametrize("size", [2, 3, 8, 33])
+def test_partners_are_one_cycle(size, make_batch) -> None:
+    module = MixupAugmentation(MixupSettings(p=1.0))
+    for seed in range(5):
+        batch = make_batch(size=size, samples=1, outputs=1)
+        partner = module.draw(batch, torch.Generator().manual_seed(seed))["partner"].tolist()
+        visited, clip = [], 0
+        for _ in range(size):
+            clip = partner[clip]
+            visited.append(clip)
+        assert sorted(visited) == list(range(size)) and visited[-1] == 0
+
+
+@pytest.mark.parametrize("labels", ["union", "linear"])
+def test_matches_a_loop_over_clips(labels, make_batch) -> None:
+    batch = make_batch(size=6, samples=3_200)
+    module = MixupAugmentation(MixupSettings(p=0.6, alpha=1.0, labels=labels))
+    draws = module.draw(batch, torch.Generator().manual_seed(1))
+    mixed = module.transform(batch, draws)
+    assert 0 < draws["chosen"].sum() < 6
+    for clip in range(6):
+        if not draws["chosen"][clip]:
+            assert all(torch.equal(after[clip], before[clip]) for after, before in zip(mixed, batch, strict=True))
+            continue
+        other, share = int(draws["partner"][clip]), draws["share"][clip].item()
+        expected = share * batch.waveform[clip].double() + (1 - share) * batch.waveform[other].double()
+        torch.testing.assert_close(mixed.waveform[clip].double(), expected, rtol=0, atol=1e-7)
+        for target, known in (("target", "known"), ("clip_target", "clip_known")):
+            own = States(getattr(batch, target)[clip], getattr(batch, known)[clip])
+            partner = States(getattr(batch, target)[other], getattr(batch, known)[other])
+            rule = union(own, partner) if labels == "union" else blend(own, partner, draws["share"][clip])
+            torch.testing.assert_close(getattr(mixed, target)[clip], rule.target)
+            torch.testing.assert_close(getattr(mixed, known)[clip], rule.known)
+
+
+def test_stays_in_range_and_leaves_the_batch_alone(make_batch) -> None:
+    batch = make_batch(size=5, samples=640)
+    batch.waveform.uniform_(-1, 1)
+    copy = [field.clone() for field in batch]
+    mixed = MixupAugmentation(MixupSettings(p=1.0))(batch, torch.Generator().manual_seed(2))
+    assert mixed.waveform.abs().max() <= 1.0
+    assert all(torch.equal(before, after) for before, after in zip(copy, batch, strict=True))
+    assert torch.equal(mixed.index, batch.index)
+
+
+def test_a_batch_of_one_meets_itself(make_batch) -> None:
+    batch = make_batch(size=1, samples=640)
+    mixed = MixupAugmentation(MixupSettings(p=1.0))(batch, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(mixed, batch)
+
+
+@pytest.mark.parametrize("values", [{"p": -0.1}, {"alpha": 0.0}, {"min_share": 0.6}])
+def test_wrong_settings_are_refused(values) -> None:
+    with pytest.raises(ValueError, match=next(iter(values))):
+        MixupSettings(**values)
