@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rfcx_ssl.errors import RunError
+import yaml
 
-CURVES = {  # key in metrics.jsonl -> title of a panel
-    "loss": "training loss",
-    "lwlrap": "validation LWLRAP (known cells)",
+from rfcx_ssl.config import check_settings
+from rfcx_ssl.errors import RunError
+from rfcx_ssl.inference.settings import DetectSettings
+
+CURVES = {  # kind of line and key in metrics.jsonl -> title of a panel
+    ("train", "loss"): "training loss",
+    ("eval", "lwlrap"): "validation LWLRAP (known cells)",
 }
 
 
@@ -30,6 +34,7 @@ class RunFacts:
     model: Path
     train_s: float | None
     curves: list[Curve]
+    windows: DetectSettings  # the run's validation windows; the defaults for a bare model
 
 
 def read_run(folder: Path) -> RunFacts:
@@ -39,14 +44,26 @@ def read_run(folder: Path) -> RunFacts:
         RunError: there is no model in the folder.
     """
     if (folder / "config.json").is_file():
-        return RunFacts(folder, None, [])
+        return RunFacts(folder, None, [], DetectSettings())
     if not (folder / "model" / "config.json").is_file():
         raise RunError(f"{folder}: neither a model directory nor a run folder with a finished model/")
     progress = {**_read_json(folder / "run.json"), **_read_json(folder / "progress.json")}
     seconds = progress.get("train_s")
     return RunFacts(
-        folder / "model", None if seconds is None else float(seconds), _read_curves(folder / "metrics.jsonl")
+        folder / "model",
+        None if seconds is None else float(seconds),
+        _read_curves(folder / "metrics.jsonl"),
+        _read_windows(folder / "config.yaml"),
     )
+
+
+def _read_windows(path: Path) -> DetectSettings:
+    """How the run was validated: its windows, their overlap and aggregation."""
+    if not path.is_file():
+        return DetectSettings()
+    evaluation = yaml.safe_load(path.read_text(encoding="utf-8")).get("evaluation", {})
+    kept = {key: evaluation[key] for key in ("window_s", "overlap", "aggregate") if key in evaluation}
+    return check_settings(DetectSettings, kept, source=f"{path}: evaluation")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -62,13 +79,13 @@ def _read_curves(path: Path) -> list[Curve]:
         return []
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     found = []
-    for key, title in CURVES.items():
-        points = [(int(line["step"]), value) for line in lines if (value := _value(line, key)) is not None]
+    for (kind, key), title in CURVES.items():
+        points = [(int(line["step"]), value) for line in lines if (value := _value(line, kind, key)) is not None]
         if points:
             found.append(Curve(title, [step for step, _ in points], [value for _, value in points]))
     return found
 
 
-def _value(line: Mapping[str, Any], key: str) -> float | None:
+def _value(line: Mapping[str, Any], kind: str, key: str) -> float | None:
     value = line.get(key)
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if line.get("kind") == kind and isinstance(value, int | float) else None

@@ -37,13 +37,14 @@ def hear(facts: RunFacts, paths: tuple[Path, ...], device: str, tick: Callable[[
     """
     model = load_model(str(facts.model), device)
     rate = model.config.sample_rate_hz
+    options = facts.windows.window_options(rate, model.config.window_samples)
     clip, frames, audio_s, busy_s = [], [], 0.0, 0.0
     for place, path in enumerate(paths):
-        waveform = torch.from_numpy(read_audio(path, sample_rate_hz=rate)).to(model.device)
+        waveform = torch.from_numpy(read_audio(path, sample_rate_hz=rate))
         if place == 0:
-            predict_recording(model, waveform)  # the first run pays for start-up work
+            predict_recording(model, waveform, **options)  # the first run pays for start-up work
         start = time.perf_counter()
-        scores = predict_recording(model, waveform)
+        scores = predict_recording(model, waveform, **options)
         clip.append(scores.clip.double().cpu().numpy())  # waits for the device
         busy_s += time.perf_counter() - start
         frames.append(scores.frame.float().cpu().numpy())
