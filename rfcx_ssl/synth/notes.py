@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 SAMPLE_RATE_HZ = 48_000
 _EDGE = 0.02  # notes keep this fraction of the band free at both edges
 
+# Polynomial coefficients (constant first) of the curve through n equally spaced points, as a matrix on the points
+_CURVE_FIT = {n: np.linalg.inv(np.vander(np.linspace(0.0, 1.0, n), increasing=True)) for n in range(2, 5)}
+
 Samples = NDArray[np.float32]
 
 
@@ -18,7 +21,7 @@ class Note:
 
     start_s: float
     length_s: float
-    path: tuple[float, ...]  # fundamental pitch at equally spaced points of the note
+    path: tuple[float, ...]  # fundamental pitch at 2 to 4 equally spaced points of the note, joined by a smooth curve
     level: float = 1.0
     harmonics: tuple[float, ...] = (1.0,)  # amplitudes of f, 2f, 3f, ... in Hz; those above the band are left out
     attack: float = 0.2  # fraction of the note until it is loudest
@@ -93,10 +96,12 @@ def _render_note(
 def _frequency(note: Note, num: int, pitch: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Fundamental pitch (num,) in band positions: the path, vibrato and roughness, kept inside the band."""
     index = np.arange(num, dtype=np.float64)
-    if len(note.path) == 2:
-        position = index * ((note.path[1] - note.path[0]) / num) + (note.path[0] + pitch)
-    else:
-        position = np.interp(index, np.linspace(0.0, num, len(note.path)), np.asarray(note.path) + pitch)
+    coefficients = _CURVE_FIT[len(note.path)] @ (np.asarray(note.path) + pitch)
+    time = index / num
+    position = np.full(num, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        position *= time
+        position += coefficient
     if note.fm_depth:
         position += note.fm_depth * np.sin(2 * np.pi * note.fm_hz / SAMPLE_RATE_HZ * index + rng.uniform(0, 6))
     if note.rough:
