@@ -1,6 +1,8 @@
 """Annotations: which species was heard, or ruled out, in which box of which recording."""
 
-from rfcx_ssl.annotations.read import read_annotations, read_complete, read_truth_events
+from rfcx_ssl.annotations.exchange import read_audacity, read_raven
+from rfcx_ssl.annotations.label_map import LabelMap, default_label_map, read_label_map
+from rfcx_ssl.annotations.read import read_annotations, read_complete, read_extra, read_truth_events
 from rfcx_ssl.annotations.rows import read_table
 from rfcx_ssl.annotations.table import COLUMNS, Annotations, Event, RowProblem, fail_on_problems
 
@@ -8,10 +10,16 @@ __all__ = [
     "COLUMNS",
     "Annotations",
     "Event",
+    "LabelMap",
     "RowProblem",
+    "default_label_map",
     "fail_on_problems",
     "read_annotations",
+    "read_audacity",
     "read_complete",
+    "read_extra",
+    "read_label_map",
+    "read_raven",
     "read_table",
     "read_truth_events",
 ]

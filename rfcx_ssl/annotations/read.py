@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rfcx_ssl.annotations.exchange import RAVEN_TIMES, read_audacity, read_raven
+from rfcx_ssl.annotations.label_map import LabelMap, default_label_map, read_label_map
 from rfcx_ssl.annotations.rows import iter_csv, read_table
 from rfcx_ssl.annotations.table import BOX_COLUMNS, Annotations, RowProblem, fail_on_problems
 from rfcx_ssl.errors import AnnotationError
@@ -18,6 +20,7 @@ def read_annotations(
     root: Path,
     *,
     extra_tables: Sequence[Path] = (),
+    label_map: Path | None = None,
     complete: Iterable[str] = (),
     num_species: int = RFCX_NUM_SPECIES,
 ) -> Annotations:
@@ -25,7 +28,9 @@ def read_annotations(
 
     Args:
         root: folder in RFCX's layout; ``train_fp.csv`` may be missing, ``train_tp.csv`` may not.
-        extra_tables: more tables in the same schema; a row without a ``state`` column is ``present``.
+        extra_tables: more tables in the same schema (a row without a ``state`` column is ``present``), Raven selection
+            tables, Audacity label tracks, or folders of them.
+        label_map: table of what the labels of Raven and Audacity mean; None understands ``s3`` and species' names.
         complete: recordings in which every call is marked, so that everything else is absent.
         num_species: number of species of the label space.
 
@@ -39,8 +44,32 @@ def read_annotations(
         parts.append(read_table(root / ABSENT_TABLE, state="absent", num_species=num_species))
     else:
         logger.warning("%s has no %s: no species will be known to be absent", root, ABSENT_TABLE)
-    parts += [read_table(path, state="present", num_species=num_species) for path in extra_tables]
+    labels = read_label_map(label_map, num_species) if label_map else default_label_map()
+    parts += [read_extra(path, labels, num_species=num_species) for path in extra_tables]
     return Annotations.concat([*parts, Annotations.from_rows([], complete)])
+
+
+def read_extra(path: Path, labels: LabelMap, *, num_species: int = RFCX_NUM_SPECIES) -> Annotations:
+    """Read one extra label file, or every ``.csv``, ``.txt`` and ``.tsv`` of a folder; the kind is seen from its head.
+
+    Raises:
+        AnnotationError: the file is none of the three kinds, or one of its rows is wrong.
+    """
+    if path.is_dir():
+        files = sorted(item for item in path.iterdir() if item.suffix.lower() in (".csv", ".txt", ".tsv"))
+        if not files:
+            raise AnnotationError(f"{path}: holds no .csv, .txt or .tsv label table")
+        return Annotations.concat([read_extra(item, labels, num_species=num_species) for item in files])
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            head = lines.readline()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnnotationError(f"{path}: cannot be read as a label table ({error})") from None
+    if RAVEN_TIMES[0] in head and "\t" in head:
+        return read_raven(path, labels, num_species=num_species)
+    if path.suffix.lower() == ".csv" or "recording_id" in head:
+        return read_table(path, state="present", num_species=num_species)
+    return read_audacity(path, labels, num_species=num_species)
 
 
 def read_complete(path: Path) -> frozenset[str]:

@@ -18,7 +18,7 @@ from rfcx_ssl.data.truth import ClipTruth, clip_truth
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.folds import Folds, make_folds
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.labels import clip_labels, frame_labels
+from rfcx_ssl.labels import PseudoLabels, add_pseudo_labels, clip_labels, frame_labels
 from rfcx_ssl.species import LabelSpace, rfcx_label_space
 
 logger = logging.getLogger(__name__)
@@ -37,11 +37,15 @@ class Corpus:
     recording_of: Mapping[str, Recording]
     folds: Folds
     cache: AudioCache | None = None
+    pseudo: tuple[PseudoLabels, ...] = ()
 
     def recordings(self, fold: int | None, split: Split) -> list[Recording]:
-        """Recordings of one side of a fold, by id; ``fold=None`` trains on everything and validates on nothing."""
+        """Recordings of one side of a fold; ``fold=None`` trains on everything and validates on nothing.
+
+        Recordings with pseudo-labels only have no fold: they are always trained on.
+        """
         if split == "train":
-            ids = self.folds.train_ids(fold)
+            ids = [*self.folds.train_ids(fold), *sorted(set(self.recording_of) - set(self.folds.fold_of))]
         else:
             ids = [] if fold is None else self.folds.valid_ids(fold)
         return [self.recording_of[name] for name in ids]
@@ -56,11 +60,17 @@ class Corpus:
         return read_audio(recording.path, start_samples=start_samples, num_samples=length, sample_rate_hz=rate)
 
     def frame_labels(
-        self, recording_id: str, grid: FrameGrid, start_samples: int = 0, num_samples: int | None = None
+        self,
+        recording_id: str,
+        grid: FrameGrid,
+        start_samples: int = 0,
+        num_samples: int | None = None,
+        teacher: int | None = None,
     ) -> tuple[FloatArray, FloatArray]:
         """``target`` and ``known`` (T, K) of a stretch of a recording, the whole by default (rules in docs/labels.md).
 
-        Frames after the recording's end are unknown.
+        Unknown cells take the pseudo-labels of ``pseudo[teacher]``, if given. Frames after the recording's end are
+        unknown.
         """
         recording = self.recording_of[recording_id]
         length = recording.num_samples - start_samples if num_samples is None else num_samples
@@ -73,6 +83,18 @@ class Corpus:
             edge_tolerance_s=self.settings.edge_tolerance_s,
             complete=self.annotations.is_complete(recording_id),
         )
+        if teacher is not None:
+            add_pseudo_labels(
+                target,
+                known,
+                self.pseudo[teacher],
+                recording_id,
+                grid,
+                self.space,
+                start_s=start_samples / grid.sample_rate_hz,
+                weight=self.settings.pseudo_weight,
+                min_probability=self.settings.pseudo_min_probability,
+            )
         recorded = grid.num_frames(max(0, recording.num_samples - start_samples))
         target[recorded:], known[recorded:] = 0.0, 0.0
         return target, known
@@ -106,13 +128,18 @@ def load_corpus(settings: DataSettings) -> Corpus:
     complete = read_complete(settings.complete_file) if settings.complete_file else frozenset()
     space = rfcx_label_space(split_songtypes=settings.split_songtypes, noise_class=settings.noise_class)
     annotations = read_annotations(
-        settings.root, extra_tables=settings.extra_tables, complete=complete, num_species=space.num_species
+        settings.root,
+        extra_tables=settings.extra_tables,
+        label_map=settings.label_map,
+        complete=complete,
+        num_species=space.num_species,
     )
     check_song_types(annotations, space)
+    pseudo = tuple(PseudoLabels.load(path) for path in settings.pseudo_labels)
     recordings = open_recordings(
         settings.root,
         settings.audio_folders,
-        annotations.recording_ids,
+        set(annotations.recording_ids).union(*(teacher.by_recording for teacher in pseudo)),
         settings.sample_rate_hz,
         allow_missing=settings.allow_missing_audio,
     )
@@ -127,7 +154,9 @@ def load_corpus(settings: DataSettings) -> Corpus:
     cache = AudioCache(settings.cache_path, settings.sample_rate_hz) if settings.cache_path else None
     if cache is not None:
         cache.build(recordings.values())
-    return Corpus(settings, space, annotations, recordings, _folds(settings, annotations, recordings), cache)
+    annotated = {name: recordings[name] for name in annotations.recording_ids}
+    folds = _folds(settings, annotations, annotated)
+    return Corpus(settings, space, annotations, recordings, folds, cache, pseudo)
 
 
 def check_song_types(annotations: Annotations, space: LabelSpace) -> None:

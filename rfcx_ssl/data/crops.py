@@ -11,8 +11,11 @@ from rfcx_ssl.data.corpus import Corpus, Split
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.labels import Crop
+from rfcx_ssl.labels import Crop, fill_clip_labels
 from rfcx_ssl.species import LabelSpace
+
+# numpy reads [seed, epoch, index] as [seed, epoch, index, 0]: other draws take another last number
+TEACHER_STREAM, DEAL_STREAM = 1, 2
 
 
 class CropDataset(Dataset[Crop]):
@@ -85,7 +88,7 @@ class CropDataset(Dataset[Crop]):
         if not 0 <= index < self.length:
             raise IndexError(f"index {index} is not in [0, {self.length})")
         if self._epoch not in self._dealt:
-            rng = np.random.default_rng([self.seed, self._epoch])
+            rng = np.random.default_rng([self.seed, self._epoch, 0, DEAL_STREAM])
             balanced = self.settings.class_balanced
             dealt = deal_epoch(self._decks, self._shares, self.length, rng, balanced=balanced)
             previous = {e: d for e, d in self._dealt.items() if abs(e - self._epoch) <= 1}
@@ -103,11 +106,18 @@ class CropDataset(Dataset[Crop]):
         start_s = draw_start_s(anchor, self.settings, rng.random())
         return min(max(round(start_s * self.settings.sample_rate_hz), 0), last)
 
+    def teacher(self, index: int) -> int | None:
+        """Which of the corpus's pseudo-labels item ``index`` of the current epoch takes; None where there are none."""
+        rng = np.random.default_rng([self.seed, self._epoch, index, TEACHER_STREAM])
+        return int(rng.integers(len(self.corpus.pseudo))) if self.corpus.pseudo else None
+
     def __getitem__(self, index: int) -> Crop:
         name, num_samples = self.anchor(index).recording_id, self.settings.crop_samples
         start = self.start_samples(index)
-        target, known = self.corpus.frame_labels(name, self.grid, start, num_samples)
+        target, known = self.corpus.frame_labels(name, self.grid, start, num_samples, self.teacher(index))
         clip_target, clip_known = self.corpus.clip_labels(name, start, num_samples)
+        if self.corpus.pseudo:
+            fill_clip_labels(clip_target, clip_known, target, known)
         return Crop(
             waveform=torch.from_numpy(self.corpus.read(name, start, num_samples)),
             target=torch.from_numpy(target),

@@ -21,8 +21,12 @@ class DataSettings:
     folds_file: Path | None = None  # read if it exists, else written
     # label sources
     audio_folders: tuple[str, ...] = ("train",)  # below root, searched in this order
-    extra_tables: tuple[Path, ...] = ()  # RFCX's columns, and optionally state and weight
+    extra_tables: tuple[Path, ...] = ()  # in RFCX's columns, Raven selection tables, Audacity labels, folders of them
+    label_map: Path | None = None  # what the labels of Raven and Audacity mean: label, species_id, songtype_id, state
     complete_file: Path | None = None  # ids of recordings in which every call is marked, one a line
+    pseudo_labels: tuple[Path, ...] = ()  # soft frame labels of one model each; a crop takes one of them at random
+    pseudo_weight: float = 0.3  # of a pseudo-labelled cell, where a listened one has 1
+    pseudo_min_probability: float = 0.0  # cells below stay unknown
     allow_missing_audio: bool = False  # use only the recordings whose file is there
     max_recordings: int | None = None  # a random part of the recordings, for quick trials
     # label rules
@@ -52,10 +56,12 @@ class DataSettings:
             raise ValueError(f"num_folds={self.num_folds} must be at least 2")
         if self.seed < 0 or self.edge_tolerance_s < 0:
             raise ValueError(f"seed={self.seed} and edge_tolerance_s={self.edge_tolerance_s} must not be negative")
-        if not 0 < self.coverage <= 1:
-            raise ValueError(f"coverage={self.coverage} must be above 0 and at most 1")
-        if not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter={self.jitter} must be in [0, 1]")
+        for key in ("coverage", "pseudo_weight"):
+            if not 0 < getattr(self, key) <= 1:
+                raise ValueError(f"{key}={getattr(self, key)} must be above 0 and at most 1")
+        for key in ("jitter", "pseudo_min_probability"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise ValueError(f"{key}={getattr(self, key)} must be in [0, 1]")
         if min(self.shares) < 0 or sum(self.shares) <= 0:
             raise ValueError(f"present_share, absent_share, random_share={self.shares} must be >= 0, one above 0")
         if not self.audio_folders:

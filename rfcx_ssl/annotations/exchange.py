@@ -1,0 +1,164 @@
+"""Reading what bioacoustics programs write: Raven selection tables and Audacity label tracks."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PureWindowsPath
+from typing import Any, NamedTuple
+
+from rfcx_ssl.annotations.label_map import LabelMap, typical_call
+from rfcx_ssl.annotations.rows import check_box, iter_csv
+from rfcx_ssl.annotations.table import Annotations, RowProblem, fail_on_problems
+from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.species import RFCX_NUM_SPECIES
+
+RAVEN_TIMES = ("Begin Time (s)", "End Time (s)")
+RAVEN_LABELS = ("Annotation", "Species", "Label", "Tag", "Common Name", "Species Code")
+RAVEN_FILES = ("Begin File", "Begin Path")
+RAVEN_OPTIONAL = (
+    "View",
+    "Selection",
+    "Low Freq (Hz)",
+    "High Freq (Hz)",
+    "File Offset (s)",
+    *RAVEN_FILES,
+    *RAVEN_LABELS,
+)
+
+
+class Selection(NamedTuple):
+    """One labelled stretch of a file as text; an empty frequency takes the species' usual band."""
+
+    recording_id: str
+    label: str
+    start: str
+    end: str
+    low: str = ""
+    high: str = ""
+    offset: str = ""  # start within the recording, where start and end count over several files
+
+
+def read_raven(
+    path: Path, labels: LabelMap, *, num_species: int = RFCX_NUM_SPECIES, weight: float = 1.0
+) -> Annotations:
+    """Read a Raven selection table (tab-separated, as Raven Pro and Raven Lite save it).
+
+    The recording is the stem of ``Begin File`` (or ``Begin Path``), else of the table's own name. The label is the
+    first of :data:`RAVEN_LABELS` that the table has. Of a selection in several views, the spectrogram's row counts.
+    Where one table spans several files, ``File Offset (s)`` gives the time within each.
+
+    Raises:
+        AnnotationError: naming file and line of a missing column, an unknown label or a broken box.
+    """
+    rows = list(iter_csv(path, RAVEN_TIMES, RAVEN_OPTIONAL, delimiter="\t"))
+    if any(cells.get("View", "").startswith("Spectrogram") for _, cells in rows):
+        rows = [(line, cells) for line, cells in rows if cells["View"].startswith("Spectrogram")]
+    columns = rows[0][1].keys() if rows else {RAVEN_LABELS[0]}
+    label = next((name for name in RAVEN_LABELS if name in columns), None)
+    if label is None:
+        raise AnnotationError(f"{path}:1: no label column; one of {', '.join(RAVEN_LABELS)} is needed")
+    names = {_raven_recording(path, cells) for _, cells in rows}
+    if len(names) > 1 and "File Offset (s)" not in columns:
+        raise AnnotationError(f"{path}:1: spans {len(names)} files: the column 'File Offset (s)' is needed")
+    selections = (
+        (line, Selection(
+            _raven_recording(path, cells), cells[label], cells[RAVEN_TIMES[0]], cells[RAVEN_TIMES[1]],
+            cells.get("Low Freq (Hz)", ""), cells.get("High Freq (Hz)", ""), cells.get("File Offset (s)", ""),
+        ))
+        for line, cells in rows
+    )  # fmt: skip
+    return _annotations(path, selections, labels, num_species, weight)
+
+
+def read_audacity(
+    path: Path, labels: LabelMap, *, num_species: int = RFCX_NUM_SPECIES, weight: float = 1.0
+) -> Annotations:
+    """Read an Audacity label track: ``start<TAB>end<TAB>label``, each maybe followed by ``\\<TAB>low<TAB>high``.
+
+    The recording is the stem of the file's name, without a trailing ``.labels``.
+
+    Raises:
+        AnnotationError: naming file and line of a malformed line, an unknown label or a label without length.
+    """
+    return _annotations(path, _audacity_selections(path), labels, num_species, weight)
+
+
+def recording_of_table(path: Path) -> str:
+    """Recording that a table belongs to by its name: ``abc.Table.1.selections.txt`` -> ``abc``."""
+    return re.sub(r"(\.Table\.\d+)?(\.selections|\.labels)?(\.txt|\.tsv)?$", "", path.name, flags=re.IGNORECASE)
+
+
+def _raven_recording(path: Path, cells: Mapping[str, str]) -> str:
+    for name in RAVEN_FILES:
+        if cells.get(name):
+            return PureWindowsPath(cells[name]).stem  # takes both kinds of slashes
+    return recording_of_table(path)
+
+
+def _audacity_selections(path: Path) -> Iterator[tuple[int, Selection]]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnnotationError(f"{path}: cannot be read ({error})") from None
+    name = recording_of_table(path)
+    found: list[tuple[int, Selection]] = []
+    for number, line in enumerate(lines, start=1):
+        cells = line.split("\t")
+        if not line.strip():
+            continue
+        if len(cells) < 3:
+            raise AnnotationError(f"{path}:{number}: {line!r} is not start, end and label between tabs")
+        if cells[0] != "\\":
+            found.append((number, Selection(name, cells[2], cells[0], cells[1])))
+        elif found:
+            low, high = ("" if cell.strip().startswith("-") else cell for cell in cells[1:3])  # -1: no bound was drawn
+            found[-1] = (found[-1][0], found[-1][1]._replace(low=low, high=high))
+    yield from found
+
+
+def _annotations(
+    path: Path, selections: Iterator[tuple[int, Selection]], labels: LabelMap, num_species: int, weight: float
+) -> Annotations:
+    rows: list[dict[str, Any]] = []
+    problems: list[RowProblem] = []
+    for line, selection in selections:
+        try:
+            row = _row(selection, labels, num_species, weight)
+        except ValueError as error:
+            problems.append(RowProblem(f"{path}:{line}", str(error)))
+        else:
+            if row is not None:
+                rows.append({**row, "source": f"{path}:{line}"})
+    fail_on_problems(problems)
+    return Annotations.from_rows(rows)
+
+
+def _row(selection: Selection, labels: LabelMap, num_species: int, weight: float) -> dict[str, Any] | None:
+    meaning = labels[selection.label]
+    if meaning is None:
+        return None
+    start_s, end_s = _number("begin time", selection.start), _number("end time", selection.end)
+    if selection.offset:
+        offset_s = _number("file offset", selection.offset)
+        start_s, end_s = offset_s, offset_s + end_s - start_s
+    call = typical_call(meaning.species_id, meaning.songtype_id)
+    low, high = selection.low.strip(), selection.high.strip()
+    row = {
+        "recording_id": selection.recording_id,
+        "species_id": meaning.species_id,
+        "songtype_id": meaning.songtype_id,
+        "t_min": start_s,
+        "f_min": _number("low frequency", low) if low else call.f_min_hz if call else 0.0,
+        "t_max": end_s,
+        "f_max": _number("high frequency", high) if high else call.f_max_hz if call else 1e9,
+        "state": meaning.state,
+        "weight": weight,
+    }
+    check_box(row, num_species)
+    return row
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{name} {text!r} is not a number") from None

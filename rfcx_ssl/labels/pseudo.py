@@ -1,0 +1,176 @@
+"""Pseudo-labels: a model's frame probabilities as soft labels for cells that nobody listened to.
+
+One Parquet file per model: a row per recording with ``recording_id`` (string), ``weight`` (float64) and ``scores``
+(float32 list of T * P values, frame by frame), and in the file's metadata the P output names and the frame length.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.species import LabelSpace
+
+FloatArray = NDArray[np.float32]
+METADATA_KEY = b"rfcx_ssl_pseudo_labels"
+ROWS_PER_GROUP = 64
+
+
+class SoftScores(NamedTuple):
+    """Probabilities of one recording: (T, P) in [0, 1], and how much they count in (0, 1]."""
+
+    scores: FloatArray
+    weight: float
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Soft frame labels of many recordings by one model."""
+
+    output_names: tuple[str, ...]
+    frame_s: float
+    by_recording: Mapping[str, SoftScores]
+
+    @classmethod
+    def load(cls, path: Path) -> "PseudoLabels":
+        """Read what :func:`write_pseudo_labels` wrote.
+
+        Raises:
+            AnnotationError: not such a file, or scores that are no probabilities or do not fill whole frames.
+        """
+        try:
+            file = pq.ParquetFile(path)
+            note = json.loads((file.schema_arrow.metadata or {})[METADATA_KEY])
+            names, frame_s = tuple(note["output_names"]), float(note["frame_s"])
+            found = {}
+            for batch in file.iter_batches(ROWS_PER_GROUP, columns=["recording_id", "weight", "scores"]):
+                for row in range(batch.num_rows):
+                    values = batch["scores"][row].values.to_numpy(zero_copy_only=False).astype(np.float32)
+                    name = batch["recording_id"][row].as_py()
+                    found[name] = _checked(path, name, values, batch["weight"][row].as_py(), len(names))
+        except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
+            raise AnnotationError(f"{path}: not a pseudo-label file ({type(error).__name__}: {error})") from None
+        return cls(names, frame_s, found)
+
+    def columns(self, space: LabelSpace) -> list[tuple[int, int]]:
+        """(column of the scores, output) for every output of ``space`` that these labels name."""
+        return [(self.output_names.index(n), k) for k, n in enumerate(space.output_names) if n in self.output_names]
+
+    def frame_scores(self, recording_id: str, grid: FrameGrid, start_s: float, num_frames: int) -> FloatArray | None:
+        """Scores (num_frames, P) on another grid from ``start_s`` on, NaN after the end; None for unknown recordings.
+
+        A frame takes the highest of the scores whose frames have their middle in it; where it is shorter than theirs,
+        the score of the frame that holds its own middle.
+        """
+        soft = self.by_recording.get(recording_id)
+        if soft is None:
+            return None
+        edges_s = start_s + np.arange(num_frames + 1) * grid.frame_s
+        first = np.ceil(edges_s[:-1] / self.frame_s - 0.5 - 1e-6).astype(np.int64)
+        last = np.ceil(edges_s[1:] / self.frame_s - 0.5 - 1e-6).astype(np.int64)
+        middle = np.floor((edges_s[:-1] + edges_s[1:]) / 2 / self.frame_s + 1e-6).astype(np.int64)
+        first = np.where(last > first, first, middle)
+        last = np.maximum(last, first + 1)
+        longest = int((last - first).max(initial=1))
+        taken = np.minimum(
+            first[:, None] + np.arange(longest), last[:, None] - 1
+        )  # (T, longest), repeats are harmless
+        inside = (taken >= 0) & (taken < len(soft.scores))
+        values = soft.scores[np.clip(taken, 0, max(0, len(soft.scores) - 1))]
+        best: FloatArray = np.where(inside[..., None], values, -1.0).max(axis=1).astype(np.float32)
+        best[best < 0] = np.nan
+        return best
+
+
+def add_pseudo_labels(
+    target: FloatArray,
+    known: FloatArray,
+    pseudo: PseudoLabels,
+    recording_id: str,
+    grid: FrameGrid,
+    space: LabelSpace,
+    *,
+    start_s: float,
+    weight: float = 1.0,
+    min_probability: float = 0.0,
+) -> None:
+    """Fill the unknown cells of ``target`` and ``known`` (T, K), in place; what people said is never touched.
+
+    A filled cell gets the probability as its target and ``weight`` times the recording's own weight as ``known``.
+    Cells below ``min_probability`` stay unknown.
+    """
+    scores = pseudo.frame_scores(recording_id, grid, start_s, len(target))
+    if scores is None:
+        return
+    weight *= pseudo.by_recording[recording_id].weight
+    for column, output in pseudo.columns(space):
+        values = scores[:, column]
+        free = (known[:, output] == 0) & (values >= min_probability)  # NaN compares as False
+        target[free, output] = values[free]
+        known[free, output] = weight
+
+
+def fill_clip_labels(clip_target: FloatArray, clip_known: FloatArray, target: FloatArray, known: FloatArray) -> None:
+    """Fill the unknown outputs of a clip, in place, with the highest target of its frames where all are known."""
+    free = (clip_known == 0) & (known.min(axis=0, initial=1.0) > 0)
+    clip_target[free] = target.max(axis=0, initial=0.0)[free]
+    clip_known[free] = known.min(axis=0, initial=1.0)[free]
+
+
+def write_pseudo_labels(
+    path: Path,
+    rows: Iterable[tuple[str, FloatArray, float]],
+    *,
+    output_names: Iterable[str],
+    frame_s: float,
+) -> int:
+    """Write (recording id, scores (T, P), weight) rows as they come, atomically; returns how many there were."""
+    names = list(output_names)
+    note = json.dumps({"output_names": names, "frame_s": frame_s})
+    fields = [("recording_id", pa.string()), ("weight", pa.float64()), ("scores", pa.list_(pa.float32()))]
+    schema = pa.schema(fields, metadata={METADATA_KEY: note.encode()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    count = 0
+    try:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for group in _groups(rows):
+                count += len(group)
+                for name, scores, weight in group:
+                    _checked(path, name, scores.reshape(-1), weight, len(names))
+                columns = [[r[0] for r in group], [r[2] for r in group], [r[1].reshape(-1) for r in group]]
+                writer.write_table(pa.table(columns, schema=schema))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def _groups(rows: Iterable[tuple[str, FloatArray, float]]) -> Iterator[list[tuple[str, FloatArray, float]]]:
+    group: list[tuple[str, FloatArray, float]] = []
+    for row in rows:
+        group.append(row)
+        if len(group) == ROWS_PER_GROUP:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _checked(path: Path, name: str, values: FloatArray, weight: float, num_outputs: int) -> SoftScores:
+    if len(values) % num_outputs:
+        raise AnnotationError(f"{path}: {name} has {len(values)} scores, not a multiple of {num_outputs} outputs")
+    if not (np.all(values >= 0) and np.all(values <= 1)):
+        raise AnnotationError(f"{path}: {name} has scores outside [0, 1]")
+    if not 0 < weight <= 1:
+        raise AnnotationError(f"{path}: {name} has weight={weight}, must be above 0 and at most 1")
+    return SoftScores(values.reshape(-1, num_outputs), float(weight))

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import soundfile
+
+from rfcx_ssl.data import CropDataset, load_corpus
+from rfcx_ssl.errors import AudioError
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.labels import write_pseudo_labels
+
+GRID = FrameGrid(16_000, 1600)
+
+
+@pytest.fixture
+def teachers(tmp_path, forest):
+    """Two teachers: one says 0.25 everywhere, one 0.75, on the labelled recordings and a new one."""
+    (forest / "more").mkdir(exist_ok=True)
+    soundfile.write(forest / "more" / "new.flac", np.zeros(4 * 48_000, np.int16), 48_000)
+    paths = []
+    for i, value in enumerate((0.25, 0.75)):
+        rows = [(name, np.full((40, 24), value, np.float32), 1.0) for name in ("rec00", "rec01", "new")]
+        paths.append(tmp_path / f"t{i}.parquet")
+        write_pseudo_labels(paths[-1], rows, output_names=[f"s{k}" for k in range(24)], frame_s=0.1)
+    return tuple(paths)
+
+
+def test_unknown_cells_take_one_teacher_per_crop(settings_of, teachers):
+    chosen = settings_of(
+        pseudo_labels=teachers, pseudo_weight=0.5, audio_folders=("train", "more"),
+        present_share=0.0, absent_share=0.0, random_share=1.0,
+    )  # fmt: skip
+    corpus = load_corpus(chosen)
+    dataset = CropDataset(corpus, None, GRID, recording_ids=["new", "rec00"], length=40)
+    seen = set()
+    for index in range(40):
+        item, teacher = dataset[index], dataset.teacher(index)
+        soft = item.known == 0.5
+        seen.add(teacher)
+        assert (item.known > 0).all()
+        assert item.target[soft].unique().tolist() == [(0.25, 0.75)[teacher]]
+        if dataset.anchor(index).recording_id == "new":
+            assert soft.all() and item.clip_known.unique().tolist() == [0.5]
+    assert seen == {0, 1}
+
+
+def test_a_recording_with_pseudo_labels_only_is_always_trained_on_and_changes_no_fold(settings_of, teachers):
+    plain, corpus = (
+        load_corpus(settings_of()),
+        load_corpus(settings_of(pseudo_labels=teachers, audio_folders=("train", "more"))),
+    )
+    assert corpus.folds == plain.folds
+    for fold in (None, 0, 1, 2):
+        assert "new" in [item.recording_id for item in corpus.recordings(fold, "train")]
+        assert "new" not in [item.recording_id for item in corpus.recordings(fold, "valid")]
+    _, known = corpus.frame_labels("new", GRID)
+    assert known.sum() == 0  # validation and pictures see what people said
+
+
+def test_a_pseudo_labelled_recording_needs_its_audio(settings_of, teachers):
+    with pytest.raises(AudioError, match=r"1 of 13 .*first: new"):
+        load_corpus(settings_of(pseudo_labels=teachers))
+
+
+def test_pseudo_labels_do_not_move_crops(settings_of, teachers):
+    plain = CropDataset(load_corpus(settings_of()), 0, GRID, length=20, seed=3)
+    soft = CropDataset(
+        load_corpus(settings_of(pseudo_labels=teachers[:1], audio_folders=("train", "more"))),
+        0,
+        GRID,
+        length=20,
+        seed=3,
+    )
+    assert [plain.start_samples(i) for i in range(20)] == [soft.start_samples(i) for i in range(20)]
+    assert plain.teacher(0) is None and soft.teacher(0) == 0
