@@ -4,9 +4,10 @@
 source         example                                             gives
 =============  ==================================================  =====================================
 AudioMoth      ``20210301_050000.WAV``, ``5E1A2B3C.WAV``           time (UTC; older firmware: hex Unix time)
-AudioMoth ICMT ``Recorded at 05:00:00 01/03/2021 (UTC+2) by        time with offset, recorder
+AudioMoth INFO ``Recorded at 05:00:00 01/03/2021 (UTC+2) by        time with offset, recorder (also from IART)
                AudioMoth 24F319055FDF2F5B ...``
 Song Meter     ``SITE1_20210301_050000.wav``                       site (the prefix), local time
+Song Meter     ``wamd`` chunk                                      time, serial as recorder, prefix as site
 GUANO          ``Timestamp: 2021-03-01T05:00:00-05:00`` ...        time, ``Serial`` as recorder
 Arbimon        ``Colonia-2018-06-01_13-30.flac``                   site, local time
 =============  ==================================================  =====================================
@@ -15,6 +16,7 @@ Times are ISO 8601; without an offset the recorder did not say which zone it was
 """
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -25,11 +27,13 @@ _AUDIOMOTH = re.compile(r"(?P<time>\d{8}_\d{6})T?")
 _AUDIOMOTH_HEX = re.compile(r"[45-6][0-9A-F]{7}")
 _SONG_METER = re.compile(r"(?P<site>.+?)_(?:[-+]?[01]_)?(?P<time>\d{8}_\d{6})(?:_\d{3})?")
 _ARBIMON = re.compile(r"(?P<site>.+?)[-_](?P<time>\d{4}-\d\d-\d\d_\d\d-\d\d(?:-\d\d)?)")
-_COMMENT = re.compile(
-    r"Recorded at (?P<time>\d\d:\d\d:\d\d \d\d/\d\d/\d{4}) \(UTC(?:(?P<sign>[+-])(?P<hours>\d+)(?::(?P<minutes>\d\d))?)?\)"
-    r"(?: during deployment \w+)? by AudioMoth (?P<serial>[0-9A-F]{16})"
+_COMMENT_TIME = re.compile(
+    r"Recorded at (?P<time>\d\d:\d\d:\d\d \d\d/\d\d/\d{4}) "
+    r"\(UTC(?:(?P<sign>[+-])(?P<hours>\d+)(?::(?P<minutes>\d\d))?)?\)"
 )
-_HEADER_BYTES = 1 << 16  # AudioMoth and Song Meter write their chunks before the samples
+_AUDIOMOTH_ID = re.compile(r"AudioMoth ([0-9A-F]{16})")
+_WAMD_SERIAL, _WAMD_PREFIX, _WAMD_TIME = 2, 4, 5  # Wildlife Acoustics' field numbers
+_CHUNK_BYTES = 1 << 16  # enough of any text chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +72,35 @@ def parse_name(name: str) -> RecordingMetadata:
     return RecordingMetadata()
 
 
-def parse_comment(comment: str) -> RecordingMetadata:
-    """Metadata from AudioMoth's comment (LIST INFO ICMT)."""
-    match = _COMMENT.search(comment)
-    if not match:
-        return RecordingMetadata()
-    offset = timedelta(hours=int(match["hours"] or 0), minutes=int(match["minutes"] or 0))
-    zone = timezone(-offset if match["sign"] == "-" else offset)
-    return RecordingMetadata(None, match["serial"], _time(match["time"], "%H:%M:%S %d/%m/%Y", zone))
+def parse_audiomoth(comment: str, artist: str = "") -> RecordingMetadata:
+    """Metadata from AudioMoth's comment (LIST INFO ICMT) and artist (IART)."""
+    serial = _AUDIOMOTH_ID.search(f"{comment} {artist}")
+    match = _COMMENT_TIME.search(comment)
+    time = None
+    if match:
+        offset = timedelta(hours=int(match["hours"] or 0), minutes=int(match["minutes"] or 0))
+        zone = timezone(-offset if match["sign"] == "-" else offset)
+        time = _time(match["time"], "%H:%M:%S %d/%m/%Y", zone)
+    return RecordingMetadata(None, serial[1] if serial else None, time)
+
+
+def parse_wamd(data: bytes) -> RecordingMetadata:
+    """Metadata from Wildlife Acoustics' ``wamd`` chunk: records of uint16 field, uint32 length, value."""
+    fields: dict[int, str] = {}
+    position = 0
+    while position + 6 <= len(data):
+        field, size = struct.unpack_from("<HI", data, position)
+        fields[field] = data[position + 6 : position + 6 + size].decode("utf-8", "replace").strip("\0 ")
+        position += 6 + size
+    site, recorder = fields.get(_WAMD_PREFIX) or None, fields.get(_WAMD_SERIAL) or None
+    return RecordingMetadata(site, recorder, _iso(fields.get(_WAMD_TIME, "")))
 
 
 def parse_guano(text: str) -> RecordingMetadata:
     """Metadata from a GUANO chunk (``Key: value`` lines)."""
     pairs = (line.partition(":") for line in text.splitlines())
     fields = {key.strip(): value.strip() for key, _, value in pairs}
-    try:
-        time = datetime.fromisoformat(fields.get("Timestamp", "")).isoformat()
-    except ValueError:
-        time = None
-    return RecordingMetadata(fields.get("Site") or None, fields.get("Serial") or None, time)
+    return RecordingMetadata(None, fields.get("Serial") or None, _iso(fields.get("Timestamp", "")))
 
 
 def add_seconds(start_time: str | None, seconds: float) -> str | None:
@@ -103,6 +117,13 @@ def _time(text: str, layout: str, zone: timezone | None = None) -> str | None:
         return None
 
 
+def _iso(text: str) -> str | None:
+    try:
+        return datetime.fromisoformat(text).isoformat()
+    except ValueError:
+        return None
+
+
 def _read_wav(path: Path) -> RecordingMetadata:
     try:
         with path.open("rb") as file:
@@ -111,11 +132,14 @@ def _read_wav(path: Path) -> RecordingMetadata:
         return RecordingMetadata()
     if b"guan" in chunks:
         return parse_guano(chunks[b"guan"].decode("utf-8", "replace"))
-    return parse_comment(chunks.get(b"ICMT", b"").decode("utf-8", "replace"))
+    if b"wamd" in chunks:
+        return parse_wamd(chunks[b"wamd"])
+    comment, artist = (chunks.get(name, b"").decode("utf-8", "replace") for name in (b"ICMT", b"IART"))
+    return parse_audiomoth(comment, artist)
 
 
 def _info_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Text chunks of a RIFF file, stepping over the samples; stops at whatever is damaged."""
+    """Metadata chunks of a RIFF file, stepping over the samples; stops at whatever is damaged."""
     if file.read(4) not in (b"RIFF", b"RF64") or len(file.read(4)) < 4 or file.read(4) != b"WAVE":
         return
     while len(header := file.read(8)) == 8:
@@ -124,8 +148,8 @@ def _info_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
             if file.read(4) != b"INFO":
                 file.seek(size - 4 + size % 2, 1)
             continue  # the chunks inside follow as if they were on the top level
-        if name in (b"guan", b"ICMT", b"IART"):
-            yield name, file.read(min(size, _HEADER_BYTES)).rstrip(b"\0")
-            file.seek(max(size - _HEADER_BYTES, 0) + size % 2, 1)
+        if name in (b"guan", b"wamd", b"ICMT", b"IART"):
+            yield name, file.read(min(size, _CHUNK_BYTES)).rstrip(b"\0")
+            file.seek(max(size - _CHUNK_BYTES, 0) + size % 2, 1)
         else:
             file.seek(size + size % 2, 1)

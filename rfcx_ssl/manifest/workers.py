@@ -59,9 +59,9 @@ def run_unordered(
     try:
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            pending |= {executor.submit(function, task) for task in itertools.islice(waiting, len(done))}
             for future in done:
-                yield future.result()
+                yield future.result()  # taken (and saved) before new work is handed out
+                pending |= {executor.submit(function, task) for task in itertools.islice(waiting, 1)}
     finally:
         for future in pending:
             future.cancel()
