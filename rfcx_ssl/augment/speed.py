@@ -47,11 +47,11 @@ class SpeedAugmentation(Augmentation):
         self.config = config
         self.hop_samples = grid.hop_samples
         self.noise_output = noise_output
-        self.ratios = [Fraction(factor).limit_denominator(100) for factor in config.factors]
+        self.ratios = [Fraction(factor).limit_denominator(100).as_integer_ratio() for factor in config.factors]
         self.resamplers = nn.ModuleList(
-            Resample(ratio.numerator, ratio.denominator, lowpass_filter_width=FILTER_WIDTH) for ratio in self.ratios
+            Resample(source, target, lowpass_filter_width=FILTER_WIDTH) for source, target in self.ratios
         )
-        self.span_frames = max(frames_heard(float(ratio)) for ratio in self.ratios)
+        self.span_frames = max(frames_heard(source / target) for source, target in self.ratios)
 
     def draw(self, batch: Batch, generator: Generator | None) -> Draws:
         """Factor of each clip, as its place in the list; -1 where the clip is not chosen."""
@@ -73,7 +73,7 @@ class SpeedAugmentation(Augmentation):
             waveform = torch.where(mine, faster, waveform)
             first, last = self._frames(frames, offset, ratio, choice.device)
             start, stop = torch.where(mine, first, start), torch.where(mine, last, stop)
-            pace = torch.where(mine[:, 0], float(ratio), pace)
+            pace = torch.where(mine[:, 0], ratio[0] / ratio[1], pace)
         source = States(batch.target, batch.known)
         warped = warp_frames(source, start, stop, self.span_frames, self.noise_output)
         after = presence(warped).sum(1) * pace[:, None]
@@ -81,12 +81,12 @@ class SpeedAugmentation(Augmentation):
         clip = clip_after_loss(clip, presence(source).sum(1), after, self.config.clip_coverage, choice >= 0)
         return Batch(waveform, warped.target, warped.known, clip.target, clip.known, batch.index)
 
-    def _frames(self, frames: int, offset: int, ratio: Fraction, device: torch.device) -> tuple[Tensor, Tensor]:
+    def _frames(self, frames: int, offset: int, ratio: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
         """(T,) first and one-past-last source frame of each frame, with one sample of play for the filter."""
         first_sample = torch.arange(frames, device=device) * self.hop_samples + offset
         last_sample = first_sample + self.hop_samples - 1
-        start = _floor(first_sample * ratio.numerator, ratio.denominator) - 1
-        stop = _floor(last_sample * ratio.numerator, ratio.denominator) + 2
+        start = _floor(first_sample * ratio[0], ratio[1]) - 1
+        stop = _floor(last_sample * ratio[0], ratio[1]) + 2
         return _floor(start, self.hop_samples), _floor(stop, self.hop_samples) + 1
 
 

@@ -88,8 +88,17 @@ class TimeStretchAugmentation(Augmentation):
         fraction = (position - below)[:, None, :]
         magnitude = torch.lerp(left.abs(), right.abs(), fraction)
         phase = self._phase(left, right, spectrum.shape[1])
-        out = torch.istft(torch.polar(magnitude, phase), size, stride, window=self.window, length=whole)
-        return out[:, :samples]
+        return self._overlap_add(torch.polar(magnitude, phase))[:, size // 2 : size // 2 + samples]
+
+    def _overlap_add(self, spectrum: Tensor) -> Tensor:
+        """(B, F, M) -> (B, (M - 1) * stride + size). torch.istft would read its window check back from the device."""
+        size, stride, columns = self.config.window_samples, self.stride, spectrum.shape[2]
+        pieces = torch.fft.irfft(spectrum, n=size, dim=1) * self.window[:, None]
+        weight = self.window.square()[None, :, None].expand(1, size, columns)
+        shape = (1, (columns - 1) * stride + size)
+        total = functional.fold(pieces, shape, (1, size), stride=(1, stride))
+        envelope = functional.fold(weight, shape, (1, size), stride=(1, stride))
+        return (total / envelope.clamp(min=1e-6))[:, 0, 0]
 
     def _phase(self, left: Tensor, right: Tensor, bins: int) -> Tensor:
         """(B, F, M) running phase: that of the first column, plus the true advance of every stride."""

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import torch
+
+from rfcx_ssl.augment.cutmix import CallCutMixAugmentation, CallCutMixSettings
+from rfcx_ssl.augment.states import States, union
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.labels import Batch
+
+HOP, MARGIN = 640, 5
+
+
+def span_by_loop(
+    batch: Batch, draws: dict[str, torch.Tensor], clip: int, noise: int | None
+) -> tuple[int, int, int] | None:
+    """(first frame in the clip, first frame in the partner, length) of the paste, or None."""
+    partner = int(draws["partner"][clip])
+    whole = batch.waveform.shape[1] // HOP
+    call = ((batch.known[partner] > 0) & (batch.target[partner] >= 0.5))[:whole].numpy()
+    if noise is not None:
+        call[:, noise] = False
+    cells = np.argwhere(call)
+    if not draws["chosen"][clip] or len(cells) == 0:
+        return None
+    lots = draws["lot"][clip].numpy()
+    at, output = cells[np.argmax([lots[frame, column] for frame, column in cells])]
+    start, stop = at, at + 1
+    while start > 0 and call[start - 1, output]:
+        start -= 1
+    while stop < whole and call[stop, output]:
+        stop += 1
+    start, stop = max(start - MARGIN, 0), min(stop + MARGIN, whole)
+    return int(draws["place"][clip].item() * (whole - (stop - start) + 1)), start, stop - start
+
+
+@pytest.mark.parametrize("samples", [32_000, 32_500])
+@pytest.mark.parametrize("noise", [None, 0])
+def test_matches_a_loop(samples, noise, grid, make_batch) -> None:
+    batch = make_batch(size=6, samples=samples, outputs=3)
+    batch.target[3] = 0.0  # no call to give
+    module = CallCutMixAugmentation(CallCutMixSettings(p=0.8, margin_s=0.1), grid, noise)
+    draws = module.draw(batch, torch.Generator().manual_seed(6))
+    draws["partner"] = torch.tensor([1, 2, 3, 4, 5, 0])
+    mixed = module.transform(batch, draws)
+    pasted = 0
+    for clip in range(6):
+        span = span_by_loop(batch, draws, clip, noise)
+        if span is None:
+            assert all(torch.equal(after[clip], before[clip]) for after, before in zip(mixed, batch, strict=True))
+            continue
+        pasted += 1
+        first, start, length = span
+        partner = int(draws["partner"][clip])
+        waveform, target, known = (batch[field][clip].clone() for field in range(3))
+        for step in range(length):
+            frame, source = first + step, start + step
+            own = States(target[frame].clone(), known[frame].clone())
+            other = States(batch.target[partner, source], batch.known[partner, source])
+            both = union(own, other, noise) if step in (0, length - 1) else other
+            target[frame], known[frame] = both.target, both.known
+        weight = torch.ones(length * HOP)
+        weight[:HOP] = (torch.arange(HOP) + 0.5) / HOP
+        weight[-HOP:] = weight[:HOP].flip(0)
+        place = slice(first * HOP, (first + length) * HOP)
+        piece = batch.waveform[partner, start * HOP : (start + length) * HOP]
+        waveform[place] = waveform[place] * (1 - weight) + piece * weight
+        torch.testing.assert_close(mixed.waveform[clip], waveform, rtol=0, atol=1e-6)
+        torch.testing.assert_close(mixed.target[clip], target)
+        torch.testing.assert_close(mixed.known[clip], known)
+    assert pasted >= 3
+
+
+def small_batch() -> Batch:
+    """Two clips of ten frames; clip 1 calls with output 0 (frames 4 and 5), clip 0 with output 1 (frames 2 to 5)."""
+    target, known = torch.zeros(2, 10, 4), torch.ones(2, 10, 4)
+    target[1, 4:6, 0] = 1.0
+    target[0, 2:6, 1] = 1.0
+    known[1, :, 2] = 0.0  # nobody knows whether clip 1 holds output 2
+    clip_known = torch.ones(2, 4)
+    clip_known[1, 2] = 0.0
+    return Batch(torch.randn(2, 100), target, known, target.amax(1), clip_known, torch.arange(2))
+
+
+@pytest.mark.parametrize(
+    ("place", "coverage", "expected"),
+    [
+        (
+            0.0,
+            0.5,
+            ["present", "present", "unknown", "absent"],
+        ),  # lands on frames 0 to 3: half of the old call remains
+        (0.0, 0.6, ["present", "unknown", "unknown", "absent"]),
+        (0.99, 0.6, ["present", "present", "unknown", "absent"]),  # lands on frames 6 to 9, clear of the old call
+    ],
+)
+def test_clip_labels_are_what_remains_and_what_came(place, coverage, expected) -> None:
+    batch = small_batch()
+    config = CallCutMixSettings(p=1.0, margin_s=0.01, clip_coverage=coverage)
+    module = CallCutMixAugmentation(config, FrameGrid(1_000, 10))
+    draws = {
+        "chosen": torch.tensor([True, False]),
+        "partner": torch.tensor([1, 0]),
+        "lot": torch.rand(2, 10, 4),
+        "place": torch.tensor([place, 0.0]),
+    }
+    mixed = module.transform(batch, draws)
+    names = {(1.0, 1.0): "present", (0.0, 1.0): "absent", (0.0, 0.0): "unknown"}
+    pairs = zip(mixed.clip_target[0].tolist(), mixed.clip_known[0].tolist(), strict=True)
+    assert [names[pair] for pair in pairs] == expected
+    assert torch.equal(mixed.clip_target[1], batch.clip_target[1])
+
+
+def test_noise_is_no_longer_noise_once_a_call_lands_on_it() -> None:
+    batch = small_batch()
+    batch.target[0] = 0.0
+    batch.target[0, :, 3] = batch.clip_target[0, 3] = 1.0  # output 3 says: nothing calls in clip 0
+    batch.clip_target[0, 1] = 0.0
+    module = CallCutMixAugmentation(CallCutMixSettings(p=1.0, margin_s=0.01), FrameGrid(1_000, 10), noise_output=3)
+    draws = {
+        "chosen": torch.tensor([True, True]),
+        "partner": torch.tensor([1, 0]),
+        "lot": torch.rand(2, 10, 4),
+        "place": torch.zeros(2),
+    }
+    mixed = module.transform(batch, draws)
+    assert mixed.clip_target[0].tolist() == [1.0, 0.0, 0.0, 0.0] and mixed.clip_known[0].tolist() == [1, 1, 0, 1]
+    assert mixed.target[0, :, 3].tolist() == [0.0] * 4 + [1.0] * 6
+    assert torch.equal(mixed.waveform[1], batch.waveform[1])  # its partner has only noise to give
+
+
+@pytest.mark.parametrize("values", [{"p": 2.0}, {"margin_s": -1.0}, {"clip_coverage": 0.0}])
+def test_wrong_settings_are_refused(values) -> None:
+    with pytest.raises(ValueError, match=next(iter(values))):
+        CallCutMixSettings(**values)
