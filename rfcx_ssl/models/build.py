@@ -18,6 +18,7 @@ from rfcx_ssl.models.encoder import SedSettings
 from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.models.panns import PannsEncoder, PannsSettings
 from rfcx_ssl.models.panns_checkpoint import load_panns_encoder, read_panns_checkpoint
+from rfcx_ssl.models.spectrogram import SpectrogramEncoder, SpectrogramSettings, timm_features
 from rfcx_ssl.models.wav2vec import FAMILY, Wav2Vec2Encoder, Wav2Vec2Settings, attention_of
 from rfcx_ssl.species import LabelSpace
 
@@ -39,6 +40,8 @@ def build_model(settings: SedSettings, space: LabelSpace) -> RainforestSedModel:
         assert isinstance(model.encoder, PannsEncoder)
         source = f"model.checkpoint={settings.checkpoint}"
         load_panns_encoder(model.encoder, read_panns_checkpoint(Path(settings.checkpoint)), source)
+    if isinstance(settings, SpectrogramSettings) and settings.pretrained:
+        _load_timm(model, settings)
     if isinstance(settings, Wav2Vec2Settings) and settings.encoder_weights == "pretrained":
         _load_backbone(model, settings)
     if isinstance(settings, Wav2Vec2Settings) and settings.gradient_checkpointing:
@@ -52,7 +55,7 @@ def model_config(settings: SedSettings, space: LabelSpace) -> RainforestSedConfi
     if isinstance(settings, Wav2Vec2Settings):
         backbone = _backbone_config(settings)
         sample_rate_hz, normalize = _read_preprocessor(settings)
-    elif isinstance(settings, PannsSettings):
+    elif isinstance(settings, PannsSettings | SpectrogramSettings):
         sample_rate_hz = settings.sample_rate_hz
     else:
         raise ConfigError(f"no model for {type(settings).__name__}")
@@ -136,6 +139,18 @@ def _load_backbone(model: RainforestSedModel, settings: Wav2Vec2Settings) -> Non
             f"first {(missing + mismatched)[0]}; model.encoder_weights=random starts without weights"
         )
     encoder.backbone = backbone
+
+
+def _load_timm(model: RainforestSedModel, settings: SpectrogramSettings) -> None:
+    """timm adapts its weights to our number of input channels."""
+    assert isinstance(model.encoder, SpectrogramEncoder)
+    try:
+        model.encoder.network.load_state_dict(timm_features(settings, pretrained=True).state_dict())
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"model.architecture={settings.architecture}: no pretrained weights ({reason})"
+        ) from None
 
 
 @contextmanager

@@ -7,9 +7,14 @@ from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.models.encoder import Encoder, SedSettings
 from rfcx_ssl.models.panns import PannsEncoder, PannsSettings
 from rfcx_ssl.models.plain import from_plain
+from rfcx_ssl.models.spectrogram import SpectrogramEncoder, SpectrogramSettings
 from rfcx_ssl.models.wav2vec import Wav2Vec2Encoder, Wav2Vec2Settings
 
-SETTINGS: dict[str, type[SedSettings]] = {"panns": PannsSettings, "wav2vec2": Wav2Vec2Settings}
+SETTINGS: dict[str, type[SedSettings]] = {
+    "panns": PannsSettings,
+    "spectrogram": SpectrogramSettings,
+    "wav2vec2": Wav2Vec2Settings,
+}
 
 
 def read_settings(values: Mapping[str, Any]) -> SedSettings:
@@ -30,4 +35,6 @@ def make_encoder(
         return Wav2Vec2Encoder(settings, dict(backbone), sample_rate_hz, normalize)
     if isinstance(settings, PannsSettings):
         return PannsEncoder(settings)
+    if isinstance(settings, SpectrogramSettings):
+        return SpectrogramEncoder(settings)
     raise ConfigError(f"no encoder for {type(settings).__name__}")
