@@ -46,13 +46,13 @@ def is_audio(path: Path) -> bool:
 
 
 def _unique_names(paths: Sequence[Path]) -> list[str]:
-    """Stems, prefixed by parent folders where stems repeat, and by a full name where even those do."""
-    names = [path.stem for path in paths]
-    for depth in range(2, max((len(path.resolve().parts) for path in paths), default=1) + 1):
+    """Stems (with the suffix for ``a.wav`` beside ``a.flac``), and as many parent folders as make them unique."""
+    bare = Counter(path.resolve().with_suffix("") for path in paths)
+    parts = [
+        (*p.parts[:-1], p.name if bare[p.with_suffix("")] > 1 else p.stem) for p in (path.resolve() for path in paths)
+    ]
+    names = [own[-1] for own in parts]
+    for depth in range(2, max(map(len, parts), default=1) + 1):
         count = Counter(names)
-        if max(count.values(), default=1) == 1:
-            return names
-        parts = [path.resolve().with_suffix("").parts[-depth:] for path in paths]
-        names = [name if count[name] == 1 else "/".join(p).lstrip("/") for name, p in zip(names, parts, strict=True)]
-    count = Counter(names)  # a.wav beside a.flac
-    return [name if count[name] == 1 else f"{name}{path.suffix}" for name, path in zip(names, paths, strict=True)]
+        names = [n if count[n] == 1 else "/".join(own[-depth:]) for n, own in zip(names, parts, strict=True)]
+    return names
