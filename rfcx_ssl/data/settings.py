@@ -56,16 +56,19 @@ class DataSettings:
             raise ValueError(f"num_folds={self.num_folds} must be at least 2")
         if self.seed < 0 or self.edge_tolerance_s < 0:
             raise ValueError(f"seed={self.seed} and edge_tolerance_s={self.edge_tolerance_s} must not be negative")
+        if min(self.shares) < 0 or sum(self.shares) <= 0:
+            raise ValueError(f"present_share, absent_share, random_share={self.shares} must be >= 0, one above 0")
+        if not self.audio_folders:
+            raise ValueError("audio_folders must name at least one folder below root")
+        self._check_fractions()
+
+    def _check_fractions(self) -> None:
         for key in ("coverage", "pseudo_weight"):
             if not 0 < getattr(self, key) <= 1:
                 raise ValueError(f"{key}={getattr(self, key)} must be above 0 and at most 1")
         for key in ("jitter", "pseudo_min_probability"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ValueError(f"{key}={getattr(self, key)} must be in [0, 1]")
-        if min(self.shares) < 0 or sum(self.shares) <= 0:
-            raise ValueError(f"present_share, absent_share, random_share={self.shares} must be >= 0, one above 0")
-        if not self.audio_folders:
-            raise ValueError("audio_folders must name at least one folder below root")
 
     @property
     def shares(self) -> tuple[float, float, float]:

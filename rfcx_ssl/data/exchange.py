@@ -1,0 +1,148 @@
+"""The labelled corpus as a ``datasets.Dataset``: one row per recording, with its audio file, events and fold.
+
+``decode=False`` keeps the audio as the bytes of the original file: nothing is resampled or lost, and reading the data
+set needs no decoder. :func:`write_folder` turns such a data set back into RFCX's layout, ready for ``load_corpus``.
+"""
+
+import csv
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rfcx_ssl.annotations.table import BOX_COLUMNS
+from rfcx_ssl.data.corpus import Corpus
+from rfcx_ssl.errors import AnnotationError, AudioError
+from rfcx_ssl.folds import Folds
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+EVENT_TYPES = {
+    "species_id": "int32",
+    "songtype_id": "int32",
+    "t_min": "float64",
+    "f_min": "float64",
+    "t_max": "float64",
+    "f_max": "float64",
+    "state": "string",
+    "weight": "float64",
+}
+FOLDS_TABLE, COMPLETE_LIST = "folds.csv", "complete.txt"
+
+
+def to_dataset(corpus: Corpus) -> "Dataset":
+    """Rows ``recording_id, audio, duration_s, site, fold, complete, events`` of every annotated recording, by id.
+
+    ``events`` is a list of structs in RFCX's column names with ``state`` (present or absent) and ``weight``; ``audio``
+    is the original file, embedded when the data set is saved or pushed.
+    """
+    from datasets import Audio, Dataset, Features, List, Value
+
+    features = Features(
+        {
+            "recording_id": Value("string"),
+            "audio": {"bytes": Value("binary"), "path": Value("string")},
+            "duration_s": Value("float64"),
+            "site": Value("string"),
+            "fold": Value("int32"),
+            "complete": Value("bool"),
+            "events": List({name: Value(kind) for name, kind in EVENT_TYPES.items()}),
+        }
+    )
+    plain = Dataset.from_list(list(_rows(corpus)), features=features)
+    return plain.cast_column("audio", Audio(decode=False))  # encoding as Audio at once would want torchcodec
+
+
+def save_dataset(dataset: "Dataset", folder: Path) -> None:
+    """Save with the audio embedded, atomically; ``datasets.load_from_disk`` opens it.
+
+    Raises:
+        AnnotationError: the folder exists.
+    """
+    if folder.exists():
+        raise AnnotationError(f"{folder} exists: choose a new folder for the data set")
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        dataset.save_to_disk(str(temporary))
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def push_dataset(dataset: "Dataset", repo_id: str, *, private: bool = True) -> str:
+    """Push with the audio embedded to a data set repository on the Hugging Face hub; returns the commit's address."""
+    commit = dataset.push_to_hub(repo_id, private=private)
+    return str(commit.commit_url)
+
+
+def write_folder(dataset: "Dataset", root: Path) -> None:
+    """Write a data set of :func:`to_dataset` as a folder in RFCX's layout, with its folds and complete recordings.
+
+    Raises:
+        AnnotationError: the folder exists, or the data set lacks a column.
+        AudioError: a row carries no audio.
+    """
+    if root.exists():
+        raise AnnotationError(f"{root} exists: choose a new folder")
+    missing = {"recording_id", "audio", "site", "fold", "complete", "events", "duration_s"} - set(dataset.column_names)
+    if missing:
+        raise AnnotationError(f"the data set lacks the columns {', '.join(sorted(missing))}")
+    temporary = root.with_name(f".{root.name}.{os.getpid()}.tmp")
+    try:
+        (temporary / "train").mkdir(parents=True)
+        rows = [_write_audio(row, temporary / "train") for row in dataset]
+        for state, name in (("present", "train_tp.csv"), ("absent", "train_fp.csv")):
+            boxes = [
+                [row["recording_id"], *(event[column] for column in (*BOX_COLUMNS[1:], "weight"))]
+                for row in rows for event in row["events"] if event["state"] == state
+            ]  # fmt: skip
+            _write_csv(temporary / name, [*BOX_COLUMNS, "weight"], boxes)
+        sites = [[row["recording_id"], "train", row["site"] or "", row["duration_s"]] for row in rows]
+        _write_csv(temporary / "recordings.csv", ["recording_id", "split", "site", "duration_s"], sites)
+        complete = "".join(f"{row['recording_id']}\n" for row in rows if row["complete"])
+        (temporary / COMPLETE_LIST).write_text(complete, encoding="utf-8")
+        fold_of = {row["recording_id"]: row["fold"] for row in rows}
+        Folds(fold_of, {name: name for name in fold_of}, max(fold_of.values()) + 1).save(temporary / FOLDS_TABLE)
+        temporary.replace(root)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _rows(corpus: Corpus) -> Iterable[dict[str, Any]]:
+    table = corpus.annotations.table
+    events: dict[str, list[dict[str, Any]]] = {}
+    for name, event in zip(table["recording_id"].tolist(), table[list(EVENT_TYPES)].to_dict("records"), strict=True):
+        events.setdefault(name, []).append({str(key): value for key, value in event.items()})
+    for name in corpus.folds.recording_ids:
+        recording = corpus.recording_of[name]
+        yield {
+            "recording_id": name,
+            "audio": {"path": str(recording.path), "bytes": None},
+            "duration_s": recording.duration_s,
+            "site": recording.site,
+            "fold": corpus.folds.fold_of[name],
+            "complete": corpus.annotations.is_complete(name),
+            "events": events.get(name, []),
+        }
+
+
+def _write_audio(row: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Write the row's audio bytes beside the others and return the row without them."""
+    audio, name = row["audio"], row["recording_id"]
+    suffix = Path(audio["path"] or "x.flac").suffix
+    if audio["bytes"] is not None:
+        (folder / f"{name}{suffix}").write_bytes(audio["bytes"])
+    elif audio["path"] and Path(audio["path"]).is_file():
+        shutil.copyfile(audio["path"], folder / f"{name}{suffix}")
+    else:
+        raise AudioError(f"{name}: the data set holds neither audio bytes nor a path to an existing file")
+    return {key: value for key, value in row.items() if key != "audio"}
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -1,0 +1,60 @@
+import dataclasses
+
+import datasets
+import numpy as np
+import pytest
+
+from rfcx_ssl.annotations import COLUMNS
+from rfcx_ssl.data import load_corpus
+from rfcx_ssl.data.exchange import save_dataset, to_dataset, write_folder
+from rfcx_ssl.errors import AnnotationError, AudioError
+
+
+@pytest.fixture
+def corpus(settings_of, tmp_path):
+    (tmp_path / "complete.txt").write_text("rec03\n")
+    return load_corpus(settings_of(complete_file=tmp_path / "complete.txt"))
+
+
+def test_one_row_per_recording_with_events_and_fold(corpus):
+    dataset = to_dataset(corpus)
+    assert dataset.column_names == ["recording_id", "audio", "duration_s", "site", "fold", "complete", "events"]
+    assert len(dataset) == 12 and sum(len(row["events"]) for row in dataset) == len(corpus.annotations)
+    row = dataset[3]
+    assert (row["recording_id"], row["site"], row["complete"], row["duration_s"]) == ("rec03", "site3", True, 4.0)
+    assert row["fold"] == corpus.folds.fold_of["rec03"]
+    first = row["events"][0]
+    assert set(first) == set(COLUMNS) - {"recording_id", "source"} and first["state"] in ("present", "absent")
+
+
+def test_saved_with_its_audio_and_written_back_it_is_the_same_corpus(corpus, tmp_path):
+    save_dataset(to_dataset(corpus), tmp_path / "saved")
+    reopened = datasets.load_from_disk(str(tmp_path / "saved"))
+    assert all(row["audio"]["bytes"] for row in reopened)
+    root = tmp_path / "again"
+    write_folder(reopened, root)
+    same = load_corpus(
+        dataclasses.replace(
+            corpus.settings, root=root, folds_file=root / "folds.csv", complete_file=root / "complete.txt", seed=99
+        )
+    )
+    columns = [name for name in COLUMNS if name != "source"]
+    assert same.annotations.table[columns].equals(corpus.annotations.table[columns])
+    assert same.folds == corpus.folds and same.annotations.complete == {"rec03"}
+    assert [r.site for r in same.recordings(None, "train")] == [r.site for r in corpus.recordings(None, "train")]
+    np.testing.assert_array_equal(same.read("rec05"), corpus.read("rec05"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "complete.txt", "saved"]
+
+
+def test_nothing_is_overwritten_and_missing_audio_is_named(corpus, tmp_path):
+    with pytest.raises(AnnotationError, match="exists: choose a new folder"):
+        save_dataset(to_dataset(corpus), tmp_path)
+    with pytest.raises(AnnotationError, match="exists: choose a new folder"):
+        write_folder(to_dataset(corpus), tmp_path)
+    with pytest.raises(AnnotationError, match="lacks the columns fold"):
+        write_folder(to_dataset(corpus).remove_columns("fold"), tmp_path / "new")
+    lost = {name: dataclasses.replace(r, path=tmp_path / "lost.flac") for name, r in corpus.recording_of.items()}
+    silent = to_dataset(dataclasses.replace(corpus, recording_of=lost))
+    with pytest.raises(AudioError, match="rec00: the data set holds neither"):
+        write_folder(silent, tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["complete.txt"]
