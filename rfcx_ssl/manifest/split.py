@@ -98,9 +98,10 @@ def _resolve_level(state: BuildState, settings: SplitSettings) -> str:
     remembered = state.fact("group_by")
     if remembered in LEVELS:
         return remembered
-    for level in LEVELS:
-        distinct = f"SELECT COUNT(DISTINCT {LEVELS[level]}) FROM recordings WHERE problem = '' AND excluded = 0"
-        if state.count(distinct) > 1:
+    sound = "FROM recordings WHERE problem = '' AND excluded = 0"
+    for level, expression in LEVELS.items():
+        known = level == "recording" or state.count(f"SELECT COUNT({level}) {sound}")
+        if known and state.count(f"SELECT COUNT(DISTINCT {expression}) {sound}") > 1:
             state.remember("group_by", level)
             return level
     return "recording"  # a single recording decides nothing

@@ -17,7 +17,9 @@ def write_noise(path: Path, seconds: float, seed: int, rate_hz: int = RATE_HZ, *
     """A recording of pink-ish noise that no other seed gives."""
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = np.random.default_rng(seed).normal(0, 0.1, round(seconds * rate_hz)).clip(-0.9, 0.9)
-    soundfile.write(path, samples.astype(np.float32), rate_hz, **{"subtype": "PCM_16", **format_options})
+    if not format_options.get("subtype"):  # whole numbers, so that every lossless format holds the same audio
+        samples = np.rint(samples * 32_768).astype(np.int16)
+    soundfile.write(path, samples, rate_hz, **{"subtype": "PCM_16", **format_options})
     return path
 
 
