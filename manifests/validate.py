@@ -1,0 +1,47 @@
+"""Read a manifest folder back and name every line that is wrong.
+
+    python manifests/validate.py DIR [--headers-only]
+
+Checks that every file exists, decodes to its end and has the stated number of samples and rate, that no recording,
+group or audio is in both train and valid, that segments.parquet agrees, and that fairseq can fill a batch from each
+side. Prints one line per problem (file:line: field='value': rule) and exits with 2 if there is any.
+"""
+
+import argparse
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+from rfcx_ssl.errors import ManifestError, run_program
+from rfcx_ssl.manifest.progress import progress_bar
+from rfcx_ssl.manifest.validate import load_summary, validate_folder
+from rfcx_ssl.manifest.workers import open_executor
+
+
+def main() -> None:
+    """Validate one folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="what manifests/build.py --out wrote")
+    parser.add_argument("--headers-only", action="store_true", help="do not decode the audio")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
+    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="work on this Dask cluster instead")
+    args = parser.parse_args()
+    summary = load_summary(args.folder)
+    with ExitStack() as stack:
+        executor = stack.enter_context(open_executor(args.workers, args.dask))
+        problems = validate_folder(
+            args.folder,
+            executor,
+            in_flight=1 if args.workers == 1 and not args.dask else 4 * args.workers,
+            decode=not args.headers_only,
+            progress=stack.enter_context(progress_bar()),
+        )
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise ManifestError(f"{args.folder}: {len(problems)} problems")
+    print(f"{args.folder}: {summary['train_segments']} train and {summary['valid_segments']} valid segments are sound")
+
+
+if __name__ == "__main__":
+    run_program(main)
