@@ -11,6 +11,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
+include configs/demo.mk
+DATA := data/$(PRESET)
+RUN  := runs/$(PRESET)
+
 .PHONY: help demo test test-unit lint bench clean
 .DEFAULT_GOAL := help
 
@@ -30,6 +34,54 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "== 3/3 fairseq and rfcx-ssl itself"
 	$(PIP) install -q -c constraints.txt --find-links $(VENV)/wheels -e '.[$(EXTRAS)]'
 	touch $@
+
+# ---- the demo: every stage through the command a user would type; what is done already is not done again ----
+# The baseline and the random-init run do not wait for the pretraining: two single-thread jobs use two cores best.
+demo: $(VENV)/.installed
+	@mkdir -p $(RUN)/logs
+	@$(MAKE) --no-print-directory -j2 $(RUN)/report.html
+	@echo "open $(RUN)/report.html"
+
+$(DATA)/rfcx/truth.csv:
+	@echo "== a synthetic rainforest: $(DATA)/rfcx"
+	$(BIN)/rfcx-ssl synth $(DATA)/rfcx --preset $(PRESET)
+
+$(DATA)/manifests/train.tsv: $(DATA)/rfcx/truth.csv
+	@echo "== stage 1, manifests: $(DATA)/manifests"
+	$(BIN)/python manifests/build.py $(DATA)/rfcx/train --out $(DATA)/manifests
+
+PRETRAINED := $(RUN)/pretrain/checkpoint_last.pt
+$(PRETRAINED): $(DATA)/manifests/train.tsv
+	@echo "== stage 2, wav2vec 2.0 pretraining: $(RUN)/pretrain"
+	$(BIN)/python pretrain/run.py --config-name wav2vec2_$(PRESET)_32k task.data=$(DATA)/manifests checkpoint.save_dir=$(RUN)/pretrain
+
+$(RUN)/encoder/parity.json: $(PRETRAINED)
+	@echo "== stage 2, conversion to transformers: $(RUN)/encoder"
+	$(BIN)/python pretrain/convert.py $(PRETRAINED) --out $(RUN)/encoder
+
+TRAIN = $(BIN)/accelerate launch --cpu finetune/train.py \
+  data=synth data.root=$(DATA)/rfcx $(FINETUNE_$(PRESET)) output_dir=$(@D)
+
+$(RUN)/panns/done: $(DATA)/rfcx/truth.csv
+	@echo "== stage 3, PANNs baseline: $(RUN)/panns (log: $(RUN)/logs/panns.log)"
+	$(TRAIN) model=panns_demo > $(RUN)/logs/panns.log 2>&1 || (tail -20 $(RUN)/logs/panns.log; exit 1)
+	touch $@
+
+$(RUN)/random_init/done: $(RUN)/encoder/parity.json
+	@echo "== stage 3, the same encoder from random weights: $(RUN)/random_init (log: $(RUN)/logs/random_init.log)"
+	$(TRAIN) model=wav2vec2_demo model.encoder=$(RUN)/encoder model.encoder_weights=random > $(RUN)/logs/random_init.log 2>&1 \
+	  || (tail -20 $(RUN)/logs/random_init.log; exit 1)
+	touch $@
+
+$(RUN)/pretrained/done: $(RUN)/encoder/parity.json
+	@echo "== stage 3, fine-tuning the pretrained encoder: $(RUN)/pretrained"
+	$(TRAIN) model=wav2vec2_demo model.encoder=$(RUN)/encoder
+	touch $@
+
+$(RUN)/report.html: $(RUN)/panns/done $(RUN)/random_init/done $(RUN)/pretrained/done
+	@echo "== evaluation on the test recordings against complete truth"
+	$(BIN)/python finetune/compare.py --data $(DATA)/rfcx --out $(RUN) --pretrained pretrained --random-init random_init \
+	  $(GATES_$(PRESET)) pretrained=$(RUN)/pretrained random_init=$(RUN)/random_init panns=$(RUN)/panns
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
