@@ -1,6 +1,7 @@
 """Metrics as pure numpy functions of truth (R, S) and scores (R, S); "unknown" is a mask, never a magic value."""
 
 from rfcx_ssl.metrics.bootstrap import Interval, bootstrap_interval
+from rfcx_ssl.metrics.f1 import F1, BestF1, Segments, best_f1, f1_score, pool_segments
 from rfcx_ssl.metrics.floors import prior_floor, random_average_precision, random_floor
 from rfcx_ssl.metrics.precision import AveragePrecision, average_precision
 from rfcx_ssl.metrics.prior import prior_scale
@@ -8,13 +9,19 @@ from rfcx_ssl.metrics.ranking import Lwlrap, lwlrap
 from rfcx_ssl.metrics.roc import RocAuc, roc_auc
 
 __all__ = [
+    "F1",
     "AveragePrecision",
+    "BestF1",
     "Interval",
     "Lwlrap",
     "RocAuc",
+    "Segments",
     "average_precision",
+    "best_f1",
     "bootstrap_interval",
+    "f1_score",
     "lwlrap",
+    "pool_segments",
     "prior_floor",
     "prior_scale",
     "random_average_precision",
