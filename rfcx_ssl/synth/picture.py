@@ -1,5 +1,6 @@
 """A contact sheet: one spectrogram per song type, to see at a glance what the forest sounds like."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,16 +20,16 @@ _GAP_S = 0.25
 _NOISE_DB = -22.0  # background of the pictures against the calls
 
 
-def contact_sheet(path: Path, settings: SynthSettings) -> None:
-    """Draw the calls of two individuals of every song type, with the species' band outlined, to ``path`` (PNG)."""
+def contact_sheet(path: Path, settings: SynthSettings, songs: Sequence[SongType] = SONG_TYPES) -> None:
+    """Draw the calls of two individuals of every song type of ``songs``, with the species' band outlined, to ``path`` (PNG)."""
     from matplotlib.figure import Figure
 
-    rows = -(-len(SONG_TYPES) // _COLUMNS)
+    rows = -(-len(songs) // _COLUMNS)
     figure = Figure(figsize=(4.0 * _COLUMNS, 2.4 * rows), layout="constrained")
     axes = figure.subplots(rows, _COLUMNS).ravel()
-    for number, song in enumerate(SONG_TYPES):
+    for number, song in enumerate(songs):
         _panel(axes[number], song, settings, np.random.default_rng([settings.seed, 3, number]))
-    for spare in axes[len(SONG_TYPES) :]:
+    for spare in axes[len(songs) :]:
         spare.set_axis_off()
     figure.supxlabel("seconds (two individuals)")
     figure.supylabel("kHz (dashed: the species' band)")

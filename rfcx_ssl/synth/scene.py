@@ -16,7 +16,7 @@ from rfcx_ssl.synth.sites import Site, acoustics
 
 @dataclass(frozen=True, slots=True)
 class TrueCall:
-    """A call that is really in a recording; ``snr_db`` is in-band, against the recording's mean background."""
+    """A call that is really in a recording; ``snr_db``: direct sound to mean background in the band."""
 
     song: SongType
     t_min: float
@@ -46,18 +46,18 @@ def compose(
     num_samples = round(settings.duration_s * SAMPLE_RATE_HZ)
     spectrum = background(site, settings, num_samples, night, rng)
     cumulative = np.cumsum(np.square(spectrum.real) + np.square(spectrum.imag), dtype=np.float64)
-    near, far = np.zeros(num_samples, np.float32), np.zeros(num_samples, np.float32)
+    direct, echoed = np.zeros(num_samples, np.float32), np.zeros(num_samples, np.float32)
     calls: list[TrueCall] = []
     for song in songs:
         noise = band_power(cumulative, song.row.f_min_hz, song.row.f_max_hz, num_samples)
         individuals = 1 + int(rng.random() < settings.second_individual)
         for number in range(individuals):
             least_db = settings.tp_min_snr_db if song is clear and number == 0 else settings.snr_min_db
-            calls += _let_sing(song, settings, least_db, noise, near, far, rng)
-    add_distractors(near, settings, noise_level(site, settings, num_samples), rng)
+            calls += _let_sing(song, settings, least_db, noise, direct, echoed, rng)
+    add_distractors(direct, settings, noise_level(site, settings, num_samples), rng)
     room = acoustics(site, num_samples, settings.reverb)
-    spectrum += rfft(near)
-    spectrum += rfft(far) * room.echo
+    spectrum += rfft(direct)
+    spectrum += rfft(echoed) * room.echo
     samples = irfft(spectrum * room.response, num_samples)
     return Scene(_level(samples, site.gain_db), tuple(sorted(calls, key=lambda call: (call.t_min, call.f_min))))
 
@@ -67,16 +67,16 @@ def _let_sing(
     settings: SynthSettings,
     least_db: float,
     noise_power: float,
-    near: Samples,
-    far: Samples,
+    direct: Samples,
+    echoed: Samples,
     rng: np.random.Generator,
 ) -> list[TrueCall]:
-    """Add the calls of one individual to the two buses and return them; its loudness drifts as it turns and moves."""
+    """Add the calls of one individual to the two buses and return them; the fainter it is, the more it echoes."""
     voice = draw_voice(song, rng, settings.pitch_variation, settings.tempo_variation)
     top_db = max(settings.snr_max_db, least_db)
     snr_db = rng.uniform(least_db, top_db)
     drift_db = rng.normal(0.0, 2.0)
-    nearness = np.clip((snr_db - settings.snr_min_db) / max(settings.snr_max_db - settings.snr_min_db, 1.0), 0.1, 0.9)
+    distance = np.clip((settings.snr_max_db - snr_db) / max(settings.snr_max_db - settings.snr_min_db, 1.0), 0.1, 0.9)
     wanted = settings.call_rate * song.calls_per_min * settings.duration_s / 60
     fits = max(int(settings.duration_s / (1.25 * song.row.duration_s)), 1)
     count = min(max(int(rng.poisson(wanted)), 1), fits)
@@ -89,8 +89,8 @@ def _let_sing(
         call_db = snr_db + drift_db * (slot / count - 0.5) + rng.normal(0.0, 1.0) * (slot > 0)
         sound = call.samples * np.float32(np.sqrt(noise_power) * 10 ** (call_db / 20))
         first = round(start_s * SAMPLE_RATE_HZ)
-        near[first : first + len(sound)] += np.float32(np.sqrt(nearness)) * sound
-        far[first : first + len(sound)] += np.float32(np.sqrt(1.0 - nearness)) * sound
+        direct[first : first + len(sound)] += sound
+        echoed[first : first + len(sound)] += np.float32(distance) * sound
         end_s = start_s + call.duration_s
         calls.append(TrueCall(song, start_s, end_s, call.f_min_hz, call.f_max_hz, float(call_db)))
     return calls

@@ -37,7 +37,7 @@ class Acoustics:
     frequencies_hz: NDArray[np.float32]
     response: NDArray[np.float32]  # amplitude response of the recorder
     floor: NDArray[np.float32]  # amplitude of the ambient noise, stream included
-    echo: NDArray[np.complex64]  # unit-energy path from a distant caller
+    echo: NDArray[np.complex64]  # what follows the direct sound of a distant caller
 
 
 @functools.lru_cache(maxsize=2)
@@ -61,18 +61,17 @@ def hump(frequencies_hz: NDArray[np.float32], centre_hz: float, octaves: float) 
 
 
 def _echo(site: Site, num_samples: int, reverb: float) -> NDArray[np.complex64]:
-    """Spectrum of direct sound, hillside echoes and a diffuse tail, the same for all recordings of a site."""
+    """Spectrum of hillside echoes and a diffuse tail, energy ``reverb`` squared, the same for all its recordings."""
     rng = np.random.default_rng(site.echo_seed)
     tail = round(min(2 * site.decay_s, 1.5) * SAMPLE_RATE_HZ)
     time = np.arange(tail, dtype=np.float32) / SAMPLE_RATE_HZ
     diffuse = rng.standard_normal(tail, dtype=np.float32) * np.exp(-6.9 * time / np.float32(site.decay_s))
     diffuse[1:] = 0.5 * (diffuse[1:] + diffuse[:-1])  # leaves take the highest frequencies first
     impulse = np.zeros(num_samples, np.float32)
-    impulse[:tail] = diffuse * (0.7 * reverb / np.sqrt(np.square(diffuse).sum()))
-    impulse[0] = 1.0
+    impulse[:tail] = diffuse / np.sqrt(np.square(diffuse).sum())
     for delay_s in site.echo_delays_s:
-        impulse[round(delay_s * SAMPLE_RATE_HZ)] += 0.5 * reverb * np.exp(-2 * delay_s)
-    spectrum: NDArray[np.complex64] = rfft(impulse / np.sqrt(np.square(impulse).sum()))
+        impulse[round(delay_s * SAMPLE_RATE_HZ)] += np.exp(-4 * delay_s)
+    spectrum: NDArray[np.complex64] = rfft(impulse * np.float32(reverb / np.sqrt(np.square(impulse).sum())))
     return spectrum
 
 
