@@ -82,6 +82,8 @@ def build_manifest(build: Build) -> BuildReport:
     build.out.mkdir(parents=True, exist_ok=True)
     _refuse_other_kind(build)
     with open_state(build.out) as state:
+        for leftover in build.out.glob(".*.tmp"):  # of a build that was killed while writing
+            leftover.unlink()
         if build.retry:
             state.retry_problems()
         state.see(find_recordings(build.roots))

@@ -3,12 +3,13 @@
 import itertools
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from rfcx_ssl.errors import ManifestError, require_extra
 
+CONNECT_TIMEOUT_S = 10
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -37,7 +38,7 @@ def open_executor(workers: int, dask: str | None = None) -> Iterator[Executor]:
     if dask:
         distributed = require_extra("distributed", "cluster")
         try:
-            client = distributed.Client(dask, timeout=10)
+            client = distributed.Client(dask, timeout=CONNECT_TIMEOUT_S)
         except (OSError, ValueError) as error:
             raise ManifestError(f"--dask {dask}: no scheduler answers ({error})") from None
         with client, client.get_executor(pure=False) as executor:
@@ -53,7 +54,11 @@ def open_executor(workers: int, dask: str | None = None) -> Iterator[Executor]:
 def run_unordered(
     executor: Executor, function: Callable[[Task], Result], tasks: Iterable[Task], in_flight: int
 ) -> Iterator[Result]:
-    """Yield results as they finish, holding at most ``in_flight`` tasks, however many there are."""
+    """Yield results as they finish, holding at most ``in_flight`` tasks, however many there are.
+
+    Raises:
+        ManifestError: a worker process died.
+    """
     waiting = iter(tasks)
     pending = {executor.submit(function, task) for task in itertools.islice(waiting, in_flight)}
     try:
@@ -62,6 +67,11 @@ def run_unordered(
             for future in done:
                 yield future.result()  # taken (and saved) before new work is handed out
                 pending |= {executor.submit(function, task) for task in itertools.islice(waiting, 1)}
+    except BrokenExecutor:
+        raise ManifestError(
+            "a worker died (out of memory, or the decoder crashed); nothing finished is lost, run the same command "
+            "again with fewer --workers"
+        ) from None
     finally:
         for future in pending:
             future.cancel()

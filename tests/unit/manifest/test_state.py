@@ -1,0 +1,78 @@
+import sqlite3
+import subprocess
+import sys
+import tracemalloc
+
+import pytest
+
+from rfcx_ssl.errors import ManifestError
+from rfcx_ssl.manifest.headers import Header
+from rfcx_ssl.manifest.prepare import Prepared, Segment
+from rfcx_ssl.manifest.roots import Found
+from rfcx_ssl.manifest.state import open_state
+
+
+def found(number, *, size=100, mtime=1, problem=""):
+    return Found(f"audio/{number:06d}.wav", f"/data/{number:06d}.wav", size, mtime, problem)
+
+
+def todo(state, key="k"):
+    return [row[0] for row in state.without_header(key)]
+
+
+def test_changed_files_start_again_and_others_do_not(tmp_path):
+    with open_state(tmp_path) as state:
+        state.see([found(1), found(2), found(3)])
+        state.save_headers([Header(f"audio/{n:06d}.wav", 10, 8_000, 1) for n in (1, 2, 3)], "k")
+        state.save_prepared([Prepared(f"audio/{n:06d}.wav", (Segment(0, 0, 10),)) for n in (1, 2, 3)], "p")
+        state.see([found(1), found(2, mtime=2), found(4)])
+        assert list(state.forget_unseen()) == ["audio/000003.wav"]
+        assert todo(state) == ["audio/000002.wav", "audio/000004.wav"]
+        assert [row[0] for row in state.unprepared("p")] == ["audio/000002.wav", "audio/000004.wav"]
+        assert [row[0] for row in state.unprepared("other")] == [f"audio/{n:06d}.wav" for n in (1, 2, 4)]
+
+
+def test_problems_stay_until_the_file_changes_or_a_retry(tmp_path):
+    with open_state(tmp_path) as state:
+        state.see([found(1), found(2)])
+        state.save_headers([Header("audio/000001.wav", problem="text"), Header("audio/000002.wav", 10, 8_000)], "k")
+        state.save_prepared([Prepared("audio/000002.wav", (), "truncated")], "p")
+        state.see([found(1), found(2)])
+        assert todo(state) == ["audio/000001.wav"]  # headers are cheap: tried every time
+        assert list(state.unprepared("p")) == []
+        state.retry_problems()
+        assert todo(state) == ["audio/000001.wav", "audio/000002.wav"]
+
+
+def test_a_second_build_in_the_same_folder_is_refused(tmp_path):
+    code = "import sys, pathlib; from rfcx_ssl.manifest.state import open_state\nwith open_state(pathlib.Path(sys.argv[1])): pass"
+    with open_state(tmp_path) as state:
+        state.see([found(1)])
+        other = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert "another build is running there" in other.stderr
+    with open_state(tmp_path) as state:
+        assert state.count("SELECT COUNT(*) FROM recordings") == 1
+
+
+def test_a_damaged_state_says_what_to_do(tmp_path):
+    (tmp_path / ".state").mkdir()
+    (tmp_path / ".state/state.sqlite").write_text("not a database, and long enough to be read as one" * 99)
+    with pytest.raises(ManifestError, match="delete it and build again"), open_state(tmp_path):
+        pass
+
+
+def test_other_database_errors_keep_their_traceback(tmp_path):
+    with pytest.raises(sqlite3.OperationalError, match="no such table"), open_state(tmp_path) as state:
+        state.count("SELECT COUNT(*) FROM missing")
+
+
+def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
+    peaks = {}
+    for files in (5_000, 40_000):
+        with open_state(tmp_path / str(files)) as state:
+            tracemalloc.start()
+            state.see(found(number) for number in range(files))
+            assert sum(1 for _ in state.without_header("k")) == files
+            peaks[files] = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+    assert peaks[40_000] < 1.2 * peaks[5_000] + 200_000
