@@ -1,5 +1,6 @@
 """Annotations: which species was heard, or ruled out, in which box of which recording."""
 
+from rfcx_ssl.annotations.conflicts import Conflicts, find_conflicts
 from rfcx_ssl.annotations.exchange import read_audacity, read_raven
 from rfcx_ssl.annotations.label_map import LabelMap, default_label_map, read_label_map
 from rfcx_ssl.annotations.read import read_annotations, read_complete, read_extra, read_truth_events
@@ -9,11 +10,13 @@ from rfcx_ssl.annotations.table import COLUMNS, Annotations, Event, RowProblem, 
 __all__ = [
     "COLUMNS",
     "Annotations",
+    "Conflicts",
     "Event",
     "LabelMap",
     "RowProblem",
     "default_label_map",
     "fail_on_problems",
+    "find_conflicts",
     "read_annotations",
     "read_audacity",
     "read_complete",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rfcx_ssl.annotations import read_annotations, read_complete, read_truth_events
+from rfcx_ssl.annotations import Conflicts, find_conflicts, read_annotations, read_complete, read_truth_events
 from rfcx_ssl.errors import AnnotationError
 
 HEADER = "recording_id,species_id,songtype_id,t_min,f_min,t_max,f_max"
@@ -93,3 +93,4 @@ def test_conflicts_of_the_real_tables_are_those_that_docs_labels_md_states():
         overlapping_present += sum(a.start_s < b.end_s and b.start_s < a.end_s for a, b in combinations(present, 2))
     assert +same_species == {16: same_species[16], 17: same_species[17]} and same_species.total() == 6
     assert (crossing, overlapping_present) == (160, 28)
+    assert find_conflicts(annotations) == Conflicts(contradicting=0, same_species=6, crossing=160, overlapping=28)
