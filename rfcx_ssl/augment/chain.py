@@ -1,5 +1,6 @@
 """The chain of waveform augmentations: which transforms there are, in which order they run."""
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
@@ -46,6 +47,9 @@ class AugmentSettings:
             raise ValueError(f"peak_limit={self.peak_limit} must be positive or null")
 
 
+TRANSFORMS = tuple(field.name for field in dataclasses.fields(AugmentSettings) if field.name != "peak_limit")
+
+
 class Augment(nn.Module):
     """Transforms in order, with an optional limit of the peak at the end; identity in eval mode.
 
@@ -75,7 +79,7 @@ class Augment(nn.Module):
         for name, module in self.transforms.items():
             batch = _augmentation(module).transform(batch, draws[name])
         if self.peak_limit is None:
-            return batch
+            return Batch(*batch)  # a fresh tuple: dynamo cannot rebuild one that was handed on several times
         peak = torch.linalg.vector_norm(batch.waveform, ord=float("inf"), dim=1, keepdim=True)
         return batch._replace(waveform=batch.waveform * (self.peak_limit / peak.clamp(min=self.peak_limit)))
 

@@ -1,10 +1,9 @@
-"""Write a pool of background audio: `python -m rfcx_ssl.augment.pool OUT AUDIO... --sample-rate 32000 --seconds 600`.
+"""Pools of background audio: written once, read at random places.
 
 A pool is a folder with `samples.npy` (int16, mono, one long row) and `pool.json` (its sample rate, its sources). It is
 read by random pieces, so pieces are short and come from many files: long enough for one clip, equally many per file.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rfcx_ssl.audio import atomic_path, audio_info, read_audio, resampled_samples, to_int16
-from rfcx_ssl.errors import AudioError, ConfigError, run_program
+from rfcx_ssl.errors import AudioError, ConfigError
 
 AUDIO_SUFFIXES = {".flac", ".wav", ".ogg", ".mp3", ".aiff"}
 
@@ -81,19 +80,3 @@ def _random_piece(path: Path, piece_s: float, sample_rate_hz: int, rng: np.rando
     length = min(total, round(piece_s * sample_rate_hz))
     start = int(rng.integers(total - length + 1))
     return to_int16(read_audio(path, start_samples=start, num_samples=length, sample_rate_hz=sample_rate_hz))
-
-
-def main() -> None:
-    """Parse the command line and write the pool."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="new folder")
-    parser.add_argument("audio", type=Path, nargs="+", help="audio files, or folders that are searched for them")
-    parser.add_argument("--sample-rate", type=int, default=32_000, metavar="HZ")
-    parser.add_argument("--seconds", type=float, default=600.0, help="length of the pool (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    write_pool(args.out, args.audio, args.sample_rate, args.seconds, seed=args.seed)
-
-
-if __name__ == "__main__":
-    run_program(main)

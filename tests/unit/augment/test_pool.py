@@ -1,12 +1,10 @@
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
 
 from rfcx_ssl.audio import write_flac
-from rfcx_ssl.augment import pool
 from rfcx_ssl.augment.pool import load_pool, write_pool
 from rfcx_ssl.errors import AudioError, ConfigError
 
@@ -53,11 +51,3 @@ def test_mistakes_are_named(tmp_path) -> None:
     np.save(tmp_path / "pool" / "samples.npy", np.zeros((2, 3)))
     with pytest.raises(ConfigError, match=r"one row of int16, is float64 of shape \(2, 3\)"):
         load_pool(tmp_path / "pool", 8_000)
-
-
-def test_runs_as_a_program(tmp_path, monkeypatch) -> None:
-    write_sources(tmp_path)
-    arguments = [str(tmp_path / "pool"), str(tmp_path), "--sample-rate", "8000", "--seconds", "3"]
-    monkeypatch.setattr(sys, "argv", ["pool", *arguments])
-    pool.main()
-    assert load_pool(tmp_path / "pool", 8_000).numel() == 24_000
