@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate.utils import gather_object
-from numpy.typing import NDArray
 
-from rfcx_ssl.metrics import average_precision, lwlrap, random_average_precision, random_floor, roc_auc
+from rfcx_ssl.metrics import average_precision, lwlrap, prior_floor, random_average_precision, random_floor, roc_auc
 from rfcx_ssl.training.parts import FloatArray, Validation
 from rfcx_ssl.training.session import Session
 
@@ -52,23 +51,19 @@ def read_ahead(names: Sequence[str], read: Callable[[str], FloatArray]) -> Itera
             yield first, future.result()
 
 
-def validation_metrics(
-    truth: NDArray[np.bool_], known: NDArray[np.bool_], scores: FloatArray, names: Sequence[str]
-) -> dict[str, float]:
-    """Metrics on known cells, with the floors of random scores; NaN where a metric is not defined.
+def validation_metrics(validation: Validation, scores: FloatArray) -> dict[str, float]:
+    """Metrics of ``scores`` (R, S) on known cells beside two floors: random scores, and the training prevalence.
 
-    Args:
-        truth: (R, S) present.
-        known: (R, S) the cells that are judged.
-        scores: (R, S) probabilities.
-        names: (S,) species, for the keys ``lwlrap/<name>``.
+    NaN where a metric is not defined. ``lwlrap/<species>`` are per class.
     """
+    truth, known = validation.truth, validation.known
     ranking = lwlrap(truth, scores, known)
     precision = average_precision(truth, scores, known)
     area = roc_auc(truth, scores, known)
     values = {
         "lwlrap": ranking.overall,
         "lwlrap_random_floor": random_floor(truth, known).overall,
+        "lwlrap_prior_floor": prior_floor(truth, validation.prevalence, known).overall,
         "map": precision.macro,
         "map_micro": precision.micro,
         "map_random_floor": random_average_precision(truth, known),
@@ -76,6 +71,7 @@ def validation_metrics(
         "auc_micro": area.micro,
         "known_share": float(known.mean()),
     }
+    names = validation.species_names
     values |= {f"lwlrap/{name}": value for name, value in zip(names, ranking.per_class.tolist(), strict=True)}
     return {key: float(value) for key, value in values.items()}
 

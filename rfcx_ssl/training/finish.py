@@ -19,7 +19,7 @@ def finish(trainer: Trainer) -> None:
     facts: dict[str, object] = {"selected": chosen}
     if validation is not None:
         scores = score_recordings(session, validation)
-        metrics = validation_metrics(validation.truth, validation.known, scores, validation.species_names)
+        metrics = validation_metrics(validation, scores)
         facts["metrics"] = {key: value if value == value else None for key, value in metrics.items()}
     if trainer.journal is not None:
         if validation is not None:
@@ -43,8 +43,7 @@ def choose_weights(trainer: Trainer) -> tuple[str, Weights]:
     for name, weights in list(averages(trainer)):
         session.load_model(weights)
         scores = score_recordings(session, trainer.validation)
-        v = trainer.validation
-        score = trainer.signed(validation_metrics(v.truth, v.known, scores, v.species_names))
+        score = trainer.signed(validation_metrics(trainer.validation, scores))
         if score > best_score:
             best, best_score = (name, weights), score
     return best

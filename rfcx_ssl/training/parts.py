@@ -1,7 +1,7 @@
 """What a run is made of, already built: the loop knows models, losses and data only through these."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +36,7 @@ class Validation:
     recording_ids: tuple[str, ...]
     truth: NDArray[np.bool_]  # (R, S)
     known: NDArray[np.bool_]  # (R, S)
+    prevalence: FloatArray  # (S,) share of present among the known cells of the training part
     species_names: tuple[str, ...]
     read: Callable[[str], FloatArray]  # recording id -> waveform (N,)
     predict: Callable[[nn.Module, FloatArray], RecordingScores]  # as inference does
@@ -50,17 +51,7 @@ class Validation:
             return self
         rows = np.linspace(0, total - 1, count).round().astype(int)
         kept = tuple(self.recording_ids[row] for row in rows)
-        return Validation(
-            recording_ids=kept,
-            truth=self.truth[rows],
-            known=self.known[rows],
-            species_names=self.species_names,
-            read=self.read,
-            predict=self.predict,
-            frame_labels=self.frame_labels,
-            sample_rate_hz=self.sample_rate_hz,
-            frame_s=self.frame_s,
-        )
+        return replace(self, recording_ids=kept, truth=self.truth[rows], known=self.known[rows])
 
 
 @dataclass(frozen=True)

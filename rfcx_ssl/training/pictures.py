@@ -58,7 +58,9 @@ def _draw(folder: Path, name: str, model: nn.Module, validation: Validation) -> 
 def log_spectrogram(waveform: np.ndarray) -> np.ndarray:
     """Waveform (N,) -> decibels (frequency, time), clipped to 80 dB below the peak."""
     window = torch.hann_window(NUM_FFT)
-    spectrum = torch.stft(torch.from_numpy(waveform), NUM_FFT, NUM_FFT // 2, window=window, return_complex=True)
+    spectrum = torch.stft(
+        torch.from_numpy(waveform), NUM_FFT, NUM_FFT // 2, window=window, pad_mode="constant", return_complex=True
+    )
     level_db = 20 * torch.log10(spectrum.abs() + 1e-8)
     limited: np.ndarray = level_db.clamp(min=float(level_db.max()) - 80).numpy()
     return limited

@@ -88,6 +88,9 @@ def build_validation(
     if not names:
         raise ConfigError(f"fold={fold} has no validation recordings")
     truth = clip_truth(corpus.annotations, names, num_species=corpus.space.num_species)
+    train_names = [recording.recording_id for recording in corpus.recordings(fold, "train")]
+    trained_on = clip_truth(corpus.annotations, train_names, num_species=corpus.space.num_species)
+    prevalence = (trained_on.truth * trained_on.known).sum(0) / np.maximum(trained_on.known.sum(0), 1)
     grid, space = model.grid, model.space
     window = model.config.window_samples
     if evaluation.window_s is not None:
@@ -111,6 +114,7 @@ def build_validation(
         recording_ids=names,
         truth=truth.truth > 0,
         known=truth.known,
+        prevalence=prevalence.astype(np.float32),
         species_names=space.species_names,
         read=corpus.read,
         predict=predict,

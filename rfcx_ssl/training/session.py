@@ -57,7 +57,6 @@ class Session:
             self.plain.compile()
         optimizer = build_optimizer(parts.model, settings.optim, extra=self.plain.loss)
         self.module, self.optimizer = accelerator.prepare(self.plain, optimizer)
-        self.groups: list[dict[str, Any]] = self.optimizer.param_groups
         self.update = Update(
             accelerator,
             self.module,
@@ -96,7 +95,8 @@ class Session:
 
     def learning_rates(self) -> dict[str, float]:
         """Current rate of every parameter group, the same rates once: ``encoder/top-1``, ``head/top-0`` ..."""
-        return {group["name"].removesuffix("/no_decay").removesuffix("/decay"): group["lr"] for group in self.groups}
+        groups = self.optimizer.param_groups
+        return {group["name"].removesuffix("/no_decay").removesuffix("/decay"): group["lr"] for group in groups}
 
     def tensors(self) -> dict[str, Any]:
         """Everything a checkpoint holds, on the CPU; every process must call this."""

@@ -8,6 +8,7 @@ from accelerate import Accelerator
 
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.training.averaging import Weights
 from rfcx_ssl.training.checkpoint import CheckpointFolder, step_name
 from rfcx_ssl.training.evaluate import score_recordings, validation_metrics
 from rfcx_ssl.training.folder import RunFolder
@@ -154,24 +155,26 @@ class Trainer:
         if self.validation is None or not is_due or state.evaluated_step == state.step:
             return
         scores = score_recordings(self.session, self.validation)
-        v = self.validation
-        metrics = validation_metrics(v.truth, v.known, scores, v.species_names)
+        metrics = validation_metrics(self.validation, scores)
         kept = state.add_candidate(
             self.signed(metrics), self.settings.average.top_k, self.settings.evaluation.min_gain
         )
         self.session.add_to_mean(state.step / self.max_steps)
-        weights = self.session.weights() if kept else {}
+        weights = self.session.weights() if kept else None
         if self.journal is not None:
-            if kept:
-                self.session.save_model(self.folder.best / step_name(state.step), weights)
-            name = self.settings.evaluation.select_metric
-            best = self.state.best
-            note = f"{name} {metrics[name]:.4f} (best at step {best.step if best else 0})"
-            self.journal.write(state.step, "eval", metrics, note)
-            pictures = write_pictures(self.folder.plots, state.step, self.session.model, v, self.settings.num_pictures)
-            for picture in pictures:
-                self.journal.picture(state.step, picture)
+            self._publish(self.journal, metrics, weights)
         self.accelerator.wait_for_everyone()
+
+    def _publish(self, journal: Journal, metrics: dict[str, float], weights: Weights | None) -> None:
+        """Write the evaluation of the current step: its model where it is among the best, a line, pictures."""
+        step, name, best = self.state.step, self.settings.evaluation.select_metric, self.state.best
+        if weights is not None:
+            self.session.save_model(self.folder.best / step_name(step), weights)
+        journal.write(step, "eval", metrics, f"{name} {metrics[name]:.4f} (best at step {best.step if best else 0})")
+        if self.validation is not None and not self.session.is_sharded:
+            pictures = self.settings.num_pictures
+            for path in write_pictures(self.folder.plots, step, self.session.model, self.validation, pictures):
+                journal.picture(step, path)
 
     def signed(self, metrics: dict[str, float]) -> float:
         """The selection metric, turned so that higher is better."""
@@ -182,8 +185,8 @@ class Trainer:
         """Fail before the first step where the selection metric is unknown or cannot be computed on this fold."""
         if self.validation is None:
             return
-        v, name = self.validation, self.settings.evaluation.select_metric
-        metrics = validation_metrics(v.truth, v.known, v.known.astype("float32"), v.species_names)
+        name = self.settings.evaluation.select_metric
+        metrics = validation_metrics(self.validation, self.validation.known.astype("float32"))
         if name not in metrics:
             known = ", ".join(key for key in metrics if "/" not in key)
             raise ConfigError(f"evaluation.select_metric={name}: unknown metric; known: {known}, lwlrap/<species>")

@@ -1,0 +1,179 @@
+"""The real training loop on a toy model and toy data: starts in seconds, so that tests can kill it often.
+
+python toy_finetune.py output_dir=RUN max_steps=12 [key=value ...] [--kill-at-item EPOCH:INDEX] [--kill-in-sync N]
+"""
+
+import argparse
+import os
+import signal
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import yaml
+from safetensors.torch import save_file
+from torch import nn
+
+from rfcx_ssl.config import check_settings
+from rfcx_ssl.errors import run_program
+from rfcx_ssl.labels import Crop, collate
+from rfcx_ssl.losses.sed import build_loss
+from rfcx_ssl.losses.settings import LossSettings
+from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.training import checkpoint
+from rfcx_ssl.training.fit import fit
+from rfcx_ssl.training.parts import FrameLabels, Parts, RecordingScores, Validation
+from rfcx_ssl.training.session import make_accelerator, seed_everything
+from rfcx_ssl.training.settings import LoopSettings
+
+HOP, FRAMES, RATE = 8, 6, 80
+CALLS = np.repeat(2 * np.eye(4)[:3], 2, axis=1).astype(np.float32)  # (3 species, HOP samples)
+SPACE = LabelSpace(("frog", "bird", "bat"), ("frog", "bird", "bat"), (0, 1, 2), (None, None, None))
+
+
+class ToyOutput(NamedTuple):
+    frame_logits: torch.Tensor
+    clip_logits: torch.Tensor
+    activity_logits: torch.Tensor | None
+    embedding: torch.Tensor
+
+
+class ToyModel(nn.Module):
+    """(B, N) -> logits on frames of HOP samples; norm and dropout are settings of the test."""
+
+    def __init__(self, dropout=0.0, batch_norm=False, num_outputs=3):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(HOP, 12), nn.Tanh(), nn.Dropout(dropout))
+        self.norm = nn.BatchNorm1d(12) if batch_norm else nn.Identity()
+        self.head = nn.Linear(12, num_outputs)
+
+    def forward(self, waveform):
+        frames = self.encoder(waveform.unflatten(1, (-1, HOP)))
+        frames = self.norm(frames.transpose(1, 2)).transpose(1, 2)
+        logits = self.head(frames)
+        return ToyOutput(logits, logits.amax(dim=1), None, frames.mean(dim=1))
+
+    def save_pretrained(self, folder, state_dict):
+        save_file({name: value.contiguous() for name, value in state_dict.items()}, folder / "model.safetensors")
+
+
+class ToyData:
+    """Items are a function of (seed, epoch, index); a third of the cells is unknown, unevenly over clips."""
+
+    def __init__(self, length=20, kill_at=None):
+        self.length, self.kill_at, self.epoch = length, kill_at, 0
+
+    def __len__(self):
+        return self.length
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __getitem__(self, index):
+        if self.kill_at == (self.epoch, index):
+            os.kill(os.getpid(), signal.SIGKILL)
+        rng = np.random.default_rng([7, self.epoch, index])
+        waveform = rng.normal(size=FRAMES * HOP).astype(np.float32)
+        target = (rng.random((FRAMES, 3)) < 0.4).astype(np.float32)
+        waveform += (target @ CALLS).ravel()
+        known = (rng.random((FRAMES, 3)) < rng.random()).astype(np.float32)
+        clip_known = known.max(axis=0)
+        arrays = (waveform, target * known, known, (target * known).max(axis=0), clip_known)
+        return Crop(*map(torch.from_numpy, arrays), torch.tensor(index))
+
+
+def add_noise(batch, generator):
+    noise = torch.randn(batch.waveform.shape, generator=generator, device=batch.waveform.device)
+    return batch._replace(waveform=batch.waveform + 0.1 * noise)
+
+
+def toy_validation(count=7):
+    rng = np.random.default_rng(3)
+    truth = rng.random((count, 3)) < 0.5
+    truth[:, 0] |= ~truth.any(axis=1)
+    calls = np.tile(truth @ CALLS, FRAMES)
+    waves = {f"rec{i}": (rng.normal(size=FRAMES * HOP) + calls[i]).astype(np.float32) for i in range(count)}
+
+    def predict(model, waveform):
+        output = model(torch.from_numpy(waveform)[None].to(next(model.parameters()).device))
+        frame, clip = output.frame_logits[0].float().sigmoid(), output.clip_logits[0].float().sigmoid()
+        return RecordingScores(frame.detach().cpu().numpy(), clip.detach().cpu().numpy())
+
+    return Validation(
+        recording_ids=tuple(waves),
+        truth=truth,
+        known=rng.random((count, 3)) < 0.9,
+        prevalence=np.array([0.5, 0.3, 0.2], np.float32),
+        species_names=SPACE.species_names,
+        read=waves.__getitem__,
+        predict=predict,
+        frame_labels=lambda name: FrameLabels(np.zeros((FRAMES, 3), np.float32), np.zeros((FRAMES, 3), np.float32)),
+        sample_rate_hz=RATE,
+        frame_s=HOP / RATE,
+    )
+
+
+def toy_parts(*, seed=0, augment=True, validation=True, kill_at=None, loss=None, **model):
+    seed_everything(seed, 0, 0)
+    return Parts(
+        model=ToyModel(**model),
+        loss=build_loss(loss or LossSettings(), SPACE),
+        augment=add_noise if augment else None,
+        train_set=ToyData(kill_at=kill_at),
+        collate=collate,
+        sample_rate_hz=RATE,
+        validation=toy_validation() if validation else None,
+        data_facts={"sha256": "toy"},
+        fold=0,
+    )
+
+
+def toy_settings(*overrides, **values):
+    """Small settings; ``overrides`` are key=value strings, nested by dots."""
+    tree = {
+        "batch_size": 4, "num_workers": 0, "log_every": 3, "save_every": 4, "trackers": [], "num_pictures": 0,
+        "evaluation": {"every": 5}, "schedule": {"warmup": 2}, **values,
+    }  # fmt: skip
+    for override in overrides:
+        key, value = override.split("=", 1)
+        *path, last = key.split(".")
+        node = tree
+        for part in path:
+            node = node.setdefault(part, {})
+        node[last] = yaml.safe_load(value)
+    return check_settings(LoopSettings, tree, "toy")
+
+
+def kill_in_sync(count):
+    """SIGKILL this process in the ``count``-th fsync, in the middle of writing a checkpoint."""
+    calls = 0
+    original = checkpoint.sync
+
+    def sync(path: Path) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        original(path)
+
+    checkpoint.sync = sync
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("overrides", nargs="+")
+    parser.add_argument("--kill-at-item", type=lambda text: tuple(map(int, text.split(":"))))
+    parser.add_argument("--kill-in-sync", type=int)
+    parser.add_argument("--no-augment", action="store_true")
+    parser.add_argument("--dropout", type=float, default=0.2)
+    args = parser.parse_args()
+    if args.kill_in_sync:
+        kill_in_sync(args.kill_in_sync)
+    settings = toy_settings(*args.overrides)
+    parts = toy_parts(augment=not args.no_augment, kill_at=args.kill_at_item, dropout=args.dropout, batch_norm=False)
+    fit(settings, parts, make_accelerator(settings))
+
+
+if __name__ == "__main__":
+    run_program(main)

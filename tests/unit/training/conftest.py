@@ -1,0 +1,47 @@
+"""The toy model and data of tests/pipeline/programs/toy_finetune.py, for runs inside the test process."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+PROGRAM = Path(__file__).parents[2] / "pipeline" / "programs" / "toy_finetune.py"
+
+
+@pytest.fixture(scope="session")
+def toy():
+    """The toy program as a module."""
+    spec = importlib.util.spec_from_file_location("toy_finetune", PROGRAM)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def run_toy(toy, tmp_path, monkeypatch):
+    """Function that trains in ``tmp_path / name`` and returns the folder."""
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    torch.set_num_threads(1)
+
+    def run(name, *overrides, parts=None, **values):
+        settings = toy.toy_settings(f"output_dir={tmp_path / name}", *overrides, **values)
+        toy.fit(settings, toy.toy_parts(**(parts or {})), toy.make_accelerator(settings))
+        return tmp_path / name
+
+    return run
+
+
+TIMINGS = ("audio_s_per_s", "steps_per_s", "loader_wait_share")
+
+
+@pytest.fixture(scope="session")
+def metric_lines():
+    """Function that reads metrics.jsonl without the values that depend on the clock."""
+
+    def read(folder):
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        return [{key: value for key, value in line.items() if key not in TIMINGS} for line in lines]
+
+    return read
