@@ -5,7 +5,7 @@
       --pretrained pretrained --random-init random --gates
 
 Reads ROOT/test/*.flac and ROOT/truth.csv; each RUN_DIR is a run folder (its model/ is used) or a model directory.
-Prints a table beside two floors and writes comparison.csv, gates.json, report.html and its pictures into DIR.
+Prints a table beside two floors and writes comparison.csv, species.csv, gates.json, report.html and its pictures into DIR.
 With --gates the exit code is 3 when a gate does not hold.
 """
 
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         command=shlex.join(["python", *sys.argv]),
     )
     console = Console()
-    result = compare(request, console if console.is_terminal else Console(width=120))
+    result = compare(request, console if console.is_terminal else Console(width=130))
     if args.gates:
         require_gates(result.gates)
 

@@ -3,25 +3,37 @@
 import json
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import rfcx_ssl
 from rfcx_ssl.audio import atomic_path
-from rfcx_ssl.errors import ConfigError, RfcxError
+from rfcx_ssl.errors import ConfigError, MissingExtraError, RfcxError
 from rfcx_ssl.inference.picture import save_figure
+from rfcx_ssl.metrics.events import EventMetrics, event_metrics
 from rfcx_ssl.report.figures import pick_recording, recording_figure, species_bars, training_curves
 from rfcx_ssl.report.page import render_page
 from rfcx_ssl.report.runs import read_run
 from rfcx_ssl.report.scoring import Floors, Gate, Judge, Scored, best_system, demo_gates
 from rfcx_ssl.report.systems import Heard, hear
-from rfcx_ssl.report.table import Row, floor_rows, gate_text, print_comparison, system_row, write_rows
+from rfcx_ssl.report.table import (
+    Row,
+    SpeciesRow,
+    floor_rows,
+    gate_text,
+    print_comparison,
+    species_rows,
+    system_row,
+    write_rows,
+)
 from rfcx_ssl.report.testset import TestSet, load_test_set
 from rfcx_ssl.species import rfcx_label_space, rfcx_prevalence
 
@@ -63,11 +75,12 @@ class Comparison:
     scaled: dict[str, Scored]
     floors: Floors
     rows: list[Row]
+    by_species: list[SpeciesRow]
     gates: list[Gate]
 
 
 def compare(request: CompareRequest, console: Console) -> Comparison:
-    """Evaluate all runs, print the table, write ``comparison.csv``, ``gates.json``, pictures and ``report.html``.
+    """Evaluate all runs, print the table, write ``comparison.csv``, ``species.csv``, ``gates.json``, pictures and ``report.html``.
 
     Raises:
         RfcxError: a run, the data or a model cannot be used.
@@ -81,37 +94,47 @@ def compare(request: CompareRequest, console: Console) -> Comparison:
         for name, run in facts.items():
             task = progress.add_task(f"hearing with {name}", total=len(test_set.paths))
             heard[name] = hear(run, test_set.paths, request.device, lambda task=task: progress.advance(task))  # type: ignore[misc]
-    result = judge(request, test_set, heard)
+    result = judge_all(request, test_set, heard, console)
     print_comparison(result.rows, result.gates, console)
     write(request, result)
     console.print(f"wrote {request.out / 'report.html'} and comparison.csv beside it", highlight=False, soft_wrap=True)
     return result
 
 
-def judge(request: CompareRequest, test_set: TestSet, heard: dict[str, Heard]) -> Comparison:
+def judge_all(request: CompareRequest, test_set: TestSet, heard: dict[str, Heard], console: Console) -> Comparison:
     """Turn what was heard into scores, floors, rows and gates."""
     judge = Judge(test_set.truth, np.array(rfcx_prevalence()), resamples=request.resamples, seed=request.seed)
     floors = judge.floors()
     raw = {name: judge.score(system.clip) for name, system in heard.items()}
     scaled = {name: judge.score_scaled(system.clip) for name, system in heard.items()}
-    rows = [
-        system_row(
-            name,
-            raw[name],
-            scaled[name],
-            parameters=system.parameters,
-            train_s=system.facts.train_s,
-            times_real_time=system.times_real_time,
-        )
-        for name, system in heard.items()
-    ]
+    first = next(iter(heard.values()))
+    blind = [np.broadcast_to(judge.prevalence, frames.shape) for frames in first.frames]
+    always = judge_events(test_set, first, blind, console)
+    events = {name: judge_events(test_set, system, system.frames, console) for name, system in heard.items()}
+    rows = [system_row(name, raw[name], scaled[name], events[name], system) for name, system in heard.items()]
+    by_species = species_rows(test_set, "class prior (floor)", None, floors.prior, always)
+    for name in heard:
+        by_species += species_rows(test_set, name, raw[name], scaled[name], events[name])
     gates = demo_gates(judge, floors, scaled, request.pretrained, request.random_init)
-    return Comparison(test_set, heard, scaled, floors, floor_rows(floors) + rows, gates)
+    return Comparison(test_set, heard, scaled, floors, floor_rows(floors, always) + rows, by_species, gates)
+
+
+def judge_events(
+    test_set: TestSet, heard: Heard, frames: Sequence[NDArray[Any]], console: Console
+) -> EventMetrics | None:
+    """Frame probabilities (T, S) against all calls; None, with a message, where sed_scores_eval is not installed."""
+    calls = [[(call.start_s, call.end_s, call.species_id) for call in own] for own in test_set.calls]
+    try:
+        return event_metrics(frames, calls, heard.durations_s, heard.grid.frame_s)
+    except MissingExtraError as error:
+        console.print(f"no event metrics: {error}", highlight=False, soft_wrap=True)
+        return None
 
 
 def write(request: CompareRequest, result: Comparison) -> None:
     """Write every file of the comparison into ``request.out``."""
     write_rows(result.rows, request.out / "comparison.csv")
+    write_rows(result.by_species, request.out / "species.csv")
     best = best_system(result.scaled)
     row = pick_recording(result.test_set)
     system = result.heard[best]

@@ -50,10 +50,13 @@ def species_bars(
 
 
 def training_curves(curves: Mapping[str, Sequence[Curve]]) -> Figure | None:
-    """One panel per quantity (training loss, validation LWLRAP ...), one line per run; None without any curve."""
+    """One panel per quantity (training loss, validation LWLRAP ...), one line per run; None without any curve.
+
+    A quantity that no run has measured twice is no curve.
+    """
     from matplotlib.figure import Figure
 
-    titles = list(dict.fromkeys(curve.title for run in curves.values() for curve in run))
+    titles = list(dict.fromkeys(c.title for run in curves.values() for c in run if len(c.steps) > 1))
     if not titles:
         return None
     figure = Figure(figsize=(4.8 * len(titles), 3.4), layout="constrained", dpi=110)

@@ -24,6 +24,7 @@ class Heard:
     facts: RunFacts
     clip: FloatArray  # (R, S)
     frames: list[NDArray[np.float32]]  # R of (T, S)
+    durations_s: list[float]  # R
     grid: FrameGrid
     parameters: int
     times_real_time: float  # seconds of audio per second of computing, decoding left out
@@ -38,7 +39,7 @@ def hear(facts: RunFacts, paths: tuple[Path, ...], device: str, tick: Callable[[
     model = load_model(str(facts.model), device)
     rate = model.config.sample_rate_hz
     options = facts.windows.window_options(rate, model.config.window_samples)
-    clip, frames, audio_s, busy_s = [], [], 0.0, 0.0
+    clip, frames, durations_s, busy_s = [], [], [], 0.0
     for place, path in enumerate(paths):
         waveform = torch.from_numpy(read_audio(path, sample_rate_hz=rate))
         if place == 0:
@@ -48,7 +49,8 @@ def hear(facts: RunFacts, paths: tuple[Path, ...], device: str, tick: Callable[[
         clip.append(scores.clip.double().cpu().numpy())  # waits for the device
         busy_s += time.perf_counter() - start
         frames.append(scores.frame.float().cpu().numpy())
-        audio_s += len(waveform) / rate
+        durations_s.append(len(waveform) / rate)
         tick()
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Heard(facts, np.stack(clip), frames, model.grid, parameters, audio_s / busy_s)
+    speed = sum(durations_s) / busy_s
+    return Heard(facts, np.stack(clip), frames, durations_s, model.grid, parameters, speed)

@@ -1,16 +1,22 @@
 """The comparison as rows: for the terminal, for comparison.csv, for the page."""
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.metrics.arrays import FloatArray
+from rfcx_ssl.metrics.events import EventMetrics
 from rfcx_ssl.report.scoring import Floors, Gate, Scored
+from rfcx_ssl.report.systems import Heard
+from rfcx_ssl.report.testset import TestSet
 
 Cell: TypeAlias = str | float | None
 
@@ -26,13 +32,36 @@ class Row:
     lwlrap_prior_high: float | None
     map_macro: float | None
     map_macro_prior: float | None
+    segment_f1_best: float | None = None
+    event_f1_best: float | None = None
+    psds: float | None = None
     parameters: int | None = None
     train_s: float | None = None
     times_real_time: float | None = None
 
 
-def floor_rows(floors: Floors) -> list[Row]:
-    """The two floors; the prior has no raw score, for it is nothing but the prior."""
+@dataclass(frozen=True)
+class SpeciesRow:
+    """What one system (or floor) reaches on one species; None where the test recordings do not hold it."""
+
+    system: str
+    species_id: int
+    species: str
+    recordings: int
+    calls: int
+    lwlrap: float | None
+    lwlrap_prior: float | None
+    average_precision: float | None
+    segment_f1_best: float | None
+    event_f1_best: float | None
+    psds: float | None
+
+
+def floor_rows(floors: Floors, always: EventMetrics | None) -> list[Row]:
+    """The two floors; the prior has no raw score, for it is nothing but the prior.
+
+    ``always`` are the event metrics of hearing every species all the time: what its F1 is worth.
+    """
     prior = floors.prior
     return [
         Row("random ranking (floor)", floors.random.overall, None, None, None, floors.random_map, None),
@@ -44,20 +73,15 @@ def floor_rows(floors: Floors) -> list[Row]:
             prior.interval.high,
             None,
             floors.random_map,  # one score for all recordings leaves their order to chance
+            segment_f1_best=always.segment_f1_best.macro if always else None,
+            event_f1_best=always.event_f1_best.macro if always else None,
+            psds=always.psds.macro if always else None,
         ),
     ]
 
 
-def system_row(  # the columns of the table
-    name: str,
-    raw: Scored,
-    scaled: Scored,
-    *,
-    parameters: int,
-    train_s: float | None,
-    times_real_time: float,
-) -> Row:
-    """The row of a trained model."""
+def system_row(name: str, raw: Scored, scaled: Scored, events: EventMetrics | None, heard: Heard) -> Row:
+    """The row of a trained model; ``events`` are its frame scores judged as events, where that could be done."""
     return Row(
         name,
         raw.ranking.overall,
@@ -66,18 +90,23 @@ def system_row(  # the columns of the table
         scaled.interval.high,
         raw.precision.macro,
         scaled.precision.macro,
-        parameters,
-        train_s,
-        times_real_time,
+        segment_f1_best=events.segment_f1_best.macro if events else None,
+        event_f1_best=events.event_f1_best.macro if events else None,
+        psds=events.psds.macro if events else None,
+        parameters=heard.parameters,
+        train_s=heard.facts.train_s,
+        times_real_time=heard.times_real_time,
     )
 
 
 HEADERS = (
     "system",
     "LWLRAP raw",
-    "LWLRAP + prior",
+    "+ prior",
     "95 % interval",
     "mAP",
+    "seg. F1",
+    "PSDS",
     "weights",
     "trained",
     "speed",
@@ -96,6 +125,8 @@ def shown_cells(row: Row) -> list[str]:
         _format(row.lwlrap_prior, "{:.3f}"),
         interval,
         _format(best_map, "{:.3f}"),
+        _format(row.segment_f1_best, "{:.3f}"),
+        _format(row.psds, "{:.3f}"),
         _format(None if row.parameters is None else row.parameters / 1e6, "{:.2f}M"),
         _format(row.train_s, "{:.0f} s"),
         _format(row.times_real_time, "{:.0f}x"),
@@ -127,13 +158,32 @@ def gate_text(gate: Gate) -> str:
     )
 
 
-def write_rows(rows: Sequence[Row], path: Path) -> None:
-    """comparison.csv: one line per system; empty where something does not apply."""
-    names = list(Row.__dataclass_fields__)
+def write_rows(rows: Sequence[Row] | Sequence[SpeciesRow], path: Path) -> None:
+    """One line per row, a header from its fields; empty where something does not apply."""
+    names = list(rows[0].__dataclass_fields__)
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.writer(lines)
         writer.writerow(names)
         writer.writerows([_csv_cell(getattr(row, name)) for name in names] for row in rows)
+
+
+def species_rows(
+    test_set: TestSet, name: str, raw: Scored | None, scaled: Scored, events: EventMetrics | None
+) -> list[SpeciesRow]:
+    """One row per species of a system, or of the prior floor (without ``raw``)."""
+    calls = Counter(call.species_id for own in test_set.calls for call in own)
+    count = test_set.truth.sum(axis=0)
+    columns: list[FloatArray | None] = [None if raw is None else raw.ranking.per_class, scaled.ranking.per_class]
+    columns += [None if raw is None else raw.precision.per_class]
+    judged = None if events is None else (events.segment_f1_best, events.event_f1_best, events.psds)
+    columns += [None, None, None] if judged is None else [metric.per_class for metric in judged]
+    rows = []
+    for species, label in enumerate(test_set.species_names):
+        values = [
+            None if column is None or np.isnan(column[species]) else float(column[species]) for column in columns
+        ]
+        rows.append(SpeciesRow(name, species, label, int(count[species]), calls[species], *values))
+    return rows
 
 
 def _csv_cell(value: Cell) -> str:
