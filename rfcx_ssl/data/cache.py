@@ -35,13 +35,18 @@ class AudioCache:
 
     def build(self, recordings: Iterable[Recording], num_threads: int | None = None) -> int:
         """Cache what is missing or out of date, in threads (decoding releases the GIL); returns how many were."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         stale = [recording for recording in recordings if not self.is_fresh(recording)]
         if stale:
             logger.info("caching %d recordings at %d Hz in %s", len(stale), self.sample_rate_hz, self.folder)
-            with ThreadPoolExecutor(num_threads or min(8, os.cpu_count() or 1)) as pool:
-                for _ in pool.map(self._write, stale):
-                    pass
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with ThreadPoolExecutor(num_threads or min(8, os.cpu_count() or 1)) as pool:
+                    for _ in pool.map(self._write, stale):
+                        pass
+            except OSError as error:
+                raise AudioError(
+                    f"{self.folder}: audio cannot be cached there ({error}); set data.cache_dir"
+                ) from None
         return len(stale)
 
     def is_fresh(self, recording: Recording) -> bool:

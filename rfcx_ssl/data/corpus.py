@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.annotations import Annotations, fail_on_problems, read_annotations, read_complete
+from rfcx_ssl.annotations import Annotations, fail_on_problems, find_conflicts, read_annotations, read_complete
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.data.cache import AudioCache
 from rfcx_ssl.data.recordings import Recording, open_recordings
@@ -146,11 +146,7 @@ def load_corpus(settings: DataSettings) -> Corpus:
     recordings = _random_part(recordings, settings)
     annotations = annotations.select(recordings)
     fail_on_problems(annotations.outside({name: item.duration_s for name, item in recordings.items()}))
-    for species, low_hz in annotations.inaudible(settings.sample_rate_hz).items():
-        logger.warning(
-            "species %d lies above %g kHz (its lowest box starts at %g Hz): inaudible at %g kHz",
-            species, settings.sample_rate_hz / 2000, low_hz, settings.sample_rate_hz / 1000,
-        )  # fmt: skip
+    _warn(annotations, settings.sample_rate_hz)
     cache = AudioCache(settings.cache_path, settings.sample_rate_hz) if settings.cache_path else None
     if cache is not None:
         cache.build(recordings.values())
@@ -167,6 +163,18 @@ def check_song_types(annotations: Annotations, space: LabelSpace) -> None:
             space.output_of(species, song)
         except AnnotationError as error:
             raise AnnotationError(f"{source}: {error}") from None
+
+
+def _warn(annotations: Annotations, sample_rate_hz: int) -> None:
+    for species, low_hz in annotations.inaudible(sample_rate_hz).items():
+        logger.warning(
+            "species %d lies above %g kHz (its lowest box starts at %g Hz): inaudible at %g kHz",
+            species, sample_rate_hz / 2000, low_hz, sample_rate_hz / 1000,
+        )  # fmt: skip
+    if contradicting := find_conflicts(annotations).contradicting:
+        logger.warning(
+            "%d absent boxes contradict a present box of their species: the present one counts", contradicting
+        )
 
 
 def _random_part(recordings: dict[str, Recording], settings: DataSettings) -> dict[str, Recording]:

@@ -58,3 +58,9 @@ def test_damage_is_found_and_named(recordings, tmp_path):
     path.write_bytes(b"junk")
     with pytest.raises(AudioError, match=r"rec01\.npy: unreadable audio cache"):
         cache.read(recordings[1], 0, 5)
+
+
+def test_a_folder_that_cannot_be_written_is_named(recordings, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(AudioError, match=r"file/cache: audio cannot be cached there .*set data\.cache_dir"):
+        AudioCache(tmp_path / "file" / "cache", 16_000).build(recordings)

@@ -83,6 +83,13 @@ def test_inaudible_species_are_reported(settings_of, tmp_path, caplog):
     assert "species 22 lies above 8 kHz (its lowest box starts at 10688 Hz): inaudible at 16 kHz" in caplog.text
 
 
+def test_contradicting_boxes_are_reported(settings_of, tmp_path, caplog):
+    load_corpus(settings_of())
+    assert "contradict" not in caplog.text
+    load_corpus(settings_of(extra_tables=(extra(tmp_path, "rec00,3,1,1.3,100,1.4,200"),)))
+    assert "1 absent boxes contradict a present box of their species: the present one counts" in caplog.text
+
+
 def test_folds_are_written_once_and_then_read(settings_of, tmp_path):
     path = tmp_path / "folds.csv"
     first = load_corpus(settings_of(folds_file=path, seed=1)).folds
