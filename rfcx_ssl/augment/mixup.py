@@ -1,4 +1,8 @@
-"""Mixup of clips with three-state labels (Zhang et al. 2018, arXiv:1710.09412; union labels as in the RFCX top 3)."""
+"""Mixup of clips with three-state labels (Zhang et al. 2018, arXiv:1710.09412).
+
+Union labels are what the best RFCX solutions used; levels are matched as in between-class learning (Tokozume et al.
+2018, arXiv:1711.10282), because recorders and sites differ by more than a share can make up for.
+"""
 
 from typing import Literal
 
@@ -6,12 +10,13 @@ import torch
 from scipy.special import betaincinv
 from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Augmentation, Draws, random_partner, uniform
+from rfcx_ssl.augment.base import Augmentation, Draws, power, random_partner, uniform
 from rfcx_ssl.augment.states import States, blend, select, union
 from rfcx_ssl.config import settings
 from rfcx_ssl.labels import Batch
 
 QUANTILES = 4097
+MAX_GAIN_DB = 20.0
 
 
 @settings
@@ -22,6 +27,7 @@ class MixupSettings:
     alpha: float = 0.4  # shares follow Beta(alpha, alpha)
     labels: Literal["union", "linear"] = "union"
     min_share: float = 0.2  # quieter parts would be inaudible while a union label still claims them
+    match_level: bool = True  # bring the partner to the clip's own power first, so that a share is a loudness
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.p <= 1.0:
@@ -33,10 +39,12 @@ class MixupSettings:
 
 
 class MixupAugmentation(Augmentation):
-    """``share * clip + (1 - share) * partner``, which stays in [-1, 1]; labels by the algebra of ``states``.
+    """``share * clip + (1 - share) * gain * partner``; labels by the algebra of ``states``.
 
     Partners are a random cyclic permutation of the batch: every clip serves once, none meets itself. The share is
-    drawn from Beta(alpha, alpha) and then kept within [min_share, 1 - min_share].
+    drawn from Beta(alpha, alpha) and then kept within [min_share, 1 - min_share]. ``gain`` gives the partner the mean
+    square of the clip, by at most MAX_GAIN_DB either way (silence stays silence); without ``match_level`` it is 1, and
+    clips in [-1, 1] stay there.
     """
 
     quantiles: Tensor
@@ -61,10 +69,19 @@ class MixupAugmentation(Augmentation):
         """Mix the chosen clips, frame labels and clip labels."""
         chosen, partner, share = draws["chosen"], draws["partner"], draws["share"]
         kept = torch.where(chosen, share, torch.ones_like(share))[:, None]
-        waveform = batch.waveform.index_select(0, partner).lerp_(batch.waveform, kept)  # lerp by 1 is exact
+        other = batch.waveform.index_select(0, partner)
+        if self.config.match_level:
+            other = other.mul_(self._gain(batch.waveform, partner)[:, None])
+        waveform = other.lerp_(batch.waveform, kept)  # by 1 is exact: clips that were not chosen do not change
         frame = self._mix(States(batch.target, batch.known), chosen, partner, share)
         clip = self._mix(States(batch.clip_target, batch.clip_known), chosen, partner, share)
         return Batch(waveform, frame.target, frame.known, clip.target, clip.known, batch.index)
+
+    def _gain(self, waveform: Tensor, partner: Tensor) -> Tensor:
+        """(B,) amplitude factor that gives each partner the power of its clip, within limits."""
+        level = power(waveform).clamp(min=1e-12)
+        limit = 10 ** (MAX_GAIN_DB / 20)
+        return (level / level.index_select(0, partner)).sqrt().clamp(1 / limit, limit)
 
     def _mix(self, states: States, chosen: Tensor, partner: Tensor, share: Tensor) -> States:
         other = States(states.target.index_select(0, partner), states.known.index_select(0, partner))

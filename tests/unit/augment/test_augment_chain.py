@@ -71,14 +71,14 @@ def check_clicks(chain, batch: Batch, seed: int, names, linear: bool) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000), odd=st.sampled_from([0, 1, 639]), p=st.sampled_from([0.5, 1.0]))
 def test_a_click_stays_inside_its_label(name, seed, odd, p, pool, make_clicks) -> None:
     batch = make_clicks(seed, samples=32_000 + odd)
     check_clicks(build([name], pool, p), batch, seed, [name], linear=False)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.sets(st.sampled_from(NAMES), min_size=2),
     seed=st.integers(0, 10_000),
@@ -168,7 +168,7 @@ def test_compiles_as_one_graph_and_computes_the_same(pool, make_batch) -> None:
     torch._dynamo.reset()
     chain, batch = build(NAMES, pool, p=0.8), make_batch(samples=16_000)
     draws = chain.draw(batch, torch.Generator().manual_seed(4))
-    compiled = torch.compile(chain.transform, fullgraph=True, backend="aot_eager")(batch, draws)
+    compiled = torch.compile(chain.transform, fullgraph=True, backend="eager")(batch, draws)
     for one, two in zip(compiled, chain.transform(batch, draws), strict=True):
         torch.testing.assert_close(one, two)
 

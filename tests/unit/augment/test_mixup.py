@@ -36,10 +36,11 @@ def test_partners_are_one_cycle(size, make_batch) -> None:
         assert sorted(visited) == list(range(size)) and visited[-1] == 0
 
 
-@pytest.mark.parametrize("labels", ["union", "linear"])
-def test_matches_a_loop_over_clips(labels, make_batch) -> None:
+@pytest.mark.parametrize(("labels", "match"), [("union", False), ("linear", True)])
+def test_matches_a_loop_over_clips(labels, match, make_batch) -> None:
     batch = make_batch(size=6, samples=3_200)
-    module = MixupAugmentation(MixupSettings(p=0.6, alpha=1.0, labels=labels))
+    batch.waveform.mul_(torch.tensor([1.0, 0.2, 3.0, 0.01, 1.0, 0.0])[:, None])
+    module = MixupAugmentation(MixupSettings(p=0.6, alpha=1.0, labels=labels, match_level=match))
     draws = module.draw(batch, torch.Generator().manual_seed(1))
     mixed = module.transform(batch, draws)
     assert 0 < draws["chosen"].sum() < 6
@@ -48,8 +49,10 @@ def test_matches_a_loop_over_clips(labels, make_batch) -> None:
             assert all(torch.equal(after[clip], before[clip]) for after, before in zip(mixed, batch, strict=True))
             continue
         other, share = int(draws["partner"][clip]), draws["share"][clip].item()
-        expected = share * batch.waveform[clip].double() + (1 - share) * batch.waveform[other].double()
-        torch.testing.assert_close(mixed.waveform[clip].double(), expected, rtol=0, atol=1e-7)
+        own_level, level = (max(batch.waveform[row].square().mean().item(), 1e-12) ** 0.5 for row in (clip, other))
+        gain = min(max(own_level / level, 0.1), 10.0) if match else 1.0
+        expected = share * batch.waveform[clip].double() + (1 - share) * gain * batch.waveform[other].double()
+        torch.testing.assert_close(mixed.waveform[clip].double(), expected, rtol=0, atol=1e-6)
         for target, known in (("target", "known"), ("clip_target", "clip_known")):
             own = States(getattr(batch, target)[clip], getattr(batch, known)[clip])
             partner = States(getattr(batch, target)[other], getattr(batch, known)[other])
@@ -62,7 +65,7 @@ def test_stays_in_range_and_leaves_the_batch_alone(make_batch) -> None:
     batch = make_batch(size=5, samples=640)
     batch.waveform.uniform_(-1, 1)
     copy = [field.clone() for field in batch]
-    mixed = MixupAugmentation(MixupSettings(p=1.0))(batch, torch.Generator().manual_seed(2))
+    mixed = MixupAugmentation(MixupSettings(p=1.0, match_level=False))(batch, torch.Generator().manual_seed(2))
     assert mixed.waveform.abs().max() <= 1.0
     assert all(torch.equal(before, after) for before, after in zip(copy, batch, strict=True))
     assert torch.equal(mixed.index, batch.index)
