@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rfcx_ssl.audio import audio_info
 from rfcx_ssl.errors import ConfigError, ManifestError
+from rfcx_ssl.manifest.virtual import load_virtual
 from rfcx_ssl.models.fairseq_checkpoint import parse_conv_layers
 
 
@@ -75,39 +76,33 @@ def _check_data(config: Mapping[str, Any]) -> None:
     folder = Path(task["data"])
     if not folder.is_dir():
         raise ManifestError(f"task.data={folder}: no such folder; manifests/build.py makes one")
-    if task["_name"] != "audio_pretraining":
-        return
     subsets = [dataset["train_subset"]]
     subsets += [] if dataset["disable_validation"] else str(dataset["valid_subset"]).split(",")
     for subset in subsets:
-        path = folder / f"{subset}.tsv"
-        sizes, first = _read_manifest(path)
-        kept = sum(size >= (task.get("min_sample_size") or 0) for size in sizes)
-        needed = int(dataset["required_batch_size_multiple"])
-        if kept < needed or kept == 0:
+        manifest = load_virtual(_find_split(folder, str(subset), str(task["_name"])))
+        shortest = int(task.get("min_sample_size") or 0)
+        kept = int((manifest.sizes >= shortest).sum())
+        needed = max(int(dataset["required_batch_size_multiple"]), 1)
+        if kept < needed:
             raise ManifestError(
-                f"{path}: {kept} segments of at least task.min_sample_size={task.get('min_sample_size')} samples; "
-                f"fairseq needs {max(needed, 1)} to fill a batch (dataset.required_batch_size_multiple={needed})"
+                f"{manifest.path}: {kept} of {len(manifest)} segments have task.min_sample_size={shortest} samples; "
+                f"fairseq needs {needed} to fill a batch (dataset.required_batch_size_multiple={needed})"
             )
-        info = audio_info(first)
-        if info.sample_rate_hz != task["sample_rate"]:
-            raise ManifestError(f"{first}: {info.sample_rate_hz} Hz, but task.sample_rate={task['sample_rate']}")
+        rates = {manifest.sample_rate_hz}
+        if manifest.path.suffix == ".tsv":
+            rates.add(audio_info(manifest[0].path).sample_rate_hz)
+        if rates != {task["sample_rate"]}:
+            raise ManifestError(f"{manifest.path}: {sorted(rates)} Hz, but task.sample_rate={task['sample_rate']}")
 
 
-def _read_manifest(path: Path) -> tuple[list[int], Path]:
-    """Frame counts of a fairseq manifest, and its first audio file."""
-    if not path.is_file():
-        raise ManifestError(f"{path}: no such file; manifests/build.py writes it")
-    root, *lines = path.read_text(encoding="utf-8").splitlines()
-    sizes = []
-    for number, line in enumerate(lines, start=2):
-        name, _, frames = line.partition("\t")
-        if not name or not frames.isdigit():
-            raise ManifestError(f"{path}:{number}: {line[:80]!r}: need 'relative path<TAB>frames'")
-        sizes.append(int(frames))
-    if not lines:
-        raise ManifestError(f"{path}: holds no segments")
-    return sizes, Path(root) / lines[0].partition("\t")[0]
+def _find_split(folder: Path, split: str, task_name: str) -> Path:
+    """The manifest of a split that ``task_name`` will read."""
+    virtual, prepared = folder / f"{split}.parquet", folder / f"{split}.tsv"
+    if task_name != "audio_pretraining":
+        return virtual if virtual.is_file() else prepared
+    if virtual.is_file() and not prepared.is_file():
+        raise ManifestError(f"{virtual} is a virtual manifest; add task._name=rainforest_audio_pretraining")
+    return prepared
 
 
 def _resolved(config: DictConfig, name: str) -> dict[str, Any]:
