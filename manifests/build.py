@@ -9,13 +9,12 @@ run does only what is new; an interrupted run is continued by the same command. 
 
 import argparse
 import os
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import run_program
-from rfcx_ssl.manifest.build import Build, BuildReport, build_manifest
+from rfcx_ssl.manifest.build import Build, build_manifest, print_report
 from rfcx_ssl.manifest.excluded import read_recording_ids
 from rfcx_ssl.manifest.progress import progress_bar
 from rfcx_ssl.manifest.roots import parse_roots
@@ -63,20 +62,7 @@ def main() -> None:
                 progress=stack.enter_context(progress_bar()),
             )
         )
-    show(report, args.out)
-
-
-def show(report: BuildReport, out: Path) -> None:
-    """Print the result; warnings go to stderr."""
-    statuses = ", ".join(f"{count} {name}" for name, count in report.statuses.items() if count)
-    split = report.split
-    print(f"{out}: {report.recordings} recordings ({report.prepared} new), {report.quarantined} quarantined")
-    print(f"segments: {statuses or 'none'}; {report.hours:.2f} h used")
-    print(
-        f"train {split.train_segments}, valid {split.valid_segments} segments, {split.groups} groups by {split.group_by}"
-    )
-    for warning in report.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    print_report(report, args.out)
 
 
 if __name__ == "__main__":

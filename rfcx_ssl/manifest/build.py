@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -77,6 +79,16 @@ def build_manifest(build: Build) -> BuildReport:
         ManifestError: nothing usable was found, the folder holds another kind of manifest or is in use, the split
             would leak, or a segment cannot be written (full disk).
     """
+    with started(build) as state:
+        state.see(find_recordings(build.roots))
+        scanned = scan_new(build, state)
+        prepared = prepare_new(build, state)
+        return finish(build, state, scanned, prepared)
+
+
+@contextmanager
+def started(build: Build) -> Iterator[BuildState]:
+    """The state of the folder to build in, once it is sure that ``build`` may build there."""
     if build.settings.check == "headers" and not build.virtual:
         raise ManifestError("check=headers reads no audio, so it needs --virtual; prepared segments are decoded")
     build.out.mkdir(parents=True, exist_ok=True)
@@ -86,15 +98,7 @@ def build_manifest(build: Build) -> BuildReport:
             leftover.unlink()
         if build.retry:
             state.retry_problems()
-        state.see(find_recordings(build.roots))
-        for recording_id in state.forget_unseen():
-            _remove_segments(build, recording_id)
-        scanned = _scan(build, state)
-        if not state.count("SELECT COUNT(*) FROM recordings"):
-            raise ManifestError(f"no audio files below {', '.join(str(root.path) for root in build.roots)}")
-        excluded = mark_excluded(state, build.excluded)
-        prepared = _prepare(build, state)
-        return _write(build, state, scanned, prepared, excluded)
+        yield state
 
 
 def _refuse_other_kind(build: Build) -> None:
@@ -110,7 +114,7 @@ def _kind(build: Build) -> str:
     return "virtual" if build.virtual else "prepared"
 
 
-def _scan(build: Build, state: BuildState) -> int:
+def scan_new(build: Build, state: BuildState) -> int:
     """Scan the headers of new and changed files in parallel; returns how many."""
     settings = build.settings
     key = f"{build.key} {settings.min_source_rate_hz}"
@@ -127,11 +131,11 @@ def _scan(build: Build, state: BuildState) -> int:
     return done
 
 
-def _prepare(build: Build, state: BuildState) -> int:
+def prepare_new(build: Build, state: BuildState) -> int:
     """Cut every recording that is not cut yet, in parallel; returns how many."""
     if build.settings.check == "headers":
         return _cut_by_header(build, state)
-    todo = "FROM recordings WHERE problem = '' AND prepared IS NOT ?"
+    todo = "FROM recordings WHERE seen AND problem = '' AND prepared IS NOT ?"
     hours = state.count(f"SELECT SUM(frames / sample_rate_hz) {todo}", (build.key,)) / 3600
     done_s, prepared = 0.0, 0
     for results in run_unordered(build.executor, prepare_recordings, _tasks(build, state), build.in_flight):
@@ -174,7 +178,13 @@ def _tasks(build: Build, state: BuildState) -> Iterator[list[PrepareTask]]:
         yield batch
 
 
-def _write(build: Build, state: BuildState, scanned: int, prepared: int, excluded: int) -> BuildReport:
+def finish(build: Build, state: BuildState, scanned: int, prepared: int) -> BuildReport:
+    """Drop what is gone, flag, split, check and write the folder's tables; see :func:`build_manifest` for errors."""
+    for recording_id in state.forget_unseen():
+        _remove_segments(build, recording_id)
+    if not state.count("SELECT COUNT(*) FROM recordings"):
+        raise ManifestError(f"no audio files below {', '.join(str(root.path) for root in build.roots)}")
+    excluded = mark_excluded(state, build.excluded)
     statuses = flag_segments(state, build.settings)
     split = assign_splits(state, build.settings.split)
     check_leaks(state)
@@ -240,3 +250,17 @@ def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
             batch = []
     if batch:
         yield batch
+
+
+def print_report(report: BuildReport, out: Path) -> None:
+    """Say what was built on stdout; warnings go to stderr."""
+    statuses = ", ".join(f"{count} {name}" for name, count in report.statuses.items() if count)
+    split = report.split
+    lines = (
+        f"{out}: {report.recordings} recordings ({report.prepared} new), {report.quarantined} quarantined",
+        f"segments: {statuses or 'none'}; {report.hours:.2f} h used",
+        f"train {split.train_segments}, valid {split.valid_segments} segments; {split.groups} groups by {split.group_by}",
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
+    for warning in report.warnings:
+        sys.stderr.write(f"warning: {warning}\n")

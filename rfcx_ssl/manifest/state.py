@@ -51,8 +51,12 @@ class BuildState:
         self.connection = connection
 
     def see(self, found: Iterable[Found]) -> None:
-        """Record the files that exist now; new and changed ones lose what was known about them."""
+        """Record the files that exist now, and no others; new and changed ones lose what was known about them."""
         self.connection.execute("UPDATE recordings SET seen = 0")
+        self.add(found)
+
+    def add(self, found: Iterable[Found]) -> None:
+        """Record more files that exist now."""
         rows = ((f.recording_id, f.path, f.size_bytes, f.mtime_ns, f.problem) for f in found)
         for batch in _batches(rows):
             self.connection.executemany(_SEE, batch)
@@ -70,13 +74,13 @@ class BuildState:
         """``(recording_id, path)`` of files whose header is to be scanned: not yet, under another key, or in vain."""
         new = "header IS NULL AND problem = ''"
         condition = f"({new} OR header <> ? OR (header IS NOT NULL AND prepared IS NULL AND problem <> ''))"
-        return self.pages(f"SELECT recording_id, path FROM recordings WHERE {condition}", (key,))
+        return self.pages(f"SELECT recording_id, path FROM recordings WHERE seen AND {condition}", (key,))
 
     def unprepared(self, key: str) -> Iterator[tuple[str, str, int, int]]:
         """``(recording_id, path, frames, sample_rate_hz)`` of sound headers whose segments are not those of ``key``."""
         return self.pages(
             "SELECT recording_id, path, frames, sample_rate_hz FROM recordings "
-            "WHERE problem = '' AND prepared IS NOT ?",
+            "WHERE seen AND problem = '' AND prepared IS NOT ?",
             (key,),
         )
 
