@@ -1,0 +1,140 @@
+"""The RFCX competition archive: fetch it from Kaggle, and verify what arrived."""
+
+import csv
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rfcx_ssl.audio import audio_info
+from rfcx_ssl.audio.flac import check_flac
+from rfcx_ssl.errors import AudioError, ManifestError, require_extra
+from rfcx_ssl.manifest.progress import Progress, no_progress
+from rfcx_ssl.manifest.workers import run_unordered
+
+COMPETITION = "rfcx-species-audio-detection"
+CREDENTIALS = (
+    "Kaggle needs to know you: accept the rules at https://www.kaggle.com/c/rfcx-species-audio-detection/rules, create "
+    "a token at https://www.kaggle.com/settings, and put it into KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, "
+    "or ~/.kaggle/kaggle.json"
+)
+_BOX_COLUMNS = ("recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max")
+_FILES_PER_TASK = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLayout:
+    """How many rows and recordings the archive holds, and what its audio is."""
+
+    true_positives: int = 1216
+    false_positives: int = 7781
+    train_recordings: int = 4727
+    test_recordings: int = 1992
+    sample_rate_hz: int = 48_000
+
+
+def fetch_archive(out: Path) -> Path:
+    """Download and unpack the archive below ``out``; returns the folder that holds train_tp.csv.
+
+    Raises:
+        MissingExtraError: kagglehub is not installed.
+        ManifestError: no credentials, rules not accepted, or no network.
+    """
+    kagglehub = require_extra("kagglehub", "download")
+    exceptions = require_extra("kagglehub.exceptions", "download")
+    refused = (exceptions.UnauthenticatedError, exceptions.CredentialError, exceptions.KaggleApiHTTPError)
+    try:
+        return Path(kagglehub.competition_download(COMPETITION, output_dir=str(out)))
+    except (*refused, ValueError) as error:
+        raise ManifestError(f"{COMPETITION}: {_first_line(error)}. {CREDENTIALS}") from None
+    except OSError as error:
+        raise ManifestError(
+            f"{COMPETITION}: cannot be downloaded ({_first_line(error)}); is this machine offline, or its disk full? "
+            f"An archive fetched elsewhere is checked with rfcx-ssl download --verify {out}"
+        ) from None
+
+
+def verify_archive(
+    root: Path,
+    executor: Executor,
+    *,
+    layout: ArchiveLayout | None = None,
+    checksums: bool = True,
+    in_flight: int = 1,
+    progress: Progress = no_progress,
+) -> list[str]:
+    """What is wrong with an unpacked archive, one sentence each; empty when it is complete.
+
+    ``layout`` None checks only that tables and recordings agree. ``checksums`` decodes every FLAC and compares it with
+    the MD5 in its header; without it only headers are read.
+    """
+    problems: list[str] = []
+    tables = {
+        "train_tp.csv": (_BOX_COLUMNS, layout and layout.true_positives),
+        "train_fp.csv": (_BOX_COLUMNS, layout and layout.false_positives),
+        "sample_submission.csv": (("recording_id",), layout and layout.test_recordings),
+    }
+    named: dict[str, set[str]] = {"train": set(), "test": set()}
+    for name, (columns, rows) in tables.items():
+        ids = list(_recording_ids(root / name, columns, problems))
+        named["test" if name == "sample_submission.csv" else "train"] |= set(ids)
+        if rows is not None and len(ids) != rows:
+            problems.append(f"{root / name}: {len(ids)} rows, must be {rows}")
+    counts = {"train": layout and layout.train_recordings, "test": layout and layout.test_recordings}
+    files: list[Path] = []
+    for folder, expected in counts.items():
+        found = {path.stem: path for path in sorted((root / folder).glob("*.flac"))}
+        files += found.values()
+        if expected is not None and len(found) != expected:
+            problems.append(f"{root / folder}: {len(found)} recordings, must be {expected}")
+        missing = sorted(named[folder] - found.keys())
+        if missing:
+            problems.append(f"{root / folder}: {len(missing)} recordings of the tables are missing, e.g. {missing[0]}")
+    check = partial(_check_files, rate_hz=layout.sample_rate_hz if layout else None, checksums=checksums)
+    done = 0
+    for found_problems in run_unordered(executor, check, _chunks(files), in_flight):
+        problems += found_problems
+        done += _FILES_PER_TASK
+        progress("recordings", min(done, len(files)), len(files))
+    return sorted(problems)
+
+
+def _recording_ids(path: Path, columns: tuple[str, ...], problems: list[str]) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file)
+            missing = [name for name in columns if name not in (rows.fieldnames or ())]
+            if missing:
+                problems.append(f"{path}:1: lacks column {', '.join(missing)}")
+            elif rows.fieldnames:
+                yield from (row["recording_id"] for row in rows)
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{path}: cannot be read ({_first_line(error)})")
+
+
+def _check_files(paths: list[Path], *, rate_hz: int | None, checksums: bool) -> list[str]:
+    problems = []
+    for path in paths:
+        try:
+            info = audio_info(path)
+            if rate_hz is not None and (info.sample_rate_hz, info.channels) != (rate_hz, 1):
+                problems.append(
+                    f"{path}: {info.sample_rate_hz} Hz, {info.channels} channels; must be {rate_hz} Hz mono"
+                )
+            if checksums:
+                check_flac(path)
+        except AudioError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _chunks(files: list[Path]) -> Iterator[list[Path]]:
+    iterator = iter(files)
+    while batch := list(itertools.islice(iterator, _FILES_PER_TASK)):
+        yield batch
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
