@@ -1,0 +1,70 @@
+"""The wheel holds the library and its configs, and works without the checkout."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (path,) = out.glob("rfcx_ssl-*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """A new environment with only the wheel in it; the dependencies are lent by this one, the checkout is not."""
+    home = tmp_path_factory.mktemp("clean")
+    venv.create(home, with_pip=False)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    site = home / "lib" / version / "site-packages"
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(site),
+        str(wheel),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")  # .pth files in there are not followed
+    return home
+
+
+def run(home, *arguments):
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [str(home / "bin" / "python"), "-m", "rfcx_ssl", *arguments]
+    return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_wheel_holds_library_and_configs_only(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "rfcx_ssl/configs/finetune/train.yaml" in names
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"rfcx_ssl"}
+
+
+def test_it_is_the_wheel_that_is_imported(installed):
+    command = [str(installed / "bin" / "python"), "-c", "import rfcx_ssl; print(rfcx_ssl.__file__)"]
+    found = subprocess.run(command, cwd=installed, capture_output=True, text=True, check=True).stdout
+    assert str(installed) in found
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["doctor"], ["detect", "--help"], ["synth", "--help"]])
+def test_commands_work_from_the_wheel(installed, arguments):
+    result = run(installed, *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
