@@ -5,9 +5,11 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from rfcx_ssl.errors import CheckpointError, RunError
 from rfcx_ssl.training.state import TrainState
@@ -45,12 +47,19 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
             shutil.rmtree(folder)
         partial.replace(folder)
         sync(folder.parent)
-    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, RuntimeError) and "write" not in str(error):
-            raise
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or str(error)
         raise RunError(f"cannot write {folder}: {reason}; earlier checkpoints are intact") from error
+
+
+def save_tensors(tensors: dict[str, Any], path: Path) -> None:
+    """``torch.save`` that reports a failed write as the OSError it is."""
+    try:
+        torch.save(tensors, path)
+    except RuntimeError as error:
+        free_mb = shutil.disk_usage(path.parent).free / 1e6
+        raise OSError(f"torch.save failed with {free_mb:.0f} MB free on the disk ({error})") from error
 
 
 def write_file(path: Path, text: str) -> None:
@@ -89,7 +98,7 @@ class CheckpointFolder:
         """Write the checkpoint of ``state.step`` and drop the oldest beyond ``keep_last``."""
 
         def fill(partial: Path) -> None:
-            torch.save(tensors, partial / TENSORS_FILE)
+            save_tensors(tensors, partial / TENSORS_FILE)
             (partial / STATE_FILE).write_text(json.dumps(state.to_dict(), indent=1), encoding="utf-8")
 
         path = self.folder / step_name(state.step)
@@ -112,8 +121,9 @@ class CheckpointFolder:
         try:
             state = TrainState.from_dict(json.loads((path / STATE_FILE).read_text(encoding="utf-8")))
             tensors = torch.load(path / TENSORS_FILE, map_location="cpu", weights_only=True)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: {error}; remove the folder to go on from the one before") from error
+        except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, UnpicklingError) as error:
+            reason = str(error).split("\n", 1)[0]
+            raise CheckpointError(f"{path}: {reason}; remove the folder to go on from the one before") from error
         return state, tensors
 
     def clean(self) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,19 @@ from rfcx_ssl.training.finish import finish
 from rfcx_ssl.training.folder import RunFolder
 from rfcx_ssl.training.parts import Parts
 from rfcx_ssl.training.settings import LoopSettings
+from rfcx_ssl.training.signals import StopRequest
 from rfcx_ssl.training.trainer import Trainer
 
 
 class Interrupted(RunError):
-    """A signal stopped the run after a checkpoint; the same command goes on."""
+    """A signal stopped the run after a checkpoint; the same command goes on.
 
-    exit_code = 143  # 128 + SIGTERM, so that a script does not take the run for a finished one
+    The exit code is 128 + signal, as a shell has it, so that a script does not take the run for a finished one.
+    """
+
+    def __init__(self, step: int, number: int | None) -> None:
+        super().__init__(f"stopped by a signal at step {step}; the same command goes on from there")
+        self.exit_code = 128 + (number or signal.SIGTERM)  # None: another process was the one to get it
 
 
 def fit(settings: LoopSettings, parts: Parts, accelerator: Accelerator) -> Path:
@@ -41,8 +48,9 @@ def fit(settings: LoopSettings, parts: Parts, accelerator: Accelerator) -> Path:
             return folder.path
         trainer = Trainer(settings, parts, accelerator, folder)
         try:
-            if not trainer.run():
-                raise Interrupted(f"stopped at step {trainer.state.step}; the same command goes on from there")
+            with StopRequest() as stop:
+                if not trainer.run(stop):
+                    raise Interrupted(trainer.state.step, stop.signal)
             finish(trainer)
         finally:
             if trainer.journal is not None:

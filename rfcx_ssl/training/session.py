@@ -7,12 +7,6 @@ import numpy as np
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, DistributedType, set_seed
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_optimizer_state_dict,
-    set_model_state_dict,
-    set_optimizer_state_dict,
-)
 
 from rfcx_ssl.errors import CheckpointError, ConfigError
 from rfcx_ssl.training.averaging import MovingAverage, RunningMean, Weights
@@ -20,9 +14,8 @@ from rfcx_ssl.training.checkpoint import write_folder
 from rfcx_ssl.training.optim import build_optimizer
 from rfcx_ssl.training.parts import Parts
 from rfcx_ssl.training.settings import LoopSettings
+from rfcx_ssl.training.sharded import gather_optimizer, scatter_model, scatter_optimizer
 from rfcx_ssl.training.update import LossOfBatch, Update
-
-FULL_STATE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
 def make_accelerator(settings: LoopSettings) -> Accelerator:
@@ -111,7 +104,10 @@ class Session:
 
     def load_model(self, weights: Weights) -> None:
         """Put other weights into :attr:`model`, to score them; training is over then."""
-        set_model_state_dict(self.model, dict(weights), options=StateDictOptions(full_state_dict=True))
+        if self.is_sharded:
+            scatter_model(self.model, weights)
+        else:
+            self.model.load_state_dict(weights)
 
     def save_model(self, folder: Path, weights: Weights) -> None:
         """Write a model folder with ``weights`` (main process)."""
@@ -123,13 +119,13 @@ class Session:
 
     def _whole_optimizer(self) -> dict[str, Any]:
         if self.is_sharded:
-            return get_optimizer_state_dict(self.module, self.optimizer.optimizer, options=FULL_STATE)
+            return gather_optimizer(self.module, self.optimizer.optimizer)
         state: dict[str, Any] = self.optimizer.state_dict()
         return state
 
     def _restore(self, tensors: dict[str, Any]) -> None:
         if self.is_sharded:
-            set_optimizer_state_dict(self.module, self.optimizer.optimizer, tensors["optimizer"], options=FULL_STATE)
+            scatter_optimizer(self.module, self.optimizer.optimizer, tensors["optimizer"])
         else:
             self.optimizer.load_state_dict(tensors["optimizer"])
         if self.accelerator.scaler is not None and tensors["scaler"] is not None:

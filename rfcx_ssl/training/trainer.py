@@ -72,29 +72,28 @@ class Trainer:
             return True
         return self.state.step >= self.max_steps
 
-    def run(self) -> bool:
-        """Train; False where a signal stopped the run (it goes on from here at the next start)."""
+    def run(self, stop: StopRequest) -> bool:
+        """Train to the end; False where a signal stopped the run (it goes on from here at the next start)."""
         state, settings = self.state, self.settings
-        with StopRequest() as stop:
-            self.evaluate_if_due()  # an evaluation that a stop put off
-            steps = iter(self.stream)
-            while not self.is_done:
-                self.meter.resume()
-                batches = next(steps)
-                self.seed_step()
-                batches = [self.augment(batch) for batch in batches]
-                self.set_learning_rates()
-                report = self.session.update(batches, self.seed_step, stop=bool(stop))
-                state.count(report, settings.max_bad_steps)
-                self.session.update_averages(state.step)
-                state.train_s += self.meter.lap(settings.batch_size * self.seconds_per_clip(batches))
-                if state.step % settings.log_every == 0:
-                    self.log()
-                if state.step % settings.save_every == 0 or report.stop or state.step == self.max_steps:
-                    self.save()
-                if report.stop:
-                    return False
-                self.evaluate_if_due()
+        self.evaluate_if_due()  # one that the end of the last session put off
+        steps = iter(self.stream)
+        while not self.is_done:
+            self.meter.resume()
+            batches = next(steps)  # this process's share of one global batch, in micro-batches
+            self.seed_step()
+            batches = [self.augment(batch) for batch in batches]
+            self.set_learning_rates()
+            report = self.session.update(batches, self.seed_step, stop=bool(stop))
+            state.count(report, settings.max_bad_steps)
+            self.session.update_averages(state.step)
+            state.train_s += self.meter.lap(settings.batch_size * self.seconds_per_clip(batches))
+            if state.step % settings.log_every == 0:
+                self.log()
+            if state.step % settings.save_every == 0 or state.step == self.max_steps or report.stop:
+                self.save()
+            if report.stop:
+                return False
+            self.evaluate_if_due()
         return True
 
     def seed_step(self) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -71,11 +72,13 @@ def whole(tmp_path_factory):
 def test_kill_9_three_times_gives_the_same_bits(whole, tmp_path):
     folder = tmp_path / "run"
     killed = -signal.SIGKILL
-    # In the loader of the main process while it is in the second epoch, then in the middle of writing a checkpoint.
-    run(folder, *STEPS, "num_workers=0", "--kill-at-item", "1:3", code=killed)
+    # The order of an epoch's 20 crops; steps of 4, a checkpoint every 4 steps, 14 steps in all.
+    second_epoch, third_epoch = (np.random.default_rng([0, epoch]).permutation(20) for epoch in (1, 2))
+    # Step 6, in the second epoch; then, from step 4 on, the first file of the checkpoint at step 8; then step 12.
+    run(folder, *STEPS, "num_workers=0", "--kill-at-item", f"1:{second_epoch[6]}", code=killed)
     run(folder, *STEPS, "--kill-in-sync", "7", code=killed)
     partial = [name for name in saved_steps(folder) if name.startswith(".")]
-    run(folder, *STEPS, "num_workers=0", "--kill-at-item", "2:11", code=killed)
+    run(folder, *STEPS, "num_workers=0", "--kill-at-item", f"2:{third_epoch[9]}", code=killed)
     run(folder, *STEPS)
     assert partial, "the second kill was meant to hit the writing of a checkpoint"
     assert not [name for name in saved_steps(folder) if name.startswith(".")]

@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--kill-in-sync", type=int)
     parser.add_argument("--no-augment", action="store_true")
     parser.add_argument("--dropout", type=float, default=0.2)
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     if args.kill_in_sync:
         kill_in_sync(args.kill_in_sync)
     settings = toy_settings(*args.overrides)

@@ -1,0 +1,78 @@
+"""Sweeps: Hydra's own grammar for several values of a setting, one run per combination, one summary table."""
+
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.training.checkpoint import write_file
+from rfcx_ssl.training.launch import Launch
+
+COLUMNS = ("lwlrap", "lwlrap_random_floor", "lwlrap_prior_floor", "map", "auc")
+
+
+def plan_grid(output_dir: Path, overrides: Sequence[str]) -> list[Launch]:
+    """Every combination of ``key=a,b``, ``key=range(1,4)`` and the like; a key without several values is fixed.
+
+    Raises:
+        ConfigError: an override that Hydra cannot read.
+    """
+    parsed = [_parse(override) for override in overrides]
+    fixed = [text for text, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
+    axes = [
+        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+        for override in parsed
+        if override.is_sweep_override()
+    ]
+    return [_launch(output_dir, fixed, chosen) for chosen in itertools.product(*axes)]
+
+
+def _parse(override: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(override)
+    except HydraException as error:
+        raise ConfigError(f"{override}: {str(error).splitlines()[0]}") from None
+
+
+def plan_list(output_dir: Path, fixed: Sequence[str], lines: Path) -> list[Launch]:
+    """One run per line of a file; a line holds overrides separated by spaces, ``#`` starts a comment."""
+    launches = []
+    for line in lines.read_text(encoding="utf-8").splitlines():
+        chosen = line.split("#", 1)[0].split()
+        if chosen:
+            launches.append(_launch(output_dir, fixed, chosen))
+    return launches
+
+
+def _launch(output_dir: Path, fixed: Sequence[str], chosen: Sequence[str]) -> Launch:
+    name = ",".join(chosen).replace("/", "_") or "run"
+    return Launch(output_dir / name, (*fixed, *chosen))
+
+
+def summarise(launches: Sequence[Launch], output_dir: Path, sort_by: str = "lwlrap") -> str:
+    """Write ``sweep.csv``, the best run first, and return it as a text table; unfinished runs come last."""
+    import pandas as pd
+
+    rows = sorted((_row(launch) for launch in launches), key=lambda row: -(row.get(sort_by) or float("-inf")))
+    table = pd.DataFrame(rows)
+    write_file(output_dir / "sweep.csv", table.to_csv(index=False))
+    text: str = table.to_string(index=False, float_format="{:.4f}".format, na_rep="-")
+    return text
+
+
+def _row(launch: Launch) -> dict[str, Any]:
+    run_file = launch.output_dir / "run.json"
+    row: dict[str, Any] = {"run": launch.output_dir.name}
+    run = json.loads(run_file.read_text(encoding="utf-8")) if run_file.is_file() else {}
+    if not run.get("finished"):
+        return {**row, "state": "unfinished" if run else "not started"}
+    metrics = run.get("metrics", {})
+    row |= {"state": "finished", **{key: metrics.get(key) for key in COLUMNS}}
+    row |= {key: run.get(key) for key in ("num_parameters", "steps", "train_s", "selected")}
+    return row

@@ -1,0 +1,77 @@
+"""Which parameter learns how fast and decays how much."""
+
+import pytest
+import torch
+from torch import nn
+
+from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.training.optim import OptimSettings, build_optimizer, parameter_groups, set_learning_rates
+
+
+class TwoLayers(nn.Module):
+    """An encoder of two layers under a head; depths 0, 1 and 2."""
+
+    num_depths = 3
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 4))
+        self.encoder[0] = nn.utils.parametrizations.weight_norm(self.encoder[0])
+        self.head = nn.Linear(4, 2)
+
+    def layer_depth(self, name):
+        return 2 if name.startswith("head") else (0 if name.startswith("encoder.0") else 1)
+
+
+def rates(model, optim):
+    by_id = {id(p): (g["peak_lr"], g["weight_decay"]) for g in parameter_groups(model, optim) for p in g["params"]}
+    return {name: by_id[id(p)] for name, p in model.named_parameters() if p.requires_grad}
+
+
+def test_groups_of_encoder_head_norms_and_depth():
+    optim = OptimSettings(encoder_lr=0.1, head_lr=0.5, weight_decay=0.01, layer_decay=0.5)
+    assert rates(TwoLayers(), optim) == {
+        "encoder.0.bias": (0.05, 0.0),
+        "encoder.0.parametrizations.weight.original0": (0.05, 0.0),  # weight norm's magnitude
+        "encoder.0.parametrizations.weight.original1": (0.05, 0.01),
+        "encoder.1.weight": (0.1, 0.0),
+        "encoder.1.bias": (0.1, 0.0),
+        "encoder.2.weight": (0.1, 0.01),
+        "encoder.2.bias": (0.1, 0.0),
+        "head.weight": (0.5, 0.01),
+        "head.bias": (0.5, 0.0),
+    }
+
+
+def test_frozen_parameters_are_left_out():
+    model = TwoLayers()
+    model.encoder.requires_grad_(False)
+    assert set(rates(model, OptimSettings())) == {"head.weight", "head.bias"}
+    model.requires_grad_(False)
+    with pytest.raises(ConfigError, match="no parameter is trainable"):
+        parameter_groups(model, OptimSettings())
+
+
+def test_delayed_encoder_does_not_move():
+    model = TwoLayers()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = build_optimizer(model, OptimSettings(weight_decay=0.1))
+    set_learning_rates(optimizer, 1.0, encoder_frozen=True)
+    model.head(model.encoder(torch.ones(3, 4))).sum().backward()
+    optimizer.step()
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {"head.weight", "head.bias"}
+
+
+def test_parameters_of_the_loss_learn_too():
+    loss = nn.Linear(2, 2)
+    optimizer = build_optimizer(TwoLayers(), OptimSettings(head_lr=0.3), extra=loss)
+    assert optimizer.param_groups[-1]["params"] == list(loss.parameters())
+    assert optimizer.param_groups[-1]["peak_lr"] == 0.3
+
+
+def test_layer_decay_needs_depths():
+    model = nn.Module()
+    model.encoder = nn.Linear(2, 2)
+    with pytest.raises(ConfigError, match="layer_decay"):
+        parameter_groups(model, OptimSettings(layer_decay=0.9))
