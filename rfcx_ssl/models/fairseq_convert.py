@@ -79,6 +79,7 @@ def to_transformers(checkpoint: FairseqCheckpoint, heads: bool = False) -> PreTr
         if renamed[name].shape != expected[name].shape
     ]
     wrong += [f"{name} is missing" for name in sorted(set(expected) - set(renamed))]
+    wrong += [f"{name} is one too many" for name in sorted(set(renamed) - set(expected))]
     wrong += [f"{name} is unknown" for name in sorted(left_over) if not name.startswith("target_glu.")]
     if wrong:
         raise CheckpointError(f"{checkpoint.path}: {'; '.join(wrong[:5])} ({len(wrong)} problems)")
