@@ -68,3 +68,9 @@ def test_a_kind_without_boxes_gives_its_share_away_and_says_so(caplog):
 def test_the_default_epoch_shows_the_first_wanted_kind_once():
     assert default_length(decks(), np.array([0.5, 0.5, 0])) == 16
     assert default_length(decks(), np.array([0, 1.0, 0])) == 3
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_every_box_has_its_chance_in_a_short_epoch(balanced):
+    first = {deal(decks(), [1, 0, 0], 1, seed, balanced)[0] for seed in range(200)}
+    assert len(first) == 8

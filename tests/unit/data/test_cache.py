@@ -64,3 +64,10 @@ def test_a_folder_that_cannot_be_written_is_named(recordings, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(AudioError, match=r"file/cache: audio cannot be cached there .*set data\.cache_dir"):
         AudioCache(tmp_path / "file" / "cache", 16_000).build(recordings)
+
+
+def test_at_the_rate_of_the_file_nothing_is_lost(forest, tmp_path):
+    found = open_recordings(forest, ["train"], ["rec02"], 48_000, allow_missing=False)
+    cache = AudioCache(tmp_path, 48_000)
+    cache.build(found.values())
+    np.testing.assert_array_equal(cache.read(found["rec02"], 5, 1000), read_audio(found["rec02"].path)[5:1005])

@@ -118,3 +118,10 @@ def test_a_random_part_is_the_same_part_every_time(settings_of):
 def test_the_real_tables_without_their_audio_say_how_much_is_missing():
     with pytest.raises(AudioError, match="of 4727 labelled recordings have no audio file"):
         load_corpus(DataSettings(root=REAL))
+
+
+def test_nothing_is_known_after_the_end_even_of_a_complete_recording(settings_of, tmp_path):
+    complete = tmp_path / "complete.txt"
+    complete.write_text("rec08\n")
+    _, known = load_corpus(settings_of(complete_file=complete)).frame_labels("rec08", GRID, 63_000, 3200)
+    assert known[:4].all() and not known[4:].any()  # 1000 samples are left: 4 frames of 320

@@ -133,3 +133,12 @@ def test_a_model_that_does_not_fit_the_data_is_refused(corpus):
         CropDataset(corpus, 3, GRID, split="valid")
     with pytest.raises(IndexError):
         CropDataset(corpus, 0, GRID, length=3)[3]
+
+
+def test_the_same_box_lies_elsewhere_in_another_epoch(settings_of):
+    dataset = CropDataset(load_corpus(settings_of(absent_share=0.0)), None, GRID, recording_ids=["rec04"], length=3)
+    starts = set()
+    for epoch in range(4):
+        dataset.set_epoch(epoch)
+        starts |= {dataset.start_samples(index) for index in range(3)}
+    assert len(starts) == 12
