@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from rfcx_ssl.augment.base import Augmentation, Draws, decibel_gain, power, uniform
 from rfcx_ssl.augment.pool import load_pool
-from rfcx_ssl.augment.states import States, select, union
+from rfcx_ssl.augment.states import States, union
 from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
@@ -49,29 +49,26 @@ class BackgroundAugmentation(Augmentation):
         pool = load_pool(config.pool, grid.sample_rate_hz) if config.pool else torch.zeros(1, dtype=torch.int16)
         self.register_buffer("samples", pool, persistent=False)
 
-    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
+    def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
         """Place in the pool, as a fraction of it, and ratio in dB, of each clip."""
         return {
-            "chosen": self.coin(batch, generator),
-            "place": torch.rand(
-                batch.waveform.shape[0], device=batch.waveform.device, dtype=torch.float64, generator=generator
-            ),
-            "snr_db": uniform(batch, generator, self.config.snr_min_db, self.config.snr_max_db),
+            "place": torch.rand(count, device=batch.waveform.device, dtype=torch.float64, generator=generator),
+            "snr_db": uniform(count, batch, generator, self.config.snr_min_db, self.config.snr_max_db),
         }
 
-    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
         """Cut, scale, add; forget what can no longer be vouched for."""
-        chosen, waveform = draws["chosen"], batch.waveform
+        waveform = part.waveform
         background = self._cut(draws["place"], waveform.shape[1])
         level = power(background)
         gain = (power(waveform) / level.clamp(min=1e-12)).sqrt() / decibel_gain(draws["snr_db"])
-        gain = torch.where(chosen & (level > 1e-12), gain, torch.zeros_like(gain))
-        mixed = torch.addcmul(waveform, background, gain[:, None])
+        gain = torch.where(level > 1e-12, gain, torch.zeros_like(gain))
+        waveform.addcmul_(background, gain[:, None])
         if not self.config.may_hold_calls:
-            return batch._replace(waveform=mixed)
-        frame = self._doubt(States(batch.target, batch.known), chosen)
-        clip = self._doubt(States(batch.clip_target, batch.clip_known), chosen)
-        return Batch(mixed, frame.target, frame.known, clip.target, clip.known, batch.index)
+            return part
+        frame = self._doubt(States(part.target, part.known))
+        clip = self._doubt(States(part.clip_target, part.clip_known))
+        return Batch(waveform, frame.target, frame.known, clip.target, clip.known, part.index)
 
     def _cut(self, place: Tensor, samples: int) -> Tensor:
         """(B,) -> (B, samples) float32 in [-1, 1]; a pool shorter than a clip is repeated."""
@@ -81,6 +78,6 @@ class BackgroundAugmentation(Augmentation):
         first = (place * (pool.shape[0] - samples + 1)).long()
         return pool.unfold(0, samples, 1).index_select(0, first).to(torch.float32) / 32768.0
 
-    def _doubt(self, states: States, chosen: Tensor) -> States:
+    def _doubt(self, states: States) -> States:
         unknown = States(torch.zeros_like(states.target), torch.zeros_like(states.known))
-        return select(chosen, union(states, unknown, self.noise_output), states)
+        return union(states, unknown, self.noise_output)

@@ -59,30 +59,30 @@ class BandStopAugmentation(Augmentation):
         self.register_buffer("low_hz", bands[:, 0], persistent=False)
         self.register_buffer("high_hz", bands[:, 1], persistent=False)
 
-    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
+    def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
         """Lower and upper end of each clip's band in Hz; centre and width are uniform in octaves."""
         config = self.config
         centre = torch.exp2(
-            uniform(batch, generator, math.log2(config.center_min_hz), math.log2(config.center_max_hz))
+            uniform(count, batch, generator, math.log2(config.center_min_hz), math.log2(config.center_max_hz))
         )
-        half_width = torch.exp2(0.5 * uniform(batch, generator, config.width_min_octaves, config.width_max_octaves))
+        half_width = torch.exp2(
+            0.5 * uniform(count, batch, generator, config.width_min_octaves, config.width_max_octaves)
+        )
         return {
-            "chosen": self.coin(batch, generator),
             "low_hz": centre / half_width,
             "high_hz": centre * half_width,
         }
 
-    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
         """Filter, then forget."""
-        chosen, low, high = draws["chosen"][:, None], draws["low_hz"][:, None], draws["high_hz"][:, None]
-        samples = batch.waveform.shape[1]
-        filtered = torch.fft.irfft(torch.fft.rfft(batch.waveform) * self._gain(samples, low, high), n=samples)
+        low, high = draws["low_hz"][:, None], draws["high_hz"][:, None]
+        samples = part.waveform.shape[1]
+        waveform = torch.fft.irfft(torch.fft.rfft(part.waveform) * self._gain(samples, low, high), n=samples)
         overlap = (torch.minimum(high, self.high_hz) - torch.maximum(low, self.low_hz)).clamp(min=0.0)
-        lost = chosen & (overlap > self.config.max_loss * (self.high_hz - self.low_hz))
-        frame = forget(States(batch.target, batch.known), lost[:, None, :])
-        clip = forget(States(batch.clip_target, batch.clip_known), lost)
-        waveform = torch.where(chosen, filtered, batch.waveform)
-        return Batch(waveform, frame.target, frame.known, clip.target, clip.known, batch.index)
+        lost = overlap > self.config.max_loss * (self.high_hz - self.low_hz)
+        frame = forget(States(part.target, part.known), lost[:, None, :])
+        clip = forget(States(part.clip_target, part.clip_known), lost)
+        return Batch(waveform, frame.target, frame.known, clip.target, clip.known, part.index)
 
     def _gain(self, samples: int, low: Tensor, high: Tensor) -> Tensor:
         """(B, N // 2 + 1): 0 inside the band, 1 outside, half way at its ends."""

@@ -76,12 +76,13 @@ class Augment(nn.Module):
 
     def transform(self, batch: Batch, draws: dict[str, Draws]) -> Batch:
         """The deterministic part: every transform with its draws, then the peak limit. Compiles as one graph."""
+        batch = batch._replace(waveform=batch.waveform.clone())
         for name, module in self.transforms.items():
-            batch = _augmentation(module).transform(batch, draws[name])
+            batch = _augmentation(module).change(batch, draws[name])
         if self.peak_limit is None:
             return Batch(*batch)  # a fresh tuple: dynamo cannot rebuild one that was handed on several times
         peak = torch.linalg.vector_norm(batch.waveform, ord=float("inf"), dim=1, keepdim=True)
-        return batch._replace(waveform=batch.waveform * (self.peak_limit / peak.clamp(min=self.peak_limit)))
+        return batch._replace(waveform=batch.waveform.mul_(self.peak_limit / peak.clamp(min=self.peak_limit)))
 
     def _check_shapes(self, batch: Batch) -> None:
         samples, frames = batch.waveform.shape[1], batch.target.shape[1]

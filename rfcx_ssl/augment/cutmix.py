@@ -56,74 +56,66 @@ class CallCutMixAugmentation(Augmentation):
         self.noise_output = noise_output
         self.margin_frames = max(1, grid.num_frames(seconds_to_samples(config.margin_s, grid.sample_rate_hz)))
 
-    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
-        """Partner, a lot for every cell of its labels (the highest call cell wins), and place, of each clip."""
+    def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
+        """Partner of every clip (B,); of the chosen ones, a lot per label cell (the highest call wins) and the place."""
         return {
-            "chosen": self.coin(batch, generator),
             "partner": random_partner(batch, generator),
-            "lot": torch.rand(batch.target.shape, device=batch.target.device, generator=generator),
-            "place": uniform(batch, generator),
+            "lot": torch.rand(count, *batch.target.shape[1:], device=batch.target.device, generator=generator),
+            "place": uniform(count, batch, generator),
         }
 
-    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
         """Find the call, paste it, merge the labels."""
-        whole = batch.waveform.shape[1] // self.hop_samples
-        if whole == 0:
-            return batch
-        partner = draws["partner"]
-        own = States(batch.target, batch.known)
-        other = States(*(field.index_select(0, partner) for field in own))
-        paste = self._find(other, draws, whole)
-        source = paste.source[:, : own.target.shape[1]]
-        pasted = States(take_frames(other.target, source), take_frames(other.known, source))
-        waveform = self._paste(batch.waveform, partner, paste, whole)
+        frames = part.waveform.shape[1] // self.hop_samples
+        if frames == 0:
+            return part
+        partner = draws["partner"].index_select(0, draws["rows"])
+        other = Batch(*(field.index_select(0, partner) for field in whole))
+        own, theirs = States(part.target, part.known), States(other.target, other.known)
+        paste = self._find(theirs, draws, frames)
+        pasted = States(take_frames(theirs.target, paste.source), take_frames(theirs.known, paste.source))
+        waveform = self._paste(part.waveform, other.waveform, paste, frames)
         frame = self._frame_labels(own, pasted, paste)
-        clip = States(batch.clip_target, batch.clip_known)
-        other_clip = States(*(field.index_select(0, partner) for field in clip))
-        held = self._span_labels(other, other_clip, pasted, paste.inside)
-        before = presence(own).sum(1)
+        held = self._span_labels(theirs, States(other.clip_target, other.clip_known), pasted, paste.inside)
         after = (presence(own) & ~paste.inside[:, :, None]).sum(1)
-        chosen = paste.inside.any(1)
-        kept = clip_after_loss(clip, before, after, self.config.clip_coverage, chosen)
-        clip = select(chosen, union(kept, held, self.noise_output), clip)
-        return Batch(waveform, frame.target, frame.known, clip.target, clip.known, batch.index)
+        clip = States(part.clip_target, part.clip_known)
+        kept = clip_after_loss(clip, presence(own).sum(1), after, self.config.clip_coverage)
+        clip = select(paste.inside.any(1), union(kept, held, self.noise_output), clip)
+        return Batch(waveform, frame.target, frame.known, clip.target, clip.known, part.index)
 
-    def _find(self, other: States, draws: Draws, whole: int) -> Paste:
+    def _find(self, other: States, draws: Draws, frames: int) -> Paste:
         """Choose a call of each partner and the place where it lands."""
         calls = presence(other)
         if self.noise_output is not None:
             outputs = torch.arange(calls.shape[2], device=calls.device)
             calls = calls & (outputs != self.noise_output)
         frame = torch.arange(calls.shape[1], device=calls.device)
-        usable = calls & (frame < whole)[None, :, None]
+        usable = calls & (frame < frames)[None, :, None]
         lot = torch.where(usable, draws["lot"], -torch.ones_like(draws["lot"])).flatten(1)
         pick = lot.argmax(1)
         at, output = (pick // calls.shape[2])[:, None], pick % calls.shape[2]
         run = usable.gather(2, output[:, None, None].expand(-1, calls.shape[1], 1)).squeeze(2)
         start = torch.where(~run & (frame < at), frame, -1).amax(1) + 1 - self.margin_frames
         stop = torch.where(~run & (frame > at), frame, calls.shape[1]).amin(1) + self.margin_frames
-        start, stop = start.clamp(min=0), stop.clamp(max=whole)
-        first = (draws["place"] * (whole - (stop - start) + 1)).long()
+        start, stop = start.clamp(min=0), stop.clamp(max=frames)
+        first = (draws["place"] * (frames - (stop - start) + 1)).long()
         last = first + stop - start - 1
-        chosen = draws["chosen"] & usable.flatten(1).any(1)
-        inside = (frame >= first[:, None]) & (frame <= last[:, None]) & chosen[:, None]
+        inside = (frame >= first[:, None]) & (frame <= last[:, None]) & usable.flatten(1).any(1)[:, None]
         source = torch.where(inside, frame + (start - first)[:, None], frame.expand_as(inside))
         return Paste(inside, first, last, source)
 
-    def _paste(self, waveform: Tensor, partner: Tensor, paste: Paste, whole: int) -> Tensor:
+    def _paste(self, waveform: Tensor, other: Tensor, paste: Paste, frames: int) -> Tensor:
         """Copy frames of the partner into the clip, crossfading over the first and the last of them."""
         hop, size = self.hop_samples, waveform.shape[0]
-        rows = waveform[:, : whole * hop].reshape(size * whole, hop)
-        clip = torch.arange(size, device=waveform.device)[:, None]
-        inside = paste.inside[:, :whole]
-        origin = torch.where(inside, partner[:, None], clip) * whole + paste.source[:, :whole]
-        result = rows.index_select(0, origin.flatten())
+        own = waveform[:, : frames * hop].reshape(size, frames, hop)
+        theirs = other[:, : frames * hop].reshape(size, frames, hop)
+        result = torch.where(paste.inside[:, :frames, None], take_frames(theirs, paste.source[:, :frames]), own)
         ramp = (torch.arange(hop, device=waveform.device, dtype=waveform.dtype) + 0.5) / hop
         for edge, weight in ((paste.first, ramp), (paste.last, 1.0 - ramp)):
-            place = clip[:, 0] * whole + edge
-            mixed = torch.lerp(rows.index_select(0, place), result.index_select(0, place), weight)
-            result = result.index_copy(0, place, mixed)
-        return torch.cat([result.view(size, whole * hop), waveform[:, whole * hop :]], dim=1)
+            place = edge[:, None]
+            mixed = torch.lerp(take_frames(own, place), take_frames(result, place), weight)
+            result = result.scatter(1, place[:, :, None].expand(-1, 1, hop), mixed)
+        return torch.cat([result.flatten(1), waveform[:, frames * hop :]], dim=1)
 
     def _frame_labels(self, own: States, pasted: States, paste: Paste) -> States:
         frame = torch.arange(own.target.shape[1], device=own.target.device)

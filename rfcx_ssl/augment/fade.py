@@ -26,20 +26,21 @@ class FadeSettings:
 class FadeAugmentation(Augmentation):
     """Multiply each chosen clip by an amplitude that moves linearly between two random gains; labels stay."""
 
+    moves_labels = False
+
     def __init__(self, config: FadeSettings) -> None:
         super().__init__(config.p)
         self.config = config
 
-    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
-        """Gain at the first and at the last sample of each clip, in dB; 0 where the clip is not chosen."""
-        chosen = self.coin(batch, generator)
-        start_db = uniform(batch, generator, self.config.min_db, self.config.max_db)
-        stop_db = uniform(batch, generator, self.config.min_db, self.config.max_db)
-        zero = torch.zeros_like(start_db)
-        return {"start_db": torch.where(chosen, start_db, zero), "stop_db": torch.where(chosen, stop_db, zero)}
+    def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
+        """Gain at the first and at the last sample of each clip, in dB."""
+        return {
+            "start_db": uniform(count, batch, generator, self.config.min_db, self.config.max_db),
+            "stop_db": uniform(count, batch, generator, self.config.min_db, self.config.max_db),
+        }
 
-    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
         """Multiply by the ramp."""
         start, stop = decibel_gain(draws["start_db"])[:, None], decibel_gain(draws["stop_db"])[:, None]
-        ramp = torch.linspace(0.0, 1.0, batch.waveform.shape[1], device=start.device)
-        return batch._replace(waveform=torch.lerp(start, stop, ramp[None, :]).mul_(batch.waveform))
+        ramp = torch.linspace(0.0, 1.0, part.waveform.shape[1], device=start.device)
+        return part._replace(waveform=part.waveform.mul_(torch.lerp(start, stop, ramp[None, :])))

@@ -1,6 +1,5 @@
 """Random gain: recorders, distances and automatic levels differ."""
 
-import torch
 from torch import Generator
 
 from rfcx_ssl.augment.base import Augmentation, Draws, decibel_gain, uniform
@@ -26,15 +25,16 @@ class GainSettings:
 class GainAugmentation(Augmentation):
     """Scale each clip by its own gain in dB; labels do not change."""
 
+    moves_labels = False
+
     def __init__(self, config: GainSettings) -> None:
         super().__init__(config.p)
         self.config = config
 
-    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
-        """Gain of each clip in dB; 0 where the clip is not chosen."""
-        gain_db = uniform(batch, generator, self.config.min_db, self.config.max_db)
-        return {"gain_db": torch.where(self.coin(batch, generator), gain_db, torch.zeros_like(gain_db))}
+    def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
+        """Gain of each clip in dB."""
+        return {"gain_db": uniform(count, batch, generator, self.config.min_db, self.config.max_db)}
 
-    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
         """Multiply by the gain."""
-        return batch._replace(waveform=batch.waveform * decibel_gain(draws["gain_db"])[:, None])
+        return part._replace(waveform=part.waveform.mul_(decibel_gain(draws["gain_db"])[:, None]))

@@ -11,7 +11,7 @@ from scipy.special import betaincinv
 from torch import Generator, Tensor
 
 from rfcx_ssl.augment.base import Augmentation, Draws, power, random_partner, uniform
-from rfcx_ssl.augment.states import States, blend, select, union
+from rfcx_ssl.augment.states import States, blend, union
 from rfcx_ssl.config import settings
 from rfcx_ssl.labels import Batch
 
@@ -57,39 +57,30 @@ class MixupAugmentation(Augmentation):
         table = torch.tensor(betaincinv(config.alpha, config.alpha, levels), dtype=torch.float32)
         self.register_buffer("quantiles", table, persistent=False)
 
-    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
-        """Partner and share of each clip."""
+    def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
+        """Partner of every clip (B,), share of the chosen ones."""
         return {
-            "chosen": self.coin(batch, generator),
             "partner": random_partner(batch, generator),
-            "share": self._beta(uniform(batch, generator)),
+            "share": self._beta(uniform(count, batch, generator)),
         }
 
-    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
-        """Mix the chosen clips, frame labels and clip labels."""
-        chosen, partner, share = draws["chosen"], draws["partner"], draws["share"]
-        kept = torch.where(chosen, share, torch.ones_like(share))[:, None]
-        other = batch.waveform.index_select(0, partner)
+    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
+        """Mix waveforms, frame labels and clip labels."""
+        partner, share = draws["partner"].index_select(0, draws["rows"]), draws["share"]
+        other = Batch(*(field.index_select(0, partner) for field in whole))
         if self.config.match_level:
-            other = other.mul_(self._gain(batch.waveform, partner)[:, None])
-        waveform = other.lerp_(batch.waveform, kept)  # by 1 is exact: clips that were not chosen do not change
-        frame = self._mix(States(batch.target, batch.known), chosen, partner, share)
-        clip = self._mix(States(batch.clip_target, batch.clip_known), chosen, partner, share)
-        return Batch(waveform, frame.target, frame.known, clip.target, clip.known, batch.index)
+            other.waveform.mul_(_matching_gain(part.waveform, other.waveform)[:, None])
+        waveform = other.waveform.lerp_(part.waveform, share[:, None])
+        frame = self._mix(States(part.target, part.known), States(other.target, other.known), share[:, None, None])
+        clip = self._mix(
+            States(part.clip_target, part.clip_known), States(other.clip_target, other.clip_known), share[:, None]
+        )
+        return Batch(waveform, frame.target, frame.known, clip.target, clip.known, part.index)
 
-    def _gain(self, waveform: Tensor, partner: Tensor) -> Tensor:
-        """(B,) amplitude factor that gives each partner the power of its clip, within limits."""
-        level = power(waveform).clamp(min=1e-12)
-        limit = 10 ** (MAX_GAIN_DB / 20)
-        return (level / level.index_select(0, partner)).sqrt().clamp(1 / limit, limit)
-
-    def _mix(self, states: States, chosen: Tensor, partner: Tensor, share: Tensor) -> States:
-        other = States(states.target.index_select(0, partner), states.known.index_select(0, partner))
+    def _mix(self, first: States, second: States, share: Tensor) -> States:
         if self.config.labels == "union":
-            mixed = union(states, other, self.noise_output)
-        else:
-            mixed = blend(states, other, share.view(-1, *(1,) * (states.target.dim() - 1)), self.noise_output)
-        return select(chosen, mixed, states)
+            return union(first, second, self.noise_output)
+        return blend(first, second, share, self.noise_output)
 
     def _beta(self, draw: Tensor) -> Tensor:
         """Beta numbers from uniform ones through the table of quantiles (a generator cannot feed torch's Beta)."""
@@ -98,3 +89,9 @@ class MixupAugmentation(Augmentation):
         low, high = self.quantiles[below.long()], self.quantiles[below.long() + 1]
         share = torch.lerp(low, high, position - below)
         return share.clamp(self.config.min_share, 1.0 - self.config.min_share)
+
+
+def _matching_gain(waveform: Tensor, other: Tensor) -> Tensor:
+    """(R,) amplitude factor that gives each partner the power of its clip, within limits."""
+    limit = 10 ** (MAX_GAIN_DB / 20)
+    return (power(waveform).clamp(min=1e-12) / power(other).clamp(min=1e-12)).sqrt().clamp(1 / limit, limit)

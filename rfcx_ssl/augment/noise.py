@@ -52,6 +52,7 @@ class ColoredNoiseAugmentation(Augmentation):
     clip stays silent. Labels do not change.
     """
 
+    moves_labels = False
     exponents: Tensor
 
     def __init__(self, config: ColoredNoiseSettings, grid: FrameGrid) -> None:
@@ -63,29 +64,26 @@ class ColoredNoiseAugmentation(Augmentation):
         table = torch.tensor([EXPONENTS[color] for color in config.colors], dtype=torch.float32)
         self.register_buffer("exponents", table, persistent=False)
 
-    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
-        """Ratio and colour of each clip, and the noise's spectrum before shaping, (B, N // 2 + 1, 2)."""
-        size, samples = batch.waveform.shape
-        device = batch.waveform.device
+    def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
+        """Ratio and colour of each clip, and the noise's spectrum before shaping, (R, N // 2 + 1, 2)."""
+        samples, device = batch.waveform.shape[1], batch.waveform.device
         return {
-            "chosen": self.coin(batch, generator),
-            "snr_db": uniform(batch, generator, self.config.snr_min_db, self.config.snr_max_db),
-            "color": torch.randint(len(self.config.colors), (size,), device=device, generator=generator),
-            "spectrum": torch.randn(size, samples // 2 + 1, 2, device=device, generator=generator),
+            "snr_db": uniform(count, batch, generator, self.config.snr_min_db, self.config.snr_max_db),
+            "color": torch.randint(len(self.config.colors), (count,), device=device, generator=generator),
+            "spectrum": torch.randn(count, samples // 2 + 1, 2, device=device, generator=generator),
         }
 
-    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
         """Shape the drawn spectrum, go to the time domain, scale and add."""
-        waveform = batch.waveform
+        waveform = part.waveform
         spectrum = torch.view_as_complex(draws["spectrum"]) * self._shape(waveform.shape[-1], draws["color"])
         noise = torch.fft.irfft(spectrum, n=waveform.shape[-1])
         ratio = power(waveform) / power(noise).clamp(min=1e-20)
         gain = ratio.sqrt() / decibel_gain(draws["snr_db"])
-        gain = torch.where(draws["chosen"], gain, torch.zeros_like(gain))
-        return batch._replace(waveform=torch.addcmul(waveform, noise.to(waveform.dtype), gain[:, None]))
+        return part._replace(waveform=waveform.addcmul_(noise, gain[:, None]))
 
     def _shape(self, samples: int, color: Tensor) -> Tensor:
-        """(B or 1, N // 2 + 1) amplitude of each frequency; zero below ``f_min_hz`` and at 0 Hz."""
+        """(R or 1, N // 2 + 1) amplitude of each frequency; zero below ``f_min_hz`` and at 0 Hz."""
         bins = torch.arange(samples // 2 + 1, device=color.device, dtype=torch.float32)
         lowest = max(1.0, self.config.f_min_hz * samples / self.sample_rate_hz)
         amplitude = torch.pow((bins.clamp(min=1.0) / lowest)[None, :], -0.5 * self.exponents[:, None])

@@ -1,6 +1,5 @@
 """Polarity: a microphone wired the other way round hears the same forest."""
 
-import torch
 from torch import Generator
 
 from rfcx_ssl.augment.base import Augmentation, Draws
@@ -22,14 +21,15 @@ class PolaritySettings:
 class PolarityAugmentation(Augmentation):
     """Multiply the chosen clips by -1; labels do not change."""
 
+    moves_labels = False
+
     def __init__(self, config: PolaritySettings) -> None:
         super().__init__(config.p)
 
-    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
-        """The clips to invert."""
-        return {"chosen": self.coin(batch, generator)}
+    def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
+        """Nothing: every chosen clip turns."""
+        return {}
 
-    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
-        """Multiply by -1 or 1."""
-        sign = 1.0 - 2.0 * draws["chosen"].to(torch.float32)
-        return batch._replace(waveform=batch.waveform * sign[:, None])
+    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
+        """Multiply by -1."""
+        return part._replace(waveform=part.waveform.neg_())

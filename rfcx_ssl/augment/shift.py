@@ -45,17 +45,16 @@ class TimeShiftAugmentation(Augmentation):
         self.hop_samples = grid.hop_samples
         self.max_frames = seconds_to_samples(config.max_shift_s, grid.sample_rate_hz) // grid.hop_samples
 
-    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
-        """Shift of each clip in frames, positive for later; 0 where the clip is not chosen."""
+    def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
+        """Shift of each clip in frames, positive for later."""
         limit = min(self.max_frames, max(batch.waveform.shape[1] // self.hop_samples - 1, 0))
-        size, device = (batch.waveform.shape[0],), batch.waveform.device
-        shift = torch.randint(-limit, limit + 1, size, device=device, generator=generator)
-        return {"shift_frames": torch.where(self.coin(batch, generator), shift, torch.zeros_like(shift))}
+        device = batch.waveform.device
+        return {"shift_frames": torch.randint(-limit, limit + 1, (count,), device=device, generator=generator)}
 
-    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
         """Move frames of samples and frames of labels by the same index."""
         shift = draws["shift_frames"]
-        return self._roll(batch, shift) if self.config.fill == "roll" else self._shift(batch, shift)
+        return self._roll(part, shift) if self.config.fill == "roll" else self._shift(part, shift)
 
     def _roll(self, batch: Batch, shift: Tensor) -> Batch:
         whole = batch.waveform.shape[1] // self.hop_samples

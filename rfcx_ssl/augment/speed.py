@@ -37,10 +37,12 @@ class SpeedSettings:
 class SpeedAugmentation(Augmentation):
     """Resample each chosen clip by a factor from a short list, keeping its middle and its length.
 
-    Every factor's version of the whole batch is computed (torchaudio's windowed-sinc filter, which limits the band)
+    Every factor's version of the chosen clips is computed (torchaudio's windowed-sinc filter, which limits the band)
     and each clip takes its own. A slower clip loses its ends; a faster one gets silent ends with unknown labels. A
     frame's label is the union of the source frames it hears.
     """
+
+    pace: Tensor
 
     def __init__(self, config: SpeedSettings, grid: FrameGrid, noise_output: int | None = None) -> None:
         super().__init__(config.p)
@@ -51,35 +53,34 @@ class SpeedAugmentation(Augmentation):
         self.resamplers = nn.ModuleList(
             Resample(source, target, lowpass_filter_width=FILTER_WIDTH) for source, target in self.ratios
         )
+        pace = torch.tensor([source / target for source, target in self.ratios], dtype=torch.float32)
+        self.register_buffer("pace", pace, persistent=False)
         self.span_frames = max(frames_heard(source / target) for source, target in self.ratios)
 
-    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
-        """Factor of each clip, as its place in the list; -1 where the clip is not chosen."""
-        size, device = (batch.waveform.shape[0],), batch.waveform.device
-        factor = torch.randint(len(self.ratios), size, device=device, generator=generator)
-        return {"factor": torch.where(self.coin(batch, generator), factor, torch.full_like(factor, -1))}
+    def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
+        """Factor of each clip, as its place in the list."""
+        device = batch.waveform.device
+        return {"factor": torch.randint(len(self.ratios), (count,), device=device, generator=generator)}
 
-    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
+    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
         """Choose each clip's version, and map its labels."""
-        choice = draws["factor"]
-        samples, frames = batch.waveform.shape[1], batch.target.shape[1]
-        waveform = batch.waveform
-        start = torch.arange(frames, device=choice.device).expand(choice.shape[0], frames)
-        stop = start + 1
-        pace = torch.ones(choice.shape, device=choice.device)
-        for place, (ratio, resample) in enumerate(zip(self.ratios, self.resamplers, strict=True)):
-            mine = (choice == place)[:, None]
-            faster, offset = _centred(resample(batch.waveform), samples)
-            waveform = torch.where(mine, faster, waveform)
-            first, last = self._frames(frames, offset, ratio, choice.device)
-            start, stop = torch.where(mine, first, start), torch.where(mine, last, stop)
-            pace = torch.where(mine[:, 0], ratio[0] / ratio[1], pace)
-        source = States(batch.target, batch.known)
+        choice, device = draws["factor"], part.waveform.device
+        samples, frames = part.waveform.shape[1], part.target.shape[1]
+        versions = [_centred(resample(part.waveform), samples) for resample in self.resamplers]
+        waveform = versions[0][0]
+        for place in range(1, len(versions)):
+            waveform = torch.where((choice == place)[:, None], versions[place][0], waveform)
+        maps = [
+            self._frames(frames, offset, ratio, device)
+            for (_, offset), ratio in zip(versions, self.ratios, strict=True)
+        ]
+        start, stop = (torch.stack(edges).index_select(0, choice) for edges in zip(*maps, strict=True))
+        source = States(part.target, part.known)
         warped = warp_frames(source, start, stop, self.span_frames, self.noise_output)
-        after = presence(warped).sum(1) * pace[:, None]
-        clip = States(batch.clip_target, batch.clip_known)
-        clip = clip_after_loss(clip, presence(source).sum(1), after, self.config.clip_coverage, choice >= 0)
-        return Batch(waveform, warped.target, warped.known, clip.target, clip.known, batch.index)
+        clip = States(part.clip_target, part.clip_known)
+        after = presence(warped).sum(1) * self.pace.index_select(0, choice)[:, None]
+        clip = clip_after_loss(clip, presence(source).sum(1), after, self.config.clip_coverage)
+        return Batch(waveform, warped.target, warped.known, clip.target, clip.known, part.index)
 
     def _frames(self, frames: int, offset: int, ratio: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
         """(T,) first and one-past-last source frame of each frame, with one sample of play for the filter."""

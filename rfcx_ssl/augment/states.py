@@ -69,7 +69,9 @@ def forget(states: States, lost: Tensor) -> States:
     return States(torch.where(lost, zero, states.target), torch.where(lost, zero, states.known))
 
 
-def clip_after_loss(clip: States, before: Tensor, after: Tensor, coverage: float, changed: Tensor) -> States:
+def clip_after_loss(
+    clip: States, before: Tensor, after: Tensor, coverage: float, changed: Tensor | None = None
+) -> States:
     """Clip labels once some call frames may have left the clip.
 
     A present clip label stays if at least ``coverage`` of its call frames is still there; otherwise it is unknown. A
@@ -81,10 +83,11 @@ def clip_after_loss(clip: States, before: Tensor, after: Tensor, coverage: float
         before: (B, K) number of present frames before it.
         after: (B, K) number of present frames after it, in the same unit.
         coverage: Share of the call frames that must remain, in (0, 1].
-        changed: (B,) bool, the clips that lost a part.
+        changed: (B,) bool, the clips that may have lost a part; None: all.
     """
     still_there = (before > 0) & (after >= coverage * before)
-    return forget(clip, presence(clip) & ~still_there & changed[:, None])
+    lost = presence(clip) & ~still_there
+    return forget(clip, lost if changed is None else lost & changed[:, None])
 
 
 def _kept_weight(first: States, second: States) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from rfcx_ssl.augment.base import Augmentation, Draws, uniform
 from rfcx_ssl.augment.frame_map import warp_frames
 from rfcx_ssl.augment.speed import frames_heard
-from rfcx_ssl.augment.states import States, clip_after_loss, presence, select
+from rfcx_ssl.augment.states import States, clip_after_loss, presence
 from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
@@ -56,23 +56,21 @@ class TimeStretchAugmentation(Augmentation):
         self.span_frames = frames_heard(config.max_rate) + margin_frames
         self.register_buffer("window", torch.hann_window(config.window_samples), persistent=False)
 
-    def draw(self, batch: Batch, generator: Generator | None) -> Draws:
+    def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
         """Rate of each clip."""
-        rate = uniform(batch, generator, self.config.min_rate, self.config.max_rate)
-        return {"chosen": self.coin(batch, generator), "rate": rate}
+        return {"rate": uniform(count, batch, generator, self.config.min_rate, self.config.max_rate)}
 
-    def apply_draws(self, batch: Batch, draws: Draws) -> Batch:
-        """Stretch the audio, warp the labels, keep what was not chosen."""
-        chosen, rate = draws["chosen"], draws["rate"]
-        waveform = torch.where(chosen[:, None], self._vocode(batch.waveform, rate), batch.waveform)
-        source = States(batch.target, batch.known)
-        start, stop = self._frames(batch, rate)
+    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
+        """Stretch the audio, warp the labels."""
+        rate = draws["rate"]
+        source = States(part.target, part.known)
+        start, stop = self._frames(part, rate)
         warped = warp_frames(source, start, stop, self.span_frames, self.noise_output)
         after = presence(warped).sum(1) * rate[:, None]
-        clip = States(batch.clip_target, batch.clip_known)
-        clip = clip_after_loss(clip, presence(source).sum(1), after, self.config.clip_coverage, chosen)
-        frame = select(chosen, warped, source)
-        return Batch(waveform, frame.target, frame.known, clip.target, clip.known, batch.index)
+        clip = States(part.clip_target, part.clip_known)
+        clip = clip_after_loss(clip, presence(source).sum(1), after, self.config.clip_coverage)
+        waveform = self._vocode(part.waveform, rate)
+        return Batch(waveform, warped.target, warped.known, clip.target, clip.known, part.index)
 
     def _vocode(self, waveform: Tensor, rate: Tensor) -> Tensor:
         """(B, N), (B,) -> (B, N) around the same middle."""

@@ -61,3 +61,14 @@ def make_clicks() -> Callable[..., Batch]:
         return Batch(waveform, target, known, target.amax(1), clip_known, torch.arange(size))
 
     return make
+
+
+@pytest.fixture
+def changed_clips() -> Callable[[dict[str, torch.Tensor], int], torch.Tensor]:
+    """(B,) bool: the clips that a transform's draws say are changed."""
+
+    def mask(draws: dict[str, torch.Tensor], size: int) -> torch.Tensor:
+        active = draws.get("active", torch.ones_like(draws["rows"], dtype=torch.bool))
+        return torch.zeros(size, dtype=torch.bool).scatter(0, draws["rows"], active)
+
+    return mask

@@ -22,9 +22,29 @@ def test_all_randomness_comes_from_the_generator(make_batch) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize(("size", "p"), [(4, 0.5), (3, 0.3), (1, 0.7), (30, 0.1), (5, 1.0)])
+def test_every_clip_is_chosen_with_the_same_probability(size, p, make_batch, changed_clips) -> None:
+    batch, module = make_batch(size=size, samples=1, outputs=1), GainAugmentation(GainSettings(p=p))
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.stack([changed_clips(module.draw(batch, generator), size) for _ in range(3_000)]).float()
+    counts = masks.sum(1)
+    assert counts.min() >= int(size * p + 1e-6) and counts.max() <= -int(-(size * p) // 1)
+    error = (p * (1 - p) / 3_000) ** 0.5
+    assert (masks.mean(0) - p).abs().max() <= 4 * error
+
+
+def test_clips_that_are_not_chosen_come_back_bit_for_bit(make_batch, changed_clips) -> None:
+    batch, module = make_batch(size=5), GainAugmentation(GainSettings(p=0.5, min_db=3.0))
+    for seed in range(6):
+        draws = module.draw(batch, torch.Generator().manual_seed(seed))
+        assert draws["rows"].tolist() == sorted(set(draws["rows"].tolist())) and len(draws["rows"]) == 3
+        after = module.transform(batch, draws).waveform
+        assert torch.equal((after != batch.waveform).any(1), changed_clips(draws, 5))
+
+
 def test_helpers(make_batch) -> None:
     batch = make_batch(size=1_000, samples=8, outputs=1)
-    draw = uniform(batch, torch.Generator().manual_seed(0), -3.0, 5.0)
+    draw = uniform(1_000, batch, torch.Generator().manual_seed(0), -3.0, 5.0)
     assert draw.shape == (1_000,) and draw.min() >= -3 and draw.max() < 5 and abs(draw.mean() - 1) < 0.3
     assert sorted(random_partner(batch, None).tolist()) == list(range(1_000))
     torch.testing.assert_close(decibel_gain(torch.tensor([0.0, 20.0, -6.0])), torch.tensor([1.0, 10.0, 10 ** (-0.3)]))

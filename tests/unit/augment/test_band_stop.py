@@ -10,7 +10,8 @@ RATE_HZ = 32_000
 
 
 def bands(low, high, chosen):
-    return {"low_hz": torch.tensor(low), "high_hz": torch.tensor(high), "chosen": torch.tensor(chosen)}
+    rows = torch.arange(len(chosen))
+    return {"low_hz": torch.tensor(low), "high_hz": torch.tensor(high), "rows": rows, "active": torch.tensor(chosen)}
 
 
 def test_the_band_is_gone_and_the_rest_is_whole(grid, space, make_batch) -> None:

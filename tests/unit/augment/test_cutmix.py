@@ -11,7 +11,7 @@ HOP, MARGIN = 640, 5
 
 
 def span_by_loop(
-    batch: Batch, draws: dict[str, torch.Tensor], clip: int, noise: int | None
+    batch: Batch, draws: dict[str, torch.Tensor], clip: int, row: int | None, noise: int | None
 ) -> tuple[int, int, int] | None:
     """(first frame in the clip, first frame in the partner, length) of the paste, or None."""
     partner = int(draws["partner"][clip])
@@ -20,9 +20,9 @@ def span_by_loop(
     if noise is not None:
         call[:, noise] = False
     cells = np.argwhere(call)
-    if not draws["chosen"][clip] or len(cells) == 0:
+    if row is None or len(cells) == 0:
         return None
-    lots = draws["lot"][clip].numpy()
+    lots = draws["lot"][row].numpy()
     at, output = cells[np.argmax([lots[frame, column] for frame, column in cells])]
     start, stop = at, at + 1
     while start > 0 and call[start - 1, output]:
@@ -30,21 +30,22 @@ def span_by_loop(
     while stop < whole and call[stop, output]:
         stop += 1
     start, stop = max(start - MARGIN, 0), min(stop + MARGIN, whole)
-    return int(draws["place"][clip].item() * (whole - (stop - start) + 1)), start, stop - start
+    return int(draws["place"][row].item() * (whole - (stop - start) + 1)), start, stop - start
 
 
 @pytest.mark.parametrize("samples", [32_000, 32_500])
 @pytest.mark.parametrize("noise", [None, 0])
-def test_matches_a_loop(samples, noise, grid, make_batch) -> None:
+def test_matches_a_loop(samples, noise, grid, make_batch, changed_clips) -> None:
     batch = make_batch(size=6, samples=samples, outputs=3)
     batch.target[3] = 0.0  # no call to give
     module = CallCutMixAugmentation(CallCutMixSettings(p=0.8, margin_s=0.1), grid, noise)
     draws = module.draw(batch, torch.Generator().manual_seed(6))
     draws["partner"] = torch.tensor([1, 2, 3, 4, 5, 0])
     mixed = module.transform(batch, draws)
-    pasted = 0
+    pasted, chosen = 0, changed_clips(draws, 6)
+    rows = draws["rows"].tolist()
     for clip in range(6):
-        span = span_by_loop(batch, draws, clip, noise)
+        span = span_by_loop(batch, draws, clip, rows.index(clip) if chosen[clip] else None, noise)
         if span is None:
             assert all(torch.equal(after[clip], before[clip]) for after, before in zip(mixed, batch, strict=True))
             continue
@@ -98,7 +99,8 @@ def test_clip_labels_are_what_remains_and_what_came(place, coverage, expected) -
     config = CallCutMixSettings(p=1.0, margin_s=0.01, clip_coverage=coverage)
     module = CallCutMixAugmentation(config, FrameGrid(1_000, 10))
     draws = {
-        "chosen": torch.tensor([True, False]),
+        "rows": torch.arange(2),
+        "active": torch.tensor([True, False]),
         "partner": torch.tensor([1, 0]),
         "lot": torch.rand(2, 10, 4),
         "place": torch.tensor([place, 0.0]),
@@ -117,7 +119,7 @@ def test_noise_is_no_longer_noise_once_a_call_lands_on_it() -> None:
     batch.clip_target[0, 1] = 0.0
     module = CallCutMixAugmentation(CallCutMixSettings(p=1.0, margin_s=0.01), FrameGrid(1_000, 10), noise_output=3)
     draws = {
-        "chosen": torch.tensor([True, True]),
+        "rows": torch.arange(2),
         "partner": torch.tensor([1, 0]),
         "lot": torch.rand(2, 10, 4),
         "place": torch.zeros(2),

@@ -35,7 +35,7 @@ def test_matches_a_loop(fill, samples, grid, make_batch) -> None:
     batch = make_batch(size=7, samples=samples, outputs=3)
     module = TimeShiftAugmentation(TimeShiftSettings(p=1.0, max_shift_s=10, fill=fill), grid)
     shifts = [0, 1, -1, 4, -4, samples // HOP - 1, 1 - samples // HOP]
-    moved = module.transform(batch, {"shift_frames": torch.tensor(shifts)})
+    moved = module.transform(batch, {"shift_frames": torch.tensor(shifts), "rows": torch.arange(7)})
     for actual, expected in zip(moved[:3], moved_by_loop(batch, shifts, fill), strict=True):
         np.testing.assert_array_equal(actual.numpy(), expected)
 
@@ -48,7 +48,7 @@ def test_roll_keeps_clip_labels_and_zero_doubts_what_left() -> None:
     known = torch.ones(1, 10, 3)
     clip = torch.tensor([[1.0, 1.0, 0.0]])
     batch = Batch(torch.randn(1, 100), target, known, clip, torch.ones(1, 3), torch.zeros(1, dtype=torch.int64))
-    draws = {"shift_frames": torch.tensor([-2])}
+    draws = {"shift_frames": torch.tensor([-2]), "rows": torch.arange(1)}
     rolled = TimeShiftAugmentation(TimeShiftSettings(p=1.0, fill="roll"), grid).transform(batch, draws)
     assert torch.equal(rolled.clip_target, clip) and torch.equal(rolled.clip_known, torch.ones(1, 3))
     filled = TimeShiftAugmentation(TimeShiftSettings(p=1.0, fill="zero"), grid).transform(batch, draws)
@@ -60,10 +60,9 @@ def test_roll_keeps_clip_labels_and_zero_doubts_what_left() -> None:
 
 def test_shifts_are_whole_frames_within_the_limit(grid, make_batch) -> None:
     batch = make_batch(size=500, samples=HOP * 40, outputs=1)
-    module = TimeShiftAugmentation(TimeShiftSettings(p=0.5, max_shift_s=0.1), grid)
+    module = TimeShiftAugmentation(TimeShiftSettings(p=1.0, max_shift_s=0.1), grid)
     shift = module.draw(batch, torch.Generator().manual_seed(0))["shift_frames"]
     assert shift.dtype == torch.int64 and set(shift.tolist()) == set(range(-5, 6))
-    assert 0.4 < (shift == 0).float().mean() < 0.65
 
 
 def test_a_clip_shorter_than_a_frame_is_left_alone(grid, make_batch) -> None:

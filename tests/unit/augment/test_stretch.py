@@ -10,8 +10,8 @@ RATE_HZ = 32_000
 
 def stretched(grid, batch, rates, chosen=None, **settings):
     module = TimeStretchAugmentation(TimeStretchSettings(p=1.0, min_rate=0.5, max_rate=2.0, **settings), grid)
-    chosen = torch.tensor(chosen or [True] * len(rates))
-    return module.transform(batch, {"rate": torch.tensor(rates), "chosen": chosen})
+    active = torch.tensor(chosen or [True] * len(rates))
+    return module.transform(batch, {"rate": torch.tensor(rates), "rows": torch.arange(len(rates)), "active": active})
 
 
 def test_every_clip_has_its_rate_and_keeps_its_pitch(grid, make_batch) -> None:
