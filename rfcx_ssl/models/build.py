@@ -139,6 +139,7 @@ def _load_backbone(model: RainforestSedModel, settings: Wav2Vec2Settings) -> Non
             f"first {(missing + mismatched)[0]}; model.encoder_weights=random starts without weights"
         )
     encoder.backbone = backbone
+    model.freeze_below(0)
 
 
 def _load_timm(model: RainforestSedModel, settings: SpectrogramSettings) -> None:

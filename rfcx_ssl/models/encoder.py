@@ -38,6 +38,10 @@ class Encoder(nn.Module):
     def forward(self, waveform: Tensor, num_frames: int, valid: "ValidLengths | None" = None) -> Tensor:
         """Waveform (B, N) -> exactly ``num_frames`` frames (B, num_frames, D); N <= num_frames * hop_samples."""
 
+    def is_used(self, name: str) -> bool:
+        """Whether a parameter takes part in the forward pass; those that do not stay frozen (DDP needs that)."""
+        return True
+
     @abstractmethod
     def depth(self, name: str) -> int:
         """Depth of a parameter of this encoder, 0 at the waveform, ``num_depths - 1`` at the output."""

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
@@ -24,6 +24,8 @@ class RainforestSedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
 
+    _frozen_below = 0
+
     def __init__(self, config: RainforestSedConfig) -> None:
         super().__init__(config)
         if config.sed is None:
@@ -38,8 +40,8 @@ class RainforestSedModel(PreTrainedModel):
         width = self.encoder.dim * (2 if settings.frame_pool > 1 else 1)
         self.temporal = build_temporal(settings.temporal, width)
         self.head = SedHead(settings.head, self.temporal.dim, config.space.num_outputs)
-        self._frozen_below = 0
         self.post_init()  # type: ignore[no-untyped-call]
+        self.freeze_below(0)
 
     @property
     def grid(self) -> FrameGrid:
@@ -98,7 +100,8 @@ class RainforestSedModel(PreTrainedModel):
         """
         self._frozen_below = depth
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_(self.layer_depth(name) >= depth)
+            used = not name.startswith("encoder.") or self.encoder.is_used(name.removeprefix("encoder."))
+            parameter.requires_grad_(used and self.layer_depth(name) >= depth)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "RainforestSedModel":
@@ -113,3 +116,7 @@ class RainforestSedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         """Modules initialise themselves; a backbone from transformers uses its own rules."""
+
+
+AutoConfig.register(RainforestSedConfig.model_type, RainforestSedConfig)
+AutoModel.register(RainforestSedConfig, RainforestSedModel)

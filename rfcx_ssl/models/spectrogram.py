@@ -61,6 +61,7 @@ class SpectrogramEncoder(Encoder):
         self.pcen = Pcen(settings.mel.n_mels) if settings.compression == "pcen" else None
         self.bn0 = nn.BatchNorm2d(settings.mel.n_mels)
         self.mask = SpecMask(settings.mask)
+        self.used = used_parameters(self.network, 1 + settings.frequency_channel)
         self.groups = {name: k for k, name in enumerate(_layer_names(self.network), start=1)}
         self.num_depths = len(self.groups) + 1
 
@@ -76,6 +77,10 @@ class SpectrogramEncoder(Encoder):
             x = torch.cat([x, place.expand(x.shape[0], 1, x.shape[2], -1)], dim=1)
         features: Tensor = self.network(x)[-1].mean(dim=3).transpose(1, 2)
         return features[:, 1:] if self.shift else features
+
+    def is_used(self, name: str) -> bool:
+        """Layers that feed only feature maps we do not take are unused."""
+        return not name.startswith("network.") or name.removeprefix("network.") in self.used
 
     def depth(self, name: str) -> int:
         """The front-end is 0, then the network's layers in order."""
@@ -98,7 +103,30 @@ def timm_features(settings: SpectrogramSettings, *, pretrained: bool) -> Any:  #
         network = timm.create_model(settings.architecture, features_only=True, **options)
     except (RuntimeError, TypeError, ValueError, KeyError, AssertionError, OSError, AttributeError) as error:
         raise ValueError(f"timm cannot make architecture={settings.architecture!r} with frames: {error}") from None
+    return trim(network, int(options["in_chans"]))
+
+
+def trim(network: Any, channels: int) -> Any:  # noqa: ANN401 - timm has no types
+    """Drop the last blocks that no feature map needs: timm's EfficientNets keep and compute them."""
+    blocks = getattr(network, "blocks", None)
+    if isinstance(blocks, nn.Sequential):
+        needed = used_parameters(network, channels)
+        while len(blocks) and not any(
+            f"blocks.{len(blocks) - 1}.{name}" in needed for name, _ in blocks[-1].named_parameters()
+        ):
+            del blocks[-1]
     return network
+
+
+def used_parameters(network: Any, channels: int) -> set[str]:  # noqa: ANN401 - timm has no types
+    """Names of the parameters that the last feature map depends on, by a backward pass without data."""
+    ghost = copy.deepcopy(network).to("meta")
+    size = 4 * int(network.feature_info.reduction()[-1])
+    names, parameters = zip(*ghost.named_parameters(), strict=True)
+    with torch.enable_grad():
+        last = ghost(torch.zeros(2, channels, size, size, device="meta"))[-1].sum()
+    grads = torch.autograd.grad(last, parameters, allow_unused=True)
+    return {name for name, grad in zip(names, grads, strict=True) if grad is not None}
 
 
 def time_offset(network: Any, channels: int) -> float:  # noqa: ANN401 - timm has no types

@@ -73,6 +73,7 @@ class Wav2Vec2Encoder(Encoder):
         self.num_layers = config.num_hidden_layers
         self.num_depths = self.num_layers + 2
         self.backbone = AutoModel.from_config(config, attn_implementation=attention_of(settings, config.model_type))
+        self._pre_norm = bool(getattr(config, "do_stable_layer_norm", False))
         self.mix = LayerMix(self.num_layers + 1) if settings.layer_mix else None
 
     def forward(self, waveform: Tensor, num_frames: int, valid: ValidLengths | None = None) -> Tensor:
@@ -89,13 +90,27 @@ class Wav2Vec2Encoder(Encoder):
         hidden: Tensor = out.last_hidden_state if self.mix is None else self.mix(out.hidden_states)
         return hidden
 
+    def is_used(self, name: str) -> bool:
+        """Mask embedding, positions and last norm are there in every backbone, in use or not."""
+        config = self.backbone.config
+        if name.endswith("masked_spec_embed"):
+            return self.settings.mask_time_prob > 0
+        if ".pos_conv_embed." in name and config.model_type == "wav2vec2-conformer":
+            return getattr(config, "position_embeddings_type", None) is None
+        return not (self.mix is not None and self._is_last_norm(name))
+
+    def _is_last_norm(self, name: str) -> bool:
+        """The norm after the last layer of pre-norm transformers; elsewhere that norm comes before the first."""
+        last = self.backbone.config.model_type == "wav2vec2-conformer" or self._pre_norm
+        return last and name.startswith("backbone.encoder.layer_norm.")
+
     def depth(self, name: str) -> int:
         """Convolutions 0, projection and positions 1, transformer layer i at i + 2, the rest at the last layer."""
         if "feature_extractor." in name:
             return 0
         if ".layers." in name:
             return min(2 + int(name.split(".layers.")[1].split(".")[0]), self.num_depths - 1)
-        return self.num_depths - 1 if name.startswith("mix") else 1
+        return self.num_depths - 1 if name.startswith("mix") or self._is_last_norm(name) else 1
 
 
 class LayerMix(nn.Module):
