@@ -96,7 +96,7 @@ def _explain(cls: type[Any], error: Any) -> str:  # noqa: ANN401 - pydantic's Er
         near = difflib.get_close_matches(location[-1], names, n=1)
         return f"{key}: unknown key" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}")
     shown = "" if isinstance(error["input"], Mapping) else f"={error['input']!r}"
-    return f"{key}{shown}: {message}"
+    return f"{key}{shown}: {message}" if key else message
 
 
 def _owner(cls: Any, path: Sequence[str]) -> type[Any] | None:  # noqa: ANN401 - a type or a union of types
