@@ -90,12 +90,19 @@ def event_metrics(
         tables[str(row)] = _score_table(np.asarray(frames)[:, judged], [str(s) for s in judged], frame_s)
         truth[str(row)] = [(start, end, str(species)) for start, end, species in own]
     seconds = {str(row): float(duration) for row, duration in enumerate(durations_s)}
-    segments = {"audio_durations": seconds, "segment_length": chosen.segment_s}
-    collars = {
+    by_segment = {"audio_durations": seconds, "segment_length": chosen.segment_s}
+    # the library's slow part, shared by the fixed and the best threshold
+    by_segment["deltas"] = segment_based.intermediate_statistics.intermediate_statistics_deltas(
+        tables, truth, **by_segment
+    )
+    by_collar = {
         "onset_collar": chosen.onset_collar_s,
         "offset_collar": chosen.offset_collar_s,
         "offset_collar_rate": chosen.offset_collar_rate,
     }
+    by_collar["deltas"] = collar_based.intermediate_statistics.intermediate_statistics_deltas(
+        tables, truth, **by_collar
+    )
     _, psds, _, _ = intersection_based.psds(
         tables,
         truth,
@@ -105,10 +112,10 @@ def event_metrics(
         max_efpr=chosen.psds_max_false_per_hour,
     )
     values = (
-        segment_based.fscore(tables, truth, threshold=chosen.threshold, **segments)[0],
-        segment_based.best_fscore(tables, truth, **segments)[0],
-        collar_based.fscore(tables, truth, threshold=chosen.threshold, **collars)[0],
-        collar_based.best_fscore(tables, truth, **collars)[0],
+        segment_based.fscore(tables, truth, threshold=chosen.threshold, **by_segment)[0],
+        segment_based.best_fscore(tables, truth, **by_segment)[0],
+        collar_based.fscore(tables, truth, threshold=chosen.threshold, **by_collar)[0],
+        collar_based.best_fscore(tables, truth, **by_collar)[0],
         psds,
     )
     return EventMetrics(*(_spread(value, judged, num_species) for value in values))

@@ -1,0 +1,74 @@
+"""Every format holds the same events; an interrupted table leaves nothing behind."""
+
+import csv
+
+import pyarrow.parquet as pq
+import pytest
+
+from rfcx_ssl.inference.stream import Event
+from rfcx_ssl.inference.writers import COLUMNS, FORMATS, open_writers
+
+EVENTS = [
+    Event("site/a", 0.5, 1.25, "Eleutherodactylus coqui", 0.91234, 1031.0, 2812.0),
+    Event("site/a", 2.0, 3.0, "unheard of", 0.5, None, None),
+]
+
+
+@pytest.fixture
+def written(tmp_path):
+    writers = open_writers([*FORMATS, "csv"], tmp_path, 16_000.0)
+    assert len(writers) == len(FORMATS)
+    for writer in writers:
+        with writer:
+            writer.add("site/a", EVENTS)
+            writer.add("b", [])
+    return tmp_path
+
+
+def test_csv(written):
+    with (written / "events.csv").open() as lines:
+        rows = list(csv.reader(lines))
+    assert rows == [
+        list(COLUMNS),
+        ["site/a", "0.500", "1.250", "Eleutherodactylus coqui", "0.9123", "1031", "2812"],
+        ["site/a", "2.000", "3.000", "unheard of", "0.5000", "", ""],
+    ]
+
+
+def test_parquet(written):
+    table = pq.read_table(written / "events.parquet")
+    assert table.column_names == list(COLUMNS)
+    assert table.column("start_s").to_pylist() == [0.5, 2.0]
+    assert table.column("f_max").to_pylist() == [2812.0, None]
+
+
+def test_raven(written):
+    header, first, second = (written / "raven" / "site" / "a.selections.txt").read_text().splitlines()
+    assert header.split("\t")[:5] == ["Selection", "View", "Channel", "Begin Time (s)", "End Time (s)"]
+    cells = dict(zip(header.split("\t"), first.split("\t"), strict=True))
+    assert (cells["Begin Time (s)"], cells["Low Freq (Hz)"], cells["Species"]) == (
+        "0.500",
+        "1031",
+        "Eleutherodactylus coqui",
+    )
+    assert second.split("\t")[5:7] == ["0", "16000"]  # an unknown band is the whole spectrum
+    assert (written / "raven" / "b.selections.txt").read_text() == header + "\n"
+
+
+def test_audacity(written):
+    assert (written / "audacity" / "site" / "a.labels.txt").read_text().splitlines() == [
+        "0.500000\t1.250000\tEleutherodactylus coqui 0.91",
+        "\\\t1031.0\t2812.0",
+        "2.000000\t3.000000\tunheard of 0.50",
+        "\\\t0.0\t16000.0",
+    ]
+    assert (written / "audacity" / "b.labels.txt").read_text() == ""
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet"])
+def test_an_interrupted_table_leaves_nothing(tmp_path, name):
+    (writer,) = open_writers([name], tmp_path, 16_000.0)
+    with pytest.raises(KeyboardInterrupt), writer:
+        writer.add("site/a", EVENTS)
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,98 @@
+"""The whole comparison on three short recordings and two untrained models, and the program around it."""
+
+import base64
+import csv
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.models.build import build_model
+from rfcx_ssl.models.panns import MelSettings, PannsSettings
+from rfcx_ssl.report.compare import CompareRequest, GateError, compare, require_gates
+from rfcx_ssl.species import rfcx_label_space
+
+PROGRAM = Path(__file__).parents[3] / "finetune" / "compare.py"
+
+
+def save_model(folder, seed):
+    torch.manual_seed(seed)
+    settings = PannsSettings(
+        channels=(4, 8),
+        time_pools=(2, 2),
+        freq_pools=(2, 2),
+        embedding_dim=8,
+        mel=MelSettings(n_mels=16),
+        window_s=1.0,
+    )
+    build_model(settings, rfcx_label_space()).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def models(tmp_path):
+    return {name: save_model(tmp_path / name, seed) for seed, name in enumerate(("one", "two"))}
+
+
+def test_everything_is_written_and_agrees(forest, models, tmp_path):
+    request = CompareRequest(
+        data=forest, out=tmp_path / "out", runs=models, pretrained="one", random_init="two", resamples=20
+    )
+    result = compare(request, Console(quiet=True))
+    with (request.out / "comparison.csv").open() as lines:
+        rows = {row["system"]: row for row in csv.DictReader(lines)}
+    assert list(rows) == ["random ranking (floor)", "class prior (floor)", "one", "two"]
+    assert float(rows["one"]["lwlrap_prior"]) == pytest.approx(result.scaled["one"].ranking.overall, rel=1e-5)
+    assert float(rows["one"]["times_real_time"]) > 0 and int(rows["one"]["parameters"]) > 100
+    assert rows["one"]["train_s"] == "" and rows["random ranking (floor)"]["lwlrap_prior"] == ""
+    gates = json.loads((request.out / "gates.json").read_text())
+    assert [gate["required"] for gate in gates] == [0.05, 0.02]
+    assert [gate["holds"] for gate in gates] == [gate["value"] >= gate["required"] for gate in gates]
+    with (request.out / "species.csv").open() as lines:
+        by_species = [row for row in csv.DictReader(lines) if row["system"] == "two"]
+    assert [row["calls"] for row in by_species[:4]] == ["1", "0", "0", "3"]
+    page = (request.out / "report.html").read_text()
+    assert not re.search(r"(src|href)=['\"]?https?:", page), "the page must not fetch anything"
+    pictures = re.findall(r"data:image/png;base64,([^']+)", page)
+    assert len(pictures) == 2 and all(base64.b64decode(p).startswith(b"\x89PNG") for p in pictures)
+    for name in ("one", "two", "class prior (floor)", f"{result.scaled['one'].ranking.overall:.3f}"):
+        assert name in page
+    assert page.count("does NOT hold") == sum(not gate["holds"] for gate in gates)
+
+
+def test_failed_gates_are_an_error_with_its_own_code(forest, models, tmp_path):
+    request = CompareRequest(data=forest, out=tmp_path / "out", runs={"one": models["one"]}, resamples=5)
+    gates = compare(request, Console(quiet=True)).gates
+    assert len(gates) == 1
+    if gates[0].holds:  # an untrained model may be lucky on three recordings: then nothing is raised
+        require_gates(gates)
+    else:
+        with pytest.raises(GateError, match="1 of 1 gates do not hold: best model"):
+            require_gates(gates)
+    assert GateError.exit_code == 3
+
+
+def load_program():
+    spec = importlib.util.spec_from_file_location("compare_program", PROGRAM)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a=x", "a=y"], "'a=y': need NAME=RUN_DIR with a name of its own"),
+        (["nothing"], "'nothing': need NAME=RUN_DIR"),
+        (["a=x", "--gates"], "--gates needs --pretrained NAME and --random-init NAME"),
+        (["a=x", "--pretrained", "b"], "--pretrained b: not among the compared runs a"),
+    ],
+)
+def test_the_program_names_mistakes(arguments, message, tmp_path):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_program().main([*arguments, "--data", str(tmp_path), "--out", str(tmp_path / "out")])

@@ -1,0 +1,34 @@
+"""The page escapes what it is given and says which gates hold."""
+
+import pytest
+
+from rfcx_ssl.metrics import Interval
+from rfcx_ssl.report.page import inline_png, render_page
+from rfcx_ssl.report.scoring import Gate
+from rfcx_ssl.report.table import Row
+
+ROWS = [
+    Row("floor", 0.25, None, None, None, 0.1, None),
+    Row("<b>", 0.5, 0.6, 0.5, 0.7, 0.6, 0.6, parameters=10),
+    Row("best", 0.4, 0.8, 0.7, 0.9, 0.6, 0.6, parameters=10),
+]
+
+
+@pytest.fixture
+def figure():
+    from matplotlib.figure import Figure
+
+    return Figure()
+
+
+def test_page(figure):
+    gates = [Gate("holding", Interval(0.1, 0.0, 0.2), 0.05), Gate("failing", Interval(0.01, 0.0, 0.2), 0.05)]
+    page = render_page("Title & more", "lead", ROWS, gates, {"Fig": figure}, {"command": "a < b"}, 500)
+    assert "Title &amp; more" in page and "&lt;b&gt;" in page and "a &lt; b" in page and "<b>" in page
+    assert "<tr class='best'><td>best</td>" in page and "<tr class='floor'><td>floor</td>" in page
+    assert "holds</b>: holding" in page and "does NOT hold</b>: failing" in page
+    assert "500 times" in page and "{resamples}" not in page
+
+
+def test_inline_png_is_self_contained(figure):
+    assert inline_png(figure, 'a "b"').startswith("<img alt='a &quot;b&quot;' src='data:image/png;base64,iVBOR")

@@ -1,0 +1,48 @@
+"""What is read from a run folder."""
+
+import json
+
+import pytest
+
+from rfcx_ssl.errors import ConfigError, RunError
+from rfcx_ssl.report.runs import Curve, read_run
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "run.json").write_text(json.dumps({"train_s": 12.5, "finished": True}))
+    lines = [
+        {"step": 10, "kind": "train", "loss": 2.0, "lwlrap": 9.0},
+        {"step": 20, "kind": "train", "loss": 1.0},
+        {"step": 20, "kind": "eval", "lwlrap": 0.4},
+        {"step": 20, "kind": "final", "lwlrap": 0.4},
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "config.yaml").write_text("evaluation: {aggregate: mean, overlap: 0.25, window_s: null, every: 0}\n")
+    return tmp_path
+
+
+def test_facts_of_a_run(run):
+    facts = read_run(run)
+    assert facts.model == run / "model" and facts.train_s == 12.5
+    assert facts.curves == [
+        Curve("training loss", [10, 20], [2.0, 1.0]),
+        Curve("validation LWLRAP (known cells)", [20], [0.4]),
+    ]
+    assert (facts.windows.aggregate, facts.windows.overlap, facts.windows.window_s) == ("mean", 0.25, None)
+
+
+def test_a_bare_model_has_no_history(run):
+    facts = read_run(run / "model")
+    assert facts.model == run / "model" and facts.train_s is None and facts.curves == []
+
+
+def test_an_unfinished_run_or_a_broken_config_is_an_error(run, tmp_path):
+    (run / "config.yaml").write_text("evaluation: {overlap: 2}\n")
+    with pytest.raises(ConfigError, match=r"config.yaml: evaluation: overlap=2.0 must be in \[0, 1\)"):
+        read_run(run)
+    (run / "model" / "config.json").unlink()
+    with pytest.raises(RunError, match="neither a model directory nor a run folder with a finished model/"):
+        read_run(run)

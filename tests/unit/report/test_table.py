@@ -1,0 +1,46 @@
+"""Rows as text: what does not apply is a dash on screen and empty in CSV."""
+
+import csv
+import io
+
+from rich.console import Console
+
+from rfcx_ssl.metrics import Interval
+from rfcx_ssl.report.scoring import Gate
+from rfcx_ssl.report.table import HEADERS, Row, gate_text, print_comparison, shown_cells, write_rows
+
+ROW = Row("cnn", 0.5, 0.75, 0.7, 0.8, 0.6, 0.6, 0.4, 0.3, 0.2, 1_500_000, 65.4, 33.3)
+FLOOR = Row("floor", 0.25, None, None, None, 0.1, None)
+GATE = Gate("one over the other", Interval(0.03, -0.01, 0.07), 0.05)
+
+
+def test_cells():
+    assert shown_cells(ROW) == [
+        "cnn",
+        "0.500",
+        "0.750",
+        "0.700..0.800",
+        "0.600",
+        "0.400",
+        "0.200",
+        "1.50M",
+        "65 s",
+        "33x",
+    ]
+    assert set(shown_cells(FLOOR)[2:4] + shown_cells(FLOOR)[5:]) == {"\u2013"}
+    assert len(HEADERS) == len(shown_cells(ROW))
+
+
+def test_csv_keeps_precision_and_leaves_gaps(tmp_path):
+    write_rows([FLOOR, ROW], tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open() as lines:
+        floor, row = csv.DictReader(lines)
+    assert floor["lwlrap_prior"] == "" and row["parameters"] == "1500000" and float(row["train_s"]) == 65.4
+
+
+def test_a_failed_gate_says_so():
+    console = Console(width=140, record=True, file=io.StringIO())
+    print_comparison([FLOOR, ROW], [GATE], console)
+    text = console.export_text()
+    assert "gate FAILS: one over the other: +0.030 LWLRAP" in text and "required +0.05" in text
+    assert gate_text(GATE) in text and not GATE.holds
