@@ -101,14 +101,14 @@ def read_audio(
     return crop if wanted == available else np.pad(crop, (0, wanted - available))
 
 
-def write_flac(path: str | Path, samples: FloatArray, sample_rate_hz: int) -> None:
-    """Write mono ``samples`` (N,) in [-1, 1] as 16-bit FLAC, atomically; values outside are clipped.
+def write_flac(path: str | Path, samples: FloatArray | NDArray[np.int16], sample_rate_hz: int) -> None:
+    """Write mono ``samples`` (N,), float in [-1, 1] or int16, as 16-bit FLAC, atomically; values outside are clipped.
 
     The step is 1/32768 without dither, so audio that came from 16 bits is written back unchanged.
     """
     if samples.ndim != 1:
         raise ValueError(f"need samples of shape (N,), got {samples.shape}")
-    pcm = to_int16(samples)
+    pcm = samples if samples.dtype == np.int16 else to_int16(samples)
     try:
         with atomic_path(path) as temporary:
             soundfile.write(temporary, pcm, sample_rate_hz, format="FLAC", subtype="PCM_16")
@@ -116,7 +116,7 @@ def write_flac(path: str | Path, samples: FloatArray, sample_rate_hz: int) -> No
         raise AudioError(f"{path}: cannot write {sample_rate_hz} Hz FLAC ({_reason(error)})") from None
 
 
-def to_int16(samples: FloatArray) -> NDArray[np.int16]:
+def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
     """Nearest 16-bit values of float samples, clipped; the inverse of reading 16-bit audio as float."""
     scaled = np.rint(samples * np.float32(32768.0))
     pcm: NDArray[np.int16] = np.clip(scaled, -32768.0, 32767.0, out=scaled).astype(np.int16)
@@ -178,8 +178,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(final)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def _read_mono(source: AudioSource, start: int, stop: int, channel: int | None) -> FloatArray:

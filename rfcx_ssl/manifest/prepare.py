@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import soxr
+from numpy.typing import NDArray
 
 from rfcx_ssl.audio import (
     RESAMPLE_QUALITY,
@@ -88,7 +89,7 @@ def prepare_recording(task: PrepareTask) -> tuple[Segment, ...]:
         edges = source_edges(bounds, source.sample_rate_hz, task.sample_rate_hz, source.frames)
         clipped = _ClipCounter(edges, FULL_SCALE.get(source.subtype, DEFAULT_FULL_SCALE))
         pieces = _cut(_resampled(source, task, clipped), [length for _, length in bounds])
-        measured = [_finish(task, index, bounds[index], samples) for index, samples in enumerate(pieces)]
+        measured = [_finish(task, index, samples) for index, samples in enumerate(pieces)]
     shares = clipped.shares()
     return tuple(
         Segment(index, *bounds[index], peak, rms, shares[index], audio_hash)
@@ -105,14 +106,12 @@ class _ClipCounter:
         self._counts = np.zeros(len(edges), dtype=np.int64)
         self._full_scale = np.float32(full_scale)
 
-    def add(self, first: int, block: FloatArray) -> None:
-        if block.size == 0 or max(block.max(), -block.min()) < self._full_scale:
+    def add(self, first: int, block: FloatArray, peak: float) -> None:
+        if peak < self._full_scale:
             return
         hits = first + np.flatnonzero((np.abs(block) >= self._full_scale).any(axis=1))
-        self._counts += np.bincount(
-            np.searchsorted(self._edges, hits, side="right").clip(max=len(self._edges) - 1),
-            minlength=len(self._edges),
-        )
+        segments = np.searchsorted(self._edges, hits, side="right").clip(max=len(self._edges) - 1)
+        self._counts += np.bincount(segments, minlength=len(self._edges))
 
     def shares(self) -> list[float]:
         return [int(count) / max(int(length), 1) for count, length in zip(self._counts, self._lengths, strict=True)]
@@ -138,12 +137,12 @@ def _decoded(source: AudioSource, channel: int | None, clipped: _ClipCounter) ->
         block = source.read(min(block_frames, source.frames - done))
         if len(block) == 0:
             raise AudioError(f"{source.path}: truncated, {done} of {source.frames} samples can be decoded")
-        mono = to_mono(block, channel)
-        if not math.isfinite(float(mono.sum(dtype=np.float64))):
+        peak = float(max(block.max(), -block.min()))  # NaN and infinity show in it
+        if not math.isfinite(peak):
             raise AudioError(f"{source.path}: holds NaN or infinite samples near {done / source.sample_rate_hz:.1f} s")
-        clipped.add(done, block)
+        clipped.add(done, block, peak)
         done += len(block)
-        yield mono
+        yield to_mono(block, channel)
 
 
 def _resampled(source: AudioSource, task: PrepareTask, clipped: _ClipCounter) -> Iterator[FloatArray]:
@@ -176,22 +175,30 @@ def _cut(blocks: Iterator[FloatArray], lengths: list[int]) -> Iterator[FloatArra
         held, held_samples = [joined[length:]], held_samples - length
 
 
-def _write(path: Path, samples: FloatArray, sample_rate_hz: int) -> None:
+def _finish(task: PrepareTask, index: int, samples: FloatArray) -> tuple[float, float, str]:
+    """Write one segment and measure it: peak, RMS around the mean, hash of its 16-bit samples."""
+    pcm = to_int16(samples)
+    if task.audio_folder:
+        _write(Path(task.audio_folder, segment_name(task.recording_id, index)), pcm, task.sample_rate_hz)
+    audio_hash = hashlib.blake2b(pcm.data, digest_size=16).hexdigest()
+    peak = float(max(samples.max(), -samples.min()))
+    return peak, _rms(samples), audio_hash
+
+
+def _rms(samples: FloatArray) -> float:
+    """RMS around the mean; a large mean is taken off first, because float32 sums cannot tell it from the signal."""
+    mean = samples.mean()
+    power = float(np.dot(samples, samples)) / len(samples)
+    if float(mean) ** 2 > 1e-3 * power:
+        centred = samples - mean
+        return math.sqrt(float(np.dot(centred, centred)) / len(samples))
+    return math.sqrt(max(power - float(mean) ** 2, 0.0))
+
+
+def _write(path: Path, pcm: NDArray[np.int16], sample_rate_hz: int) -> None:
     """Write a segment; a failure (full disk) stops the build instead of blaming the recording."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_flac(path, samples, sample_rate_hz)
+        write_flac(path, pcm, sample_rate_hz)
     except (AudioError, OSError) as error:
         raise ManifestError(f"{error}; nothing is lost, run the same command again") from None
-
-
-def _finish(task: PrepareTask, index: int, bounds: tuple[int, int], samples: FloatArray) -> tuple[float, float, str]:
-    """Write one segment and measure it: peak, RMS around the mean, hash of its 16-bit samples."""
-    if task.audio_folder:
-        path = Path(task.audio_folder, segment_name(task.recording_id, index))
-        _write(path, samples, task.sample_rate_hz)
-    audio_hash = hashlib.blake2b(to_int16(samples).tobytes(), digest_size=16).hexdigest()
-    peak = float(max(samples.max(), -samples.min()))
-    mean = float(samples.mean(dtype=np.float64))
-    centred = samples - np.float32(mean)
-    return peak, math.sqrt(float(np.dot(centred, centred)) / len(samples)), audio_hash
