@@ -77,9 +77,9 @@ def _add_wind(spectrum: Spectrum, num_samples: int, rng: np.random.Generator) ->
     gusts = np.interp(np.linspace(0, seconds - 1, num), np.arange(seconds), rng.random(seconds) ** 2)
     noise = rfft((rng.standard_normal(num) * gusts).astype(np.float32))
     slope = 60.0 / (np.arange(len(noise)) * (SAMPLE_RATE_HZ / num_samples) + 60.0)
-    spectrum[: len(noise)] += (
-        _WIND_RATE * np.exp(rng.uniform(2.0, 4.0)) * np.sqrt(1 / _WIND_RATE) * slope * noise
-    ).astype(np.complex64)
+    spectrum[: len(noise)] += (np.sqrt(_WIND_RATE) * np.exp(rng.uniform(2.0, 4.0)) * slope * noise).astype(
+        np.complex64
+    )
 
 
 def _add_band(spectrum: Spectrum, baseband: NDArray[np.complex64], carrier_hz: float, num_samples: int) -> None:

@@ -1,4 +1,4 @@
-"""Call grammars of the twelve-odd frogs: each turns an individual's traits and the moment into notes.
+"""Call grammars of the frogs: each turns an individual's traits and the moment into notes.
 
 ``own`` draws what an individual keeps (it starts at the same state for each of its calls), ``now`` what changes from
 call to call. Pitches are positions in the species' band, times are seconds.

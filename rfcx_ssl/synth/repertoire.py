@@ -22,7 +22,7 @@ class SongType:
     nocturnal: bool
 
 
-_FROG, _OWL = True, True
+_FROG = _OWL = True  # nocturnal
 _BIRD = False
 _SONGS: dict[tuple[int, int], tuple[Grammar, float, bool]] = {
     (0, 1): (frogs.cricket_ticks, 16, _FROG),

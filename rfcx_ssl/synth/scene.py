@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 
 from rfcx_ssl.synth.background import add_distractors, background, band_power, noise_level
-from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ, Samples
+from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ, Call, Samples
 from rfcx_ssl.synth.repertoire import SongType, draw_voice
 from rfcx_ssl.synth.settings import SynthSettings
 from rfcx_ssl.synth.sites import Site, acoustics
@@ -16,7 +16,7 @@ from rfcx_ssl.synth.sites import Site, acoustics
 
 @dataclass(frozen=True, slots=True)
 class TrueCall:
-    """A call that is really in a recording; ``snr_db``: direct sound to mean background in the band."""
+    """A call that is really in a recording; ``snr_db`` as :func:`hearing_band` hears it."""
 
     song: SongType
     t_min: float
@@ -49,11 +49,10 @@ def compose(
     direct, echoed = np.zeros(num_samples, np.float32), np.zeros(num_samples, np.float32)
     calls: list[TrueCall] = []
     for song in songs:
-        noise = band_power(cumulative, song.row.f_min_hz, song.row.f_max_hz, num_samples)
         individuals = 1 + int(rng.random() < settings.second_individual)
         for number in range(individuals):
             least_db = settings.tp_min_snr_db if song is clear and number == 0 else settings.snr_min_db
-            calls += _let_sing(song, settings, least_db, noise, direct, echoed, rng)
+            calls += _let_sing(song, settings, least_db, cumulative, direct, echoed, rng)
     add_distractors(direct, settings, noise_level(site, settings, num_samples), rng)
     room = acoustics(site, num_samples, settings.reverb)
     spectrum += rfft(direct)
@@ -62,11 +61,19 @@ def compose(
     return Scene(_level(samples, site.gain_db), tuple(sorted(calls, key=lambda call: (call.t_min, call.f_min))))
 
 
+def hearing_band(call: Call, song: SongType) -> tuple[float, float]:
+    """Band (Hz) in which a call competes with noise: its own, widened to half of its species' band."""
+    missing_hz = max(0.5 * (song.row.f_max_hz - song.row.f_min_hz) - (call.f_max_hz - call.f_min_hz), 0.0)
+    low_hz = max(call.f_min_hz - 0.5 * missing_hz, song.row.f_min_hz)
+    high_hz = min(max(call.f_max_hz, low_hz + call.f_max_hz - call.f_min_hz + missing_hz), song.row.f_max_hz)
+    return low_hz, high_hz
+
+
 def _let_sing(
     song: SongType,
     settings: SynthSettings,
     least_db: float,
-    noise_power: float,
+    cumulative: NDArray[np.float64],
     direct: Samples,
     echoed: Samples,
     rng: np.random.Generator,
@@ -87,7 +94,9 @@ def _let_sing(
         free_s = max(settings.duration_s - call.duration_s - 0.01, 0.0)
         start_s = min(slot * slot_s + rng.uniform(0.0, max(slot_s - call.duration_s, 0.0)), free_s)
         call_db = snr_db + drift_db * (slot / count - 0.5) + rng.normal(0.0, 1.0) * (slot > 0)
-        sound = call.samples * np.float32(np.sqrt(noise_power) * 10 ** (call_db / 20))
+        low_hz, high_hz = hearing_band(call, song)
+        noise = band_power(cumulative, low_hz, high_hz, len(direct))
+        sound = call.samples * np.float32(np.sqrt(noise) * 10 ** (call_db / 20))
         first = round(start_s * SAMPLE_RATE_HZ)
         direct[first : first + len(sound)] += sound
         echoed[first : first + len(sound)] += np.float32(distance) * sound

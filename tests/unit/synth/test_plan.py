@@ -48,6 +48,11 @@ def test_a_confirmed_song_type_is_heard_and_each_species_sings_one_song():
         assert task.confirmed is None or task.confirmed in task.songs
 
 
+def test_tiny_confirms_every_song_type_twice():
+    plan = plan_forest(load_settings(SynthSettings, "synth", "tiny"))
+    assert min(np.bincount([task.confirmed for task in plan if task.confirmed is not None], minlength=26)) >= 2
+
+
 def test_only_part_of_the_training_recordings_is_confirmed_where_asked():
     plan = plan_forest(SynthSettings(train_recordings=100, tp_fraction=0.24))
     assert sum(task.confirmed is not None for task in plan) == 24

@@ -3,9 +3,9 @@ import pytest
 from scipy.signal import butter, sosfilt
 
 from rfcx_ssl.synth import SynthSettings
-from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ
+from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ, Call
 from rfcx_ssl.synth.repertoire import SONG_TYPES
-from rfcx_ssl.synth.scene import compose
+from rfcx_ssl.synth.scene import compose, hearing_band
 from rfcx_ssl.synth.sites import draw_site
 
 QUIET = SynthSettings(
@@ -57,20 +57,28 @@ def test_a_call_is_heard_where_the_truth_says():
 def test_the_signal_to_noise_ratio_is_the_one_in_the_truth():
     scene = scene_of([COQUI])
     assert abs(np.mean([call.snr_db for call in scene.calls]) - 12.0) < 2.5
-    # measured independently: band-passed power of the loud 5 ms blocks of each call over that of the pauses
-    band = butter(6, (COQUI.row.f_min_hz, COQUI.row.f_max_hz), "bandpass", fs=SAMPLE_RATE_HZ, output="sos")
-    samples = sosfilt(band, scene.samples)
+    # measured independently: power of the loud 5 ms blocks of each call over that of the pauses, in the same band
     spans = [(round(call.t_min * SAMPLE_RATE_HZ), round(call.t_max * SAMPLE_RATE_HZ)) for call in scene.calls]
-    pause = np.ones(len(samples), bool)
+    pause = np.ones(len(scene.samples), bool)
     for start, stop in spans:
         pause[max(start - 2400, 0) : stop + 2400] = False
-    noise = np.square(samples[pause]).mean()
     errors_db = []
     for call, (start, stop) in zip(scene.calls, spans, strict=True):
+        band = hearing_band(Call(np.zeros(0, np.float32), call.f_min, call.f_max), COQUI)
+        samples = sosfilt(butter(8, band, "bandpass", fs=SAMPLE_RATE_HZ, output="sos"), scene.samples)
+        noise = np.square(samples[pause]).mean()
         blocks = np.square(samples[start : start + (stop - start) // 240 * 240].reshape(-1, 240)).mean(axis=1)
         active = blocks[blocks > blocks.max() * 10**-1.5].mean()
         errors_db.append(10 * np.log10((active - noise) / noise) - call.snr_db)
     assert np.mean(errors_db) == pytest.approx(0.0, abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("call_hz", "expected_hz"),
+    [((1500, 1600), (1104.75, 1995.25)), ((1050, 1100), (1031, 1921.5)), ((1100, 2700), (1100, 2700))],
+)
+def test_a_call_is_heard_in_its_own_band_widened_to_half_of_its_species(call_hz, expected_hz):
+    assert hearing_band(Call(np.zeros(0, np.float32), *call_hz), COQUI) == pytest.approx(expected_hz)
 
 
 def test_the_confirmed_song_type_is_at_least_as_loud_as_asked():
