@@ -1,0 +1,161 @@
+"""The wav2vec family: same hidden states as transformers, exact frame centres, normalisation, settings that act."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForPreTraining
+
+from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.models.build import build_model
+from rfcx_ssl.models.wav2vec import conv_geometry, normalise
+
+
+def test_pretrained_weights_and_outputs_are_those_of_transformers(tiny, encoder_dir, backbone_name):
+    model = tiny(backbone_name, frame_pool=1)
+    plain = AutoModel.from_pretrained(encoder_dir(backbone_name)).eval()
+    x = torch.randn(2, 40 * 12)
+    hop, receptive = model.encoder.hop_samples, model.encoder.receptive_samples
+    left = (receptive - hop) // 2
+    padded = torch.nn.functional.pad(normalise(x, None), (left, 11 * hop + receptive - left - x.shape[1]))
+    with torch.inference_mode():
+        torch.testing.assert_close(model.encoder(x, 12), plain(padded).last_hidden_state, rtol=1e-4, atol=1e-5)
+
+
+def test_random_weights_have_the_same_architecture(tiny):
+    trained, fresh = tiny("wav2vec2"), tiny("wav2vec2", encoder_weights="random")
+    shapes = {name: p.shape for name, p in trained.named_parameters()}
+    assert {name: p.shape for name, p in fresh.named_parameters()} == shapes
+    name = "encoder.backbone.encoder.layers.0.attention.q_proj.weight"
+    assert not torch.equal(trained.get_parameter(name), fresh.get_parameter(name))
+
+
+def test_frames_are_centred_on_their_samples(tiny):
+    model = tiny("wav2vec2", frame_pool=1)
+    hop, receptive = model.encoder.hop_samples, model.encoder.receptive_samples
+    x = torch.zeros(1, 20 * hop, requires_grad=True)
+    left = (receptive - hop) // 2
+    total = 19 * hop + receptive
+    conv = model.encoder.backbone.feature_extractor(torch.nn.functional.pad(x, (left, total - left - 20 * hop)))
+    conv[0, :, 10].square().sum().backward()
+    touched = x.grad[0].nonzero().squeeze(1)
+    first, last = touched.min().item(), touched.max().item()
+    assert abs((first + last + 1) / 2 - 10.5 * hop) <= 1
+
+
+@pytest.mark.parametrize(
+    ("kernels", "strides", "expected"),
+    [([10, 3, 3, 3, 3, 2, 2], [5, 2, 2, 2, 2, 2, 2], (320, 400)), ([20, 3, 2], [10, 2, 2], (40, 60))],
+)
+def test_conv_geometry(kernels, strides, expected):
+    assert conv_geometry(kernels, strides) == expected
+
+
+def test_normalisation_is_the_feature_extractors():
+    x = 0.3 + torch.randn(2, 500) * torch.tensor([[0.1], [2.0]])
+    extractor = Wav2Vec2FeatureExtractor(sampling_rate=32000, do_normalize=True)
+    expected = np.stack(extractor([row.numpy() for row in x], sampling_rate=32000).input_values)
+    np.testing.assert_allclose(normalise(x, None).numpy(), expected, rtol=1e-4, atol=1e-5)
+    lengths = torch.tensor([500, 300])
+    short = normalise(x[1:, :300], None)
+    ours = normalise(x, lengths)
+    torch.testing.assert_close(ours[1:, :300], short, rtol=1e-4, atol=1e-5)
+    assert (ours[1, 300:] == 0).all()
+
+
+def test_training_options_reach_the_backbone(tiny):
+    model = tiny("wav2vec2", layerdrop=0.1, dropout=0.2, mask_time_prob=0.3, mask_time_length=2, attention="eager")
+    config = model.encoder.backbone.config
+    assert (config.layerdrop, config.hidden_dropout, config.mask_time_prob) == (0.1, 0.2, 0.3)
+    assert config._attn_implementation == "eager"
+    assert tiny("wav2vec2").encoder.backbone.config._attn_implementation == "sdpa"
+    x = torch.randn(1, 4000)
+    model.train()
+    assert not torch.equal(model(x).frame_logits, model(x).frame_logits)
+    model.eval()
+    torch.testing.assert_close(model(x).frame_logits, model(x).frame_logits, rtol=0, atol=0)
+
+
+def test_sdpa_equals_eager(tiny):
+    x = torch.randn(2, 3000)
+    lengths = torch.tensor([3000, 2000])
+    fast, plain = tiny("wav2vec2"), tiny("wav2vec2", attention="eager")
+    plain.load_state_dict(fast.state_dict())
+    with torch.inference_mode():
+        torch.testing.assert_close(fast(x, lengths).clip_logits, plain(x, lengths).clip_logits, rtol=1e-4, atol=1e-4)
+
+
+def test_gradient_checkpointing_changes_nothing_but_memory(tiny):
+    x = torch.randn(2, 2000)
+    grads = []
+    for on in (False, True):
+        torch.manual_seed(0)
+        model = tiny("wav2vec2", gradient_checkpointing=on, head={"dropout": 0.0})
+        model.train()
+        assert model.is_gradient_checkpointing is on
+        model(x).clip_logits.sum().backward()
+        grads.append(model.encoder.backbone.encoder.layers[0].attention.q_proj.weight.grad)
+    torch.testing.assert_close(grads[1], grads[0])
+
+
+def _copy(source, target, **preprocessor):
+    for path in source.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    values = json.loads((target / "preprocessor_config.json").read_text()) | preprocessor
+    (target / "preprocessor_config.json").write_text(json.dumps(values))
+    return target
+
+
+def test_preprocessor_decides_rate_and_normalisation(tiny, encoder_dir, tmp_path):
+    folder = _copy(encoder_dir("wav2vec2"), tmp_path, sampling_rate=16000, do_normalize=False)
+    model = tiny("wav2vec2", encoder=str(folder))
+    assert (model.config.sample_rate_hz, model.config.normalize_waveform) == (16000, False)
+    assert model.config.window_samples == 4000
+
+
+def test_encoders_of_a_pretraining_checkpoint_load(tiny_settings, space, tmp_path):
+    config = Wav2Vec2Config(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, conv_dim=(8, 8),
+        conv_kernel=(10, 2), conv_stride=(5, 2), num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
+        codevector_dim=8, proj_codevector_dim=8, num_codevectors_per_group=4,
+    )  # fmt: skip
+    whole = Wav2Vec2ForPreTraining(config)
+    whole.save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor(sampling_rate=32000).save_pretrained(tmp_path)
+    model = build_model(tiny_settings("wav2vec2", encoder=str(tmp_path)), space)
+    name = "feature_projection.projection.weight"
+    torch.testing.assert_close(model.encoder.backbone.get_parameter(name), whole.wav2vec2.get_parameter(name))
+
+
+def test_missing_rate_wrong_rate_and_missing_weights_are_named(tiny, encoder_dir, tmp_path):
+    with pytest.raises(CheckpointError, match=r"sample_rate_hz=16000, but .* was trained at 32000 Hz"):
+        tiny("wav2vec2", sample_rate_hz=16000)
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    with pytest.raises(CheckpointError, match=r"no usable config\.json"):
+        tiny("wav2vec2", encoder=str(bare))
+    (bare / "config.json").write_bytes((encoder_dir("wav2vec2") / "config.json").read_bytes())
+    with pytest.raises(CheckpointError, match=r"no preprocessor_config\.json; set model\.sample_rate_hz"):
+        tiny("wav2vec2", encoder=str(bare))
+    with pytest.raises(CheckpointError, match="weights cannot be loaded"):
+        tiny("wav2vec2", encoder=str(bare), sample_rate_hz=32000)
+    model = tiny("wav2vec2", encoder=str(bare), sample_rate_hz=32000, encoder_weights="random")
+    assert model.config.sample_rate_hz == 32000
+
+
+def test_other_model_types_are_refused(tiny, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(CheckpointError, match="model_type 'bert', need one of wav2vec2"):
+        tiny("wav2vec2", encoder=str(tmp_path))
+
+
+def test_incomplete_weights_are_an_error(tiny, encoder_dir, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = _copy(encoder_dir("wav2vec2"), tmp_path)
+    state = load_file(folder / "model.safetensors")
+    del state["encoder.layers.1.feed_forward.output_dense.weight"]
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointError, match="1 tensors missing"):
+        tiny("wav2vec2", encoder=str(folder))
