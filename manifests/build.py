@@ -16,6 +16,7 @@ from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import run_program
 from rfcx_ssl.manifest.build import Build, build_manifest, print_report
 from rfcx_ssl.manifest.excluded import read_recording_ids
+from rfcx_ssl.manifest.places import read_places
 from rfcx_ssl.manifest.progress import progress_bar
 from rfcx_ssl.manifest.roots import parse_roots
 from rfcx_ssl.manifest.settings import ManifestSettings
@@ -34,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--dask", metavar="tcp://HOST:PORT", help="work on this Dask cluster instead (shared disk needed)"
     )
+    result.add_argument("--places", metavar="CSV", help="recording_id, site and/or recorder, to group the split by")
     result.add_argument("--exclude-recordings", metavar="FILE", help="ids to keep out: one per line, or CSV")
     result.add_argument("--exclude-fold", type=int, metavar="K", help="only those whose `fold` column is K")
     result.add_argument("--retry-quarantined", action="store_true", help="try unchanged quarantined files again")
@@ -56,6 +58,7 @@ def main() -> None:
                 settings=settings,
                 virtual=args.virtual,
                 excluded=excluded,
+                places=read_places(args.places) if args.places else {},
                 executor=executor,
                 in_flight=1 if args.workers == 1 and not args.dask else 4 * max(args.workers, 16 if args.dask else 1),
                 retry=args.retry_quarantined,

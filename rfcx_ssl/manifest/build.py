@@ -18,6 +18,7 @@ from rfcx_ssl.manifest.cut import recording_folder, segment_bounds
 from rfcx_ssl.manifest.excluded import leak_warnings, mark_excluded
 from rfcx_ssl.manifest.flags import flag_segments
 from rfcx_ssl.manifest.headers import Header, scan_headers
+from rfcx_ssl.manifest.places import Places, place_recordings
 from rfcx_ssl.manifest.prepare import Prepared, PrepareTask, Segment, prepare_recordings
 from rfcx_ssl.manifest.progress import Progress, no_progress
 from rfcx_ssl.manifest.roots import Root, find_recordings
@@ -56,6 +57,7 @@ class Build:
     settings: ManifestSettings
     virtual: bool = False
     excluded: Collection[str] = ()
+    places: Places = field(default_factory=dict)
     executor: Executor = field(default_factory=SerialExecutor)
     in_flight: int = 1
     retry: bool = False
@@ -185,6 +187,7 @@ def finish(build: Build, state: BuildState, scanned: int, prepared: int) -> Buil
     if not state.count("SELECT COUNT(*) FROM recordings"):
         raise ManifestError(f"no audio files below {', '.join(str(root.path) for root in build.roots)}")
     excluded = mark_excluded(state, build.excluded)
+    place_recordings(state, build.places)
     statuses = flag_segments(state, build.settings)
     split = assign_splits(state, build.settings.split)
     check_leaks(state)

@@ -146,7 +146,7 @@ def _download(address: str) -> bytes:
 def _settle(state: BuildState, batch: list[_Row]) -> None:
     """Name the rows by their place in the data set instead of the file that held them for a moment."""
     state.connection.executemany(
-        "UPDATE recordings SET path = ?, site = COALESCE(?, site) WHERE recording_id = ?",
+        "UPDATE recordings SET path = ?, named_site = COALESCE(?, named_site) WHERE recording_id = ?",
         [(row.address, row.site, row.recording_id) for row in batch],
     )
     state.connection.commit()

@@ -18,12 +18,13 @@ from rfcx_ssl.manifest.prepare import Prepared
 from rfcx_ssl.manifest.roots import Found
 
 BATCH = 1000
+VERSION = 1  # of the tables below
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS recordings (
     recording_id TEXT PRIMARY KEY, path TEXT, size_bytes INT, mtime_ns INT, seen INT,
     header TEXT, prepared TEXT, problem TEXT,
     frames INT, sample_rate_hz INT, channels INT, format TEXT, subtype TEXT,
-    site TEXT, recorder TEXT, start_time TEXT, excluded INT DEFAULT 0, grp TEXT, split TEXT
+    named_site TEXT, named_recorder TEXT, start_time TEXT, site TEXT, recorder TEXT, excluded INT DEFAULT 0, grp TEXT, split TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS segments (
     recording_id TEXT, idx INT, start_samples INT, num_samples INT,
@@ -86,8 +87,9 @@ class BuildState:
 
     def save_headers(self, headers: Iterable[Header], key: str) -> None:
         """Store scanned headers."""
-        columns = "problem frames sample_rate_hz channels format subtype site recorder start_time".split()
-        rows = [(key, *(getattr(header, name) for name in columns), header.recording_id) for header in headers]
+        names = "problem frames sample_rate_hz channels format subtype site recorder start_time".split()
+        columns = [{"site": "named_site", "recorder": "named_recorder"}.get(name, name) for name in names]
+        rows = [(key, *(getattr(header, name) for name in names), header.recording_id) for header in headers]
         self.connection.executemany(
             # what was prepared stays, unless preparing is what failed
             "UPDATE recordings SET header = ?, prepared = CASE WHEN problem = '' THEN prepared END, "
@@ -156,7 +158,10 @@ def open_state(folder: Path) -> Iterator[BuildState]:
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} COMMIT;")
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found not in (0, VERSION):
+            raise ManifestError(f"{path}: made by another version of rfcx-ssl ({found}); delete it and build again")
+        connection.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
         yield BuildState(connection)
         connection.commit()
     except sqlite3.OperationalError as error:

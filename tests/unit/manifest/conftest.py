@@ -23,7 +23,7 @@ def write_noise(path: Path, seconds: float, seed: int, rate_hz: int = RATE_HZ, *
     return path
 
 
-def build_folder(out: Path, *roots, virtual=False, excluded=(), retry=False, executor=None, **settings):
+def build_folder(out: Path, *roots, virtual=False, excluded=(), places=None, retry=False, executor=None, **settings):
     """Build with small settings: 8 kHz, segments of at most 2 s."""
     values = {"sample_rate_hz": RATE_HZ, "segment_s": 2.0, **settings}
     options = {} if executor is None else {"executor": executor}
@@ -34,6 +34,7 @@ def build_folder(out: Path, *roots, virtual=False, excluded=(), retry=False, exe
             settings=check_settings(ManifestSettings, values, source="test"),
             virtual=virtual,
             excluded=excluded,
+            places=places or {},
             retry=retry,
             **options,
         )

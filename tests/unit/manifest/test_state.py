@@ -61,6 +61,13 @@ def test_a_damaged_state_says_what_to_do(tmp_path):
         pass
 
 
+def test_the_state_of_another_version_is_not_misread(tmp_path):
+    with open_state(tmp_path) as state:
+        state.connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(ManifestError, match=r"another version of rfcx-ssl \(99\); delete it"), open_state(tmp_path):
+        pass
+
+
 def test_other_database_errors_keep_their_traceback(tmp_path):
     with pytest.raises(sqlite3.OperationalError, match="no such table"), open_state(tmp_path) as state:
         state.count("SELECT COUNT(*) FROM missing")

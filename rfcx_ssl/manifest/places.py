@@ -1,0 +1,55 @@
+"""Where each recording was made, from a table, when neither its name nor its header says."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from rfcx_ssl.errors import ManifestError
+from rfcx_ssl.manifest.excluded import names_of
+from rfcx_ssl.manifest.state import BuildState
+
+Places = Mapping[str, tuple[str | None, str | None]]
+
+
+def read_places(path: str | Path) -> Places:
+    """``(site, recorder)`` by recording, from a CSV with ``recording_id`` and ``site`` or ``recorder`` (or both).
+
+    Raises:
+        ManifestError: the file cannot be read or lacks these columns.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            fields = set(rows.fieldnames or ())
+            if "recording_id" not in fields or not fields & {"site", "recorder"}:
+                raise ManifestError(f"{path}:1: needs columns recording_id and site or recorder; has {sorted(fields)}")
+            return {row["recording_id"]: (row.get("site") or None, row.get("recorder") or None) for row in rows}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path}: cannot be read ({error})") from None
+
+
+def place_recordings(state: BuildState, places: Places) -> None:
+    """Set site and recorder of every recording: those of the table, else what its header or name says.
+
+    Raises:
+        ManifestError: a table is given that names none of the recordings.
+    """
+    found = 0
+
+    def place(recording_id: str, column: int) -> str | None:
+        nonlocal found
+        for name in names_of(recording_id):
+            if name in places:
+                found += 1
+                return places[name][column]
+        return None
+
+    state.connection.create_function("place", 2, place)
+    state.connection.execute(
+        "UPDATE recordings SET site = COALESCE(place(recording_id, 0), named_site), "
+        "recorder = COALESCE(place(recording_id, 1), named_recorder)"
+    )
+    state.connection.commit()
+    if places and not found:
+        raise ManifestError(f"none of the {len(places)} recordings of the table is here, e.g. {min(places)!r}")
