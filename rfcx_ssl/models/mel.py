@@ -31,6 +31,15 @@ class MelSettings:
             raise ValueError(f"need 1 <= hop_samples <= n_fft and n_mels >= 1, got {self}")
 
 
+def add_frequency_channel(x: Tensor) -> Tensor:
+    """(B, C, M, F) -> (B, C + 1, M, F): a channel that says which band a cell is, -1 (lowest) to 1.
+
+    Convolution and the mean over frequency cannot tell a low call from a high one of the same shape; this can.
+    """
+    place = torch.linspace(-1, 1, x.shape[3], device=x.device, dtype=x.dtype)
+    return torch.cat([x, place.expand(x.shape[0], 1, x.shape[2], -1)], dim=1)
+
+
 def mel_filters(settings: MelSettings, sample_rate_hz: int) -> Tensor:
     """Slaney-normalised triangles, (n_fft // 2 + 1, n_mels), on the CPU even inside a meta-device context."""
     with torch.device("cpu"):

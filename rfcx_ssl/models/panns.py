@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rfcx_ssl.config import settings
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths, fit_frames
-from rfcx_ssl.models.mel import MelSettings, PowerMel, power_to_db
+from rfcx_ssl.models.mel import MelSettings, PowerMel, add_frequency_channel, power_to_db
 from rfcx_ssl.models.spec_mask import SpecMask, SpecMaskSettings
 
 
@@ -29,6 +29,7 @@ class PannsSettings(SedSettings):
     block_dropout: float = 0.2
     embedding_dropout: float = 0.5
     mask: SpecMaskSettings = SpecMaskSettings()
+    frequency_channel: bool = False  # a second input channel that says which band it is; not in the published models
     checkpoint: str = ""  # an official .pth file; empty starts from random weights
 
     def __post_init__(self) -> None:
@@ -82,7 +83,7 @@ class PannsEncoder(Encoder):
         self.bn0 = nn.BatchNorm2d(settings.mel.n_mels)
         self.mask = SpecMask(settings.mask)
         self.pools = list(zip(settings.time_pools, settings.freq_pools, strict=True))
-        before = 1
+        before = 1 + settings.frequency_channel
         for number, channels in enumerate(settings.channels, start=1):
             self.add_module(f"conv_block{number}", ConvBlock(before, channels, settings.convs_per_block))
             before = channels
@@ -111,6 +112,8 @@ class PannsEncoder(Encoder):
         """Log-mel (B, M, n_mels) -> (B, C, M // mel_frames), mean over frequency of the last block."""
         x = self.bn0(db[:, None].transpose(1, 3)).transpose(1, 3)  # (B, 1, M, n_mels), normalised per band
         x = self.mask(x)
+        if self.settings.frequency_channel:
+            x = add_frequency_channel(x)
         for number, pool in enumerate(self.pools, start=1):
             x = self.get_submodule(f"conv_block{number}")(x, pool)
             x = F.dropout(x, self.settings.block_dropout, self.training)

@@ -59,6 +59,9 @@ def load_panns_encoder(encoder: PannsEncoder, state: dict[str, Tensor], source: 
         if key.startswith("bn0.") and key in given and given[key].shape != wanted[key].shape:
             given[key] = _resample_bands(given[key], len(wanted[key]))
             logger.info("%s: %s interpolated to %d mel bands", source, key, len(wanted[key]))
+    first = "conv_block1.conv1.weight"
+    if encoder.settings.frequency_channel and first in given:
+        given[first] = F.pad(given[first], (0, 0, 0, 0, 0, 1))  # the new channel starts without influence
     missing = sorted(set(wanted) - set(given))
     extra = sorted(set(given) - set(wanted))
     if missing or extra:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from rfcx_ssl.config import settings
 from rfcx_ssl.errors import require_extra
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths
-from rfcx_ssl.models.mel import MelSettings, PowerMel, power_to_db
+from rfcx_ssl.models.mel import MelSettings, PowerMel, add_frequency_channel, power_to_db
 from rfcx_ssl.models.pcen import Pcen
 from rfcx_ssl.models.spec_mask import SpecMask, SpecMaskSettings
 
@@ -73,8 +73,7 @@ class SpectrogramEncoder(Encoder):
         if self.shift:  # one more frame in front, dropped again below
             x = F.pad(x, (0, 0, self.mel_frames - self.shift, self.shift), mode="replicate")
         if self.settings.frequency_channel:
-            place = torch.linspace(-1, 1, x.shape[3], device=x.device, dtype=x.dtype)
-            x = torch.cat([x, place.expand(x.shape[0], 1, x.shape[2], -1)], dim=1)
+            x = add_frequency_channel(x)
         features: Tensor = self.network(x)[-1].mean(dim=3).transpose(1, 2)
         return features[:, 1:] if self.shift else features
 

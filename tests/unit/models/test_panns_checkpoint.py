@@ -138,6 +138,20 @@ def test_more_mel_bands_interpolate_bn0():
     torch.testing.assert_close(wide.fc1.weight, state["fc1.weight"], rtol=0, atol=0)
 
 
+def test_frequency_channel_starts_without_influence():
+    """The published weights give the same features with the added channel, until it is trained."""
+    placed = PannsEncoder(dataclasses.replace(SMALL, frequency_channel=True)).eval()
+    plain = PannsEncoder(SMALL).eval()
+    state = _small_state()
+    load_panns_encoder(placed, dict(state), "small")
+    load_panns_encoder(plain, dict(state), "small")
+    db = torch.randn(2, 16, SMALL.mel.n_mels)
+    torch.testing.assert_close(placed.features(db), plain.features(db))
+    with torch.no_grad():
+        placed.conv_block1.conv1.weight[:, 1] = 1.0
+    assert not torch.allclose(placed.features(db), plain.features(db))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
