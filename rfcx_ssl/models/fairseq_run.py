@@ -82,6 +82,7 @@ def run_pretraining(request: PretrainRequest, show: Callable[[Progress], None]) 
             stdout=console,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_ignore_sigterm,
             env={"OMP_NUM_THREADS": "1", **os.environ},
         )
         watcher = _Watcher(child, config, save_dir, show, request.auto_stop)
@@ -131,6 +132,8 @@ class _Watcher:
             while running:
                 running = self.child.poll() is None
                 self._update()
+                if self.signals == 1:
+                    self._signal_group(signal.SIGTERM)  # again: the first may have come before it listened
                 if running:
                     time.sleep(_POLL_S)
         finally:
@@ -177,6 +180,11 @@ class _Watcher:
     def _signal_group(self, number: int) -> None:
         if self.child.poll() is None:
             os.killpg(self.child.pid, number)
+
+
+def _ignore_sigterm() -> None:
+    """In the child before it starts: only the processes that train, and can save, take SIGTERM over from this."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _last_error(save_dir: Path) -> str:

@@ -1,0 +1,153 @@
+"""Pretraining through its real commands: fairseq-hydra-train, pretrain/run.py, pretrain/convert.py."""
+
+import json
+import os
+import pickle
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoFeatureExtractor, AutoModel
+
+from rfcx_ssl.audio import write_flac
+from rfcx_ssl.models.fairseq_log import read_log
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("fairseq")
+ROOT = Path(__file__).parents[2]
+ENGINE = [str(Path(sys.executable).with_name("fairseq-hydra-train")), "--config-dir", str(ROOT / "configs/pretrain")]
+ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
+RATE = 32000
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Twelve clips of 1.5 to 3 s with a chirp in noise, as a prepared manifest."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    lines = []
+    for n in range(12):
+        samples = RATE * 3 // (1 + n % 2)
+        time_s = np.arange(samples) / RATE
+        chirp = np.sin(2 * np.pi * (500 * (1 + n % 4) * time_s + 400 * time_s**2)) * (time_s % 0.5 < 0.2)
+        write_flac(folder / f"{n}.flac", (0.05 * rng.standard_normal(samples) + 0.3 * chirp).astype(np.float32), RATE)
+        lines.append(f"{n}.flac\t{samples}\n")
+    for split, chosen in (("train", lines), ("valid", lines[:8])):
+        (folder / f"{split}.tsv").write_text(f"{folder}\n" + "".join(chosen))
+    return folder
+
+
+def command(*arguments):
+    done = subprocess.run([*map(str, arguments)], cwd=ROOT, env=ENV, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done
+
+
+def tiny(data, save_dir, *overrides):
+    return ["--config-name", "wav2vec2_tiny_32k", f"task.data={data}", f"checkpoint.save_dir={save_dir}", *overrides]
+
+
+def weights(save_dir):
+    return torch.load(save_dir / "checkpoint_last.pt", weights_only=True)["model"]
+
+
+def test_stock_command_then_conversion_then_transformers(data, tmp_path):
+    command(*ENGINE, *tiny(data, tmp_path / "run", "optimization.max_update=3"))
+    out = tmp_path / "encoder"
+    checkpoint = tmp_path / "run" / "checkpoint_last.pt"
+    convert = [sys.executable, ROOT / "pretrain" / "convert.py", checkpoint, "--out", out]
+    done = command(*convert, "--audio", data / "0.flac")
+    assert "parity: last hidden state" in done.stdout
+    report = json.loads((out / "parity.json").read_text())
+    assert report["passed"]
+    assert report["max_abs_difference_last_hidden_state"] < 1e-4
+    assert (report["num_updates"], report["sample_rate_hz"]) == (3, RATE)
+    model, preprocess = AutoModel.from_pretrained(out), AutoFeatureExtractor.from_pretrained(out)
+    assert preprocess.sampling_rate == model.config.rfcx_ssl["sample_rate_hz"] == RATE
+    assert model(torch.randn(1, RATE)).last_hidden_state.shape == (1, 49, 32)
+
+
+class Attack:
+    def __reduce__(self):
+        return os.system, ("true",)
+
+
+def in_process(name, *arguments):
+    """Run a program of pretrain/ as the interpreter would, in this process: fairseq takes long to import."""
+    with mock.patch.object(sys, "argv", [name, *map(str, arguments)]), pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(ROOT / "pretrain" / name), run_name="__main__")
+    return stopped.value.code
+
+
+def test_a_hostile_checkpoint_ends_with_2_and_one_line(tmp_path, capsys):
+    torch.save({"model": {}, "cfg": Attack()}, tmp_path / "hostile.pt", pickle_module=pickle)
+    assert in_process("convert.py", tmp_path / "hostile.pt", "--out", tmp_path / "encoder") == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: ")
+    assert "posix.system" in line
+    assert not (tmp_path / "encoder").exists()
+
+
+def test_a_wrong_setting_ends_with_2_before_fairseq_starts(data, tmp_path, capsys):
+    assert in_process("run.py", *tiny(data, tmp_path / "run", "model.encoder_layer=3")) == 2
+    assert "did you mean 'model.encoder_layers'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_stopping_and_resuming_equals_never_stopping(data, tmp_path):
+    """A stop by signal in the middle of an epoch, resumed by the same command, on crops that are read by seeking."""
+    task = ["task._name=rainforest_audio_pretraining", "optimization.max_update=40"]
+    plugin = f"common.user_dir={ROOT / 'pretrain/fairseq_plugin'}"
+    command(*ENGINE, *tiny(data, tmp_path / "whole", plugin, *task))
+    stopped = subprocess.Popen(
+        [sys.executable, str(ROOT / "pretrain/run.py"), *tiny(data, tmp_path / "parts", *task)],
+        cwd=ROOT,
+        env=ENV,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    log = tmp_path / "parts" / "train.jsonl"
+    while stopped.poll() is None and not (log.is_file() and '"num_updates"' in log.read_text()):
+        time.sleep(0.02)
+    stopped.send_signal(signal.SIGTERM)
+    stopped.communicate(timeout=120)
+    assert stopped.returncode == 0
+    state = torch.load(tmp_path / "parts" / "checkpoint_last.pt", weights_only=True)
+    assert 0 < state["optimizer_history"][-1]["num_updates"] < 40
+    command(*ENGINE, *tiny(data, tmp_path / "parts", plugin, *task))
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert (tmp_path / "parts" / "curves.png").is_file()
+
+
+def test_two_cpu_processes_train_one_model(data, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = [
+        "optimization.max_update=4",
+        f"common.user_dir={ROOT / 'pretrain/fairseq_plugin'}",
+        "task._name=rainforest_audio_pretraining",
+        "distributed_training.distributed_world_size=2",
+        "distributed_training.distributed_no_spawn=true",
+        f"distributed_training.distributed_init_method=tcp://127.0.0.1:{port}",
+    ]
+    logs = [(tmp_path / f"rank{rank}.log").open("w") for rank in (0, 1)]
+    ranks = []
+    for rank, log in enumerate(logs):
+        arguments = tiny(data, tmp_path / "run", *shared, f"distributed_training.distributed_rank={rank}")
+        ranks.append(subprocess.Popen([*ENGINE, *arguments], cwd=ROOT, env=ENV, stdout=log, stderr=log))
+        log.close()
+    assert [rank.wait(timeout=300) for rank in ranks] == [0, 0], (tmp_path / "rank0.log").read_text()[-2000:]
+    records, _ = read_log(tmp_path / "run" / "train.jsonl")
+    sentences = {record.values["nsentences"] for record in records if record.split == "train"}
+    assert max(sentences) == 8.0  # 4 clips on each of two processes
+    assert (tmp_path / "run" / "checkpoint_last.pt").is_file()
