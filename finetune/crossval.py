@@ -13,7 +13,6 @@ from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import RunError, run_program
-from rfcx_ssl.training import TrainSettings
 from rfcx_ssl.training.crossval import plan, pool
 from rfcx_ssl.training.launch import Launcher, default_launcher
 
@@ -29,6 +28,8 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
     args = parser.parse_intermixed_args()
+    from rfcx_ssl.training import TrainSettings  # takes seconds: not for --help
+
     # Mistakes in the settings show here, once, and not in every run.
     settings = load_settings(TrainSettings, "finetune", "train", [*args.overrides, f"output_dir={args.out}"])
     launches = plan(args.out, args.overrides, args.folds or range(settings.data.num_folds), args.seeds)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import RunError, run_program
-from rfcx_ssl.training import TrainSettings
 from rfcx_ssl.training.launch import Launcher, default_launcher
 from rfcx_ssl.training.sweep import plan_grid, plan_list, summarise
 
@@ -27,6 +26,8 @@ def main() -> None:
     parser.add_argument("--sort-by", default="lwlrap", help="column of the table (default: %(default)s)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
     args = parser.parse_intermixed_args()
+    from rfcx_ssl.training import TrainSettings  # takes seconds: not for --help
+
     if args.list is None:
         launches = plan_grid(args.out, args.overrides)
     else:

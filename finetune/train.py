@@ -10,12 +10,9 @@ key=value sets one setting. --cfg prints the composed settings and trains nothin
 import sys
 
 import yaml
-from transformers.utils.logging import disable_progress_bar
 
 from rfcx_ssl.config import load_settings, settings_dict
 from rfcx_ssl.errors import run_program
-from rfcx_ssl.training import TrainSettings, train
-from rfcx_ssl.training.signals import stop_with_parent
 
 
 def main() -> None:
@@ -24,11 +21,16 @@ def main() -> None:
     if not arguments or "-h" in arguments or "--help" in arguments:
         print(__doc__)
         return
+    from rfcx_ssl.training import TrainSettings, train  # takes seconds: not for --help
+    from rfcx_ssl.training.signals import stop_with_parent
+
     overrides = [argument for argument in arguments if argument != "--cfg"]
     settings = load_settings(TrainSettings, "finetune", "train", overrides)
     if "--cfg" in arguments:
         print(yaml.safe_dump(settings_dict(settings), sort_keys=False), end="")
         return
+    from transformers.utils.logging import disable_progress_bar
+
     stop_with_parent()
     disable_progress_bar()  # of every saved model
     train(settings)

@@ -69,6 +69,7 @@ class Journal:
             "train_s": round(state.train_s, 3),
             "best": None if best is None else {"step": best.step, "score": best.score},
             "bad_steps": state.bad_steps,
+            "stopped": False,  # by a signal; the same command goes on
             "finished": False,
             **{key: _plain(value) for key, value in values.items()},
             "updated": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -92,6 +92,8 @@ class Trainer:
             if state.step % settings.save_every == 0 or state.step == self.max_steps or report.stop:
                 self.save()
             if report.stop:
+                if self.journal is not None:
+                    self.journal.progress(state, self.max_steps, stopped=True)
                 return False
             self.evaluate_if_due()
         return True

@@ -1,0 +1,57 @@
+"""The shipped launcher files are what Accelerate and bash accept."""
+
+import shutil
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from accelerate.commands.config.config_args import load_config_from_file
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "accelerate").glob("*.yaml")), ids=lambda path: path.stem)
+def test_accelerate_reads_every_file(path):
+    config = load_config_from_file(str(path))  # unknown keys raise
+    assert config.num_processes >= 1
+    assert config.mixed_precision in ("no", "bf16")
+    assert config.use_cpu == (path.stem == "cpu")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_slurm_file_passes_every_argument_on(tmp_path):
+    """Run the batch file with stand-ins for srun, scontrol and accelerate."""
+    (tmp_path / "scontrol").write_text(
+        '#!/bin/bash\n[ "$1" = show ] && echo nodeA && echo nodeB || echo "$@" >> $LOG\n'
+    )
+    (tmp_path / "srun").write_text('#!/bin/bash\nshift\nSLURM_NODEID=1 "$@"\n')
+    (tmp_path / "accelerate").write_text('#!/bin/bash\nprintf "%s\\n" "$@" > $LOG\nexit 143\n')
+    for name in ("scontrol", "srun", "accelerate"):
+        (tmp_path / name).chmod(0o755)
+    run = tmp_path / "run dir"
+    run.mkdir()
+    (run / "progress.json").write_text('{\n "stopped": true\n}')
+    log = tmp_path / "log"
+    slurm = {
+        "SLURM_JOB_NODELIST": "node[A-B]",
+        "SLURM_JOB_ID": "31234",
+        "SLURM_NNODES": "2",
+        "SLURM_GPUS_ON_NODE": "4",
+    }
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(log), **slurm}
+    script = CONFIGS / "slurm" / "finetune.sbatch"
+    done = subprocess.run(
+        ["bash", script, "max_steps=5", f"output_dir={run}"],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 143, done.stderr
+    lines = log.read_text().splitlines()
+    assert lines[-1] == "requeue 31234"
+    arguments = lines[:-1]
+    pairs = dict(pairwise(arguments))
+    assert (pairs["--num_processes"], pairs["--machine_rank"], pairs["--main_process_ip"]) == ("8", "1", "nodeA")
+    assert arguments[-3:] == ["finetune/train.py", "max_steps=5", f"output_dir={run}"]
