@@ -1,0 +1,159 @@
+"""``rfcx-ssl detect`` as a user runs it: real processes, real files, an untrained model."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from rfcx_ssl.cli import main
+from rfcx_ssl.models.build import build_model
+from rfcx_ssl.models.panns import MelSettings, PannsSettings
+from rfcx_ssl.species import rfcx_label_space
+
+REAL_RECORDING = Path(__file__).parents[2].parent / "shared/data/rfcx/train/0a4e7e350.flac"
+LOW_RATE_HZ = 4_000  # so that an hour of audio is cheap
+WHOLE_HOUR_MIB = 3600 * LOW_RATE_HZ * 4 / 2**20  # as float32
+
+
+def save_model(folder, rate_hz):
+    torch.manual_seed(0)
+    settings = PannsSettings(
+        sample_rate_hz=rate_hz,
+        channels=(4, 8),
+        time_pools=(4, 2),
+        freq_pools=(2, 2),
+        embedding_dim=8,
+        mel=MelSettings(n_mels=16, f_max_hz=rate_hz / 2),
+        window_s=2.0,
+    )
+    model = build_model(settings, rfcx_label_space())
+    with torch.no_grad():
+        model.head.classify.bias.zero_()
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("model"), 32_000)
+
+
+@pytest.fixture(scope="module")
+def low_rate_model_dir(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("low"), LOW_RATE_HZ)
+
+
+def detect(*arguments):
+    """Run the command; returns exit code, stderr and peak memory in MiB."""
+    command = [sys.executable, "-m", "rfcx_ssl", "detect", *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True)
+    stderr = process.stderr.read()
+    process.stderr.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, stderr, usage.ru_maxrss / 1024
+
+
+def read_rows(path):
+    with path.open() as lines:
+        return list(csv.DictReader(lines))
+
+
+def write_noise(path, duration_s, rate_hz):
+    rng = np.random.default_rng(0)
+    with soundfile.SoundFile(path, "w", rate_hz, 1) as file:
+        for _ in range(duration_s // 10):
+            file.write(rng.normal(0, 0.05, 10 * rate_hz).astype(np.float32))
+    return path
+
+
+def test_a_folder_with_good_low_rate_and_broken_files(model_dir, tmp_path):
+    card = tmp_path / "card"
+    card.mkdir()
+    write_noise(card / "good.flac", 10, 48_000)
+    write_noise(card / "low.wav", 10, 16_000)
+    (card / "broken.flac").write_bytes(b"fLaC and nothing else")
+    out = tmp_path / "out"
+    formats = [part for name in ("csv", "raven", "audacity", "parquet") for part in ("--format", name)]
+    code, stderr, _ = detect(card, "--model", model_dir, "--out", out, "--threshold", 0.2, "--picture", *formats)
+    assert code == 3, stderr
+    assert "low.wav: recorded at 16000 Hz, the model expects 32000" in stderr
+    assert "Nesospingus speculiferus" in stderr
+    assert "error: 1 of 3 recordings could not be read whole" in stderr
+    (error,) = read_rows(out / "errors.csv")
+    assert error["file"].endswith("broken.flac") and error["heard_s"] == "0.000"
+    events = read_rows(out / "events.csv")
+    assert {row["recording"] for row in events} == {"good", "low"}
+    assert list(events[0]) == ["recording", "start_s", "end_s", "species", "score", "f_min", "f_max"]
+    for row in events:
+        assert 0 <= float(row["start_s"]) < float(row["end_s"]) <= 10.0
+        assert 0.2 <= float(row["score"]) <= 1.0 and float(row["f_min"]) < float(row["f_max"])
+    assert [row["recording"] for row in read_rows(out / "scores.csv")] == ["good", "low"]
+    written = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert written == {
+        "detect.json",
+        "errors.csv",
+        "events.csv",
+        "events.parquet",
+        "scores.csv",
+        *(
+            f"{kind}"
+            for name in ("good", "low")
+            for kind in (f"raven/{name}.selections.txt", f"audacity/{name}.labels.txt")
+        ),
+        "pictures/good.png",
+        "pictures/low.png",
+    }
+    record = json.loads((out / "detect.json").read_text())
+    assert (record["recordings"], record["unreadable"], record["events"]) == (3, 1, len(events))
+    assert record["settings"]["threshold"] == 0.2 and len(record["warnings"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("no.wav", "--model", "MODEL"), "no.wav: no such file or folder"),
+        (("a.wav", "--model", "nothing"), "nothing: cannot be loaded"),
+        (("a.wav", "--model", "MODEL", "--set", "treshold=0.1"), "did you mean 'threshold'"),
+    ],
+)
+def test_mistakes_end_with_one_line_and_code_2(model_dir, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    write_noise(tmp_path / "a.wav", 10, 32_000)
+    with pytest.raises(SystemExit) as stop:
+        main(["detect", *(str(model_dir) if a == "MODEL" else a for a in arguments), "--out", "out"])
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and message in line
+
+
+def test_memory_does_not_grow_with_the_recording(low_rate_model_dir, tmp_path):
+    peaks = []
+    for duration_s in (60, 3600):
+        audio = write_noise(tmp_path / f"{duration_s}.wav", duration_s, LOW_RATE_HZ)
+        out = tmp_path / f"out{duration_s}"
+        code, stderr, peak_mib = detect(audio, "--model", low_rate_model_dir, "--out", out, "--threshold", 0.9)
+        assert code == 0, stderr
+        assert float(read_rows(out / "scores.csv")[0]["heard_s"]) == duration_s
+        peaks.append(peak_mib)
+    assert WHOLE_HOUR_MIB > 50 and peaks[1] - peaks[0] < WHOLE_HOUR_MIB / 3
+
+
+@pytest.mark.skipif(not REAL_RECORDING.is_file(), reason="the real recording is not beside this checkout")
+def test_the_real_recording(model_dir, tmp_path):
+    out = tmp_path / "out"
+    code, stderr, _ = detect(REAL_RECORDING, "--model", model_dir, "--out", out, "--threshold", 0.3, "--picture")
+    assert code == 0, stderr
+    assert not (out / "errors.csv").exists()
+    (scores,) = read_rows(out / "scores.csv")
+    assert scores["recording"] == "0a4e7e350" and float(scores["heard_s"]) == 60.0
+    assert read_rows(out / "events.csv")
+    assert (out / "pictures" / "0a4e7e350.png").stat().st_size > 50_000
