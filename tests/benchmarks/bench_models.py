@@ -1,0 +1,167 @@
+"""Cost of every encoder, and of our CNN14 beside the published PANNs code, as JSON lines.
+
+Times are CPU seconds of one thread (``time.process_time``), the median of several runs, so that a busy machine
+disturbs them little. ``--published DIR`` names a folder with the packages panns-inference and torchlibrosa
+(``pip install --no-deps --target DIR panns-inference torchlibrosa``; librosa must be importable): then both CNN14s
+are first shown to give equal outputs with the same weights, and timed in front-end, forward and training step.
+``--encoder DIR`` adds a wav2vec encoder directory; without it the base architecture is made with random weights.
+"""
+
+import argparse
+import importlib
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+
+from rfcx_ssl.config import load_settings
+from rfcx_ssl.models.build import build_model
+from rfcx_ssl.models.mel import MelSettings, power_to_db
+from rfcx_ssl.models.panns import PannsEncoder, PannsSettings
+from rfcx_ssl.models.panns_checkpoint import load_panns_encoder
+from rfcx_ssl.models.settings import ModelSettings
+from rfcx_ssl.species import rfcx_label_space
+
+WINDOW_S = 5.0
+
+
+def median_cpu_s(run: Callable[[], object], repeats: int) -> float:
+    """Median CPU seconds of ``run`` after one warm-up."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        run()
+        times.append(time.process_time() - start)
+    return statistics.median(times)
+
+
+def write_base_encoder(folder: Path) -> None:
+    """wav2vec 2.0 base with the 32 kHz layer-norm stack of docs/architecture.md, random weights."""
+    config = Wav2Vec2Config(
+        conv_dim=(512,) * 7,
+        conv_kernel=(20, 3, 3, 3, 3, 2, 2),
+        conv_stride=(10, 2, 2, 2, 2, 2, 2),
+        conv_bias=True,
+        feat_extract_norm="layer",
+        do_stable_layer_norm=True,
+    )
+    Wav2Vec2Model(config).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(sampling_rate=32_000, do_normalize=True).save_pretrained(folder)
+
+
+def encoder_rows(names: list[str], encoder: Path, repeats: int) -> Iterator[dict[str, object]]:
+    """Parameters, multiply-accumulates and speed of the shipped model configs on one 5 s window."""
+    for name in names:
+        overrides = [f"window_s={WINDOW_S}"] + ([f"encoder={encoder}"] if name.startswith("wav2vec2") else [])
+        settings = load_settings(ModelSettings, "finetune/model", name, overrides)
+        model = build_model(settings, rfcx_label_space()).eval()
+        waveform = 0.1 * torch.randn(1, round(WINDOW_S * model.config.sample_rate_hz))
+        with torch.inference_mode():
+            cpu_s = median_cpu_s(lambda: model(waveform), repeats)  # noqa: B023 - called at once
+            with FlopCounterMode(display=False) as counter:
+                model(waveform)
+        yield {
+            "model": name,
+            "parameters_m": round(sum(p.numel() for p in model.parameters()) / 1e6, 2),
+            "gmac": round(counter.get_total_flops() / 2e9, 2),
+            "frames_per_s": round(1 / model.grid.frame_s, 2),
+            "cpu_s_per_window": round(cpu_s, 4),
+            "times_real_time": round(WINDOW_S / cpu_s, 1),
+        }
+
+
+def load_published(folder: Path) -> types.ModuleType:
+    """``panns_inference.models`` by file location: importing the package itself starts a download."""
+    sys.path.insert(0, str(folder))
+    package = types.ModuleType("published_panns")
+    package.__path__ = [str(folder / "panns_inference")]
+    sys.modules["published_panns"] = package
+    return importlib.import_module("published_panns.models")
+
+
+def published_rows(folder: Path, repeats: int) -> Iterator[dict[str, object]]:
+    """Our CNN14 and the published one, same weights, same 5 s clips."""
+    theirs = load_published(folder).Cnn14_DecisionLevelMax(32000, 1024, 320, 64, 50, 14000, 24)
+    ours = PannsEncoder(PannsSettings(mel=MelSettings(alignment="center"), block_dropout=0.2, embedding_dropout=0.5))
+    load_panns_encoder(ours, theirs.state_dict(), "published")
+    classify = nn.Linear(2048, 24)
+    classify.load_state_dict(theirs.fc_audioset.state_dict())
+    waveform = 0.1 * torch.randn(2, 5 * 32000)
+    frames = waveform.shape[1] // 10240
+
+    def our_forward() -> Tensor:
+        return classify(ours(waveform, frames)).sigmoid()
+
+    def their_forward() -> Tensor:
+        return theirs(waveform)["framewise_output"]
+
+    ours.eval()
+    theirs.eval()
+    with torch.inference_mode():
+        difference = (our_forward() - their_forward()[:, : frames * 32 : 32]).abs().max().item()
+        if difference > 1e-4:
+            raise SystemExit(f"outputs differ by {difference}: nothing to compare")
+        yield {"compare": "outputs", "largest_difference": difference}
+        front = {
+            "ours": lambda: power_to_db(ours.mel(waveform, 0)),
+            "published": lambda: theirs.logmel_extractor(theirs.spectrogram_extractor(waveform)),
+        }
+        yield _pair("front-end", front, repeats)
+        yield _pair("forward", {"ours": our_forward, "published": their_forward}, repeats)
+    ours.train()
+    theirs.train()
+    steps = {
+        "ours": lambda: our_forward().mean().backward(),
+        "published": lambda: their_forward().mean().backward(),
+    }
+    yield _pair("training step", steps, max(repeats // 2, 1))
+
+
+def _pair(what: str, runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, object]:
+    times = {name: median_cpu_s(run, repeats) for name, run in runs.items()}
+    row: dict[str, object] = {"compare": what} | {f"{name}_cpu_s": round(value, 4) for name, value in times.items()}
+    return row | {"published_over_ours": round(times["published"] / times["ours"], 2)}
+
+
+def main() -> None:
+    """Print one JSON object a line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--models", nargs="*", help="names in configs/finetune/model; default: all but the demo's wav2vec"
+    )
+    parser.add_argument("--encoder", type=Path, help="wav2vec encoder directory")
+    parser.add_argument("--published", type=Path, help="folder with panns-inference and torchlibrosa")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    names = args.models
+    if names is None:
+        names = ["panns_demo", "panns_cnn6", "panns_cnn10", "panns_cnn14", "spectrogram", "wav2vec2"]
+    print(json.dumps({"torch": torch.__version__, "machine": platform.machine(), "threads": torch.get_num_threads()}))
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = args.encoder or Path(folder)
+        if args.encoder is None and any(name.startswith("wav2vec2") for name in names):
+            write_base_encoder(encoder)
+        for row in encoder_rows(names, encoder, args.repeats):
+            print(json.dumps(row), flush=True)
+    if args.published:
+        for row in published_rows(args.published, args.repeats):
+            print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
