@@ -14,9 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rfcx_ssl.config import load_settings
-from rfcx_ssl.inference.detect import DetectRequest, detect
-from rfcx_ssl.inference.settings import DetectSettings
-from rfcx_ssl.inference.writers import FORMATS
+from rfcx_ssl.inference.settings import FORMATS, DetectSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Detect as the parsed arguments say."""
+    from rfcx_ssl.inference.detect import DetectRequest, detect  # torch comes late: --help answers at once
+
     threshold = [] if args.threshold is None else [f"threshold={args.threshold}"]
     settings = load_settings(DetectSettings, "inference", "detect", [*args.set, *threshold])
     request = DetectRequest(

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from rfcx_ssl.config import settings
 
+FORMATS = ("csv", "raven", "audacity", "parquet")  # of event tables
+
 
 @settings
 class DetectSettings:

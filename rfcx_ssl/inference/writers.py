@@ -162,11 +162,8 @@ class AudacityWriter(_FilePerRecording):
         return rows
 
 
-FORMATS = ("csv", "raven", "audacity", "parquet")
-
-
 def open_writers(formats: Sequence[str], out: Path, nyquist_hz: float) -> list[EventWriter]:
-    """A writer for each of ``formats`` (names of ``FORMATS``), below ``out``."""
+    """A writer for each of ``formats`` (names of ``settings.FORMATS``), below ``out``."""
     makers: dict[str, Callable[[], EventWriter]] = {
         "csv": lambda: CsvWriter(out / "events.csv"),
         "parquet": lambda: ParquetWriter(out / "events.parquet"),

@@ -5,8 +5,9 @@ import csv
 import pyarrow.parquet as pq
 import pytest
 
+from rfcx_ssl.inference.settings import FORMATS
 from rfcx_ssl.inference.stream import Event
-from rfcx_ssl.inference.writers import COLUMNS, FORMATS, open_writers
+from rfcx_ssl.inference.writers import COLUMNS, open_writers
 
 EVENTS = [
     Event("site/a", 0.5, 1.25, "Eleutherodactylus coqui", 0.91234, 1031.0, 2812.0),
