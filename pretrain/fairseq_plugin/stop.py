@@ -4,6 +4,7 @@ fairseq has no such hook, so its ``validate_and_save`` is wrapped: it is called 
 result ends the loop. With several processes one flag is shared per update, so that all ranks stop at the same one.
 """
 
+import atexit
 import logging
 import signal
 from types import FrameType
@@ -37,6 +38,8 @@ def install_graceful_stop() -> None:
     fairseq_train.validate_and_save = validate_and_save
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _request)
+        # a signal that arrives while the interpreter closes would otherwise end a good run with an error
+        atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
 def _request(_number: int, _frame: FrameType | None) -> None:

@@ -27,6 +27,7 @@ from rfcx_ssl.models.fairseq_record import record_run
 
 _POLL_S = 0.5
 _PLOT_EVERY_S = 60.0
+_REQUEST_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,6 +123,7 @@ class _Watcher:
         self.records, self.position = read_log(self.log_path)  # earlier lines of a resumed run
         self.health = Health("starting", "no log line yet")
         self.signals = 0
+        self.last_request_s = 0.0
         self.last_plot_s = time.monotonic()
 
     def follow(self) -> None:
@@ -132,8 +134,7 @@ class _Watcher:
             while running:
                 running = self.child.poll() is None
                 self._update()
-                if self.signals == 1:
-                    self._signal_group(signal.SIGTERM)  # again: the first may have come before it listened
+                self._repeat_request()
                 if running:
                     time.sleep(_POLL_S)
         finally:
@@ -177,7 +178,13 @@ class _Watcher:
         self.signals += 1
         self._signal_group(signal.SIGTERM if self.signals == 1 else signal.SIGKILL)
 
+    def _repeat_request(self) -> None:
+        """Ask again every few seconds: the first request may have come before the engine listened."""
+        if self.signals == 1 and time.monotonic() - self.last_request_s > _REQUEST_EVERY_S:
+            self._signal_group(signal.SIGTERM)
+
     def _signal_group(self, number: int) -> None:
+        self.last_request_s = time.monotonic()
         if self.child.poll() is None:
             os.killpg(self.child.pid, number)
 

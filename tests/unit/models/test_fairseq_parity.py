@@ -12,8 +12,10 @@ from rfcx_ssl.models.fairseq_checkpoint import FairseqCheckpoint
 from rfcx_ssl.models.fairseq_convert import to_transformers
 from rfcx_ssl.models.fairseq_export import export_encoder
 from rfcx_ssl.models.fairseq_parity import TOLERANCE, prove_parity
+from rfcx_ssl.models.fairseq_preflight import compose_pretraining
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
+CONFIGS = Path(__file__).parents[3] / "configs" / "pretrain"
 SETTINGS = {
     "_name": "wav2vec2",
     "quantize_targets": True,
@@ -126,3 +128,19 @@ def test_nothing_is_written_when_the_proof_fails(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="differ by"):
         export_encoder(tmp_path / "c.pt", tmp_path / "enc")
     assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+def test_every_shipped_config_builds_a_model_that_can_be_converted(name, tmp_path, monkeypatch):
+    config = compose_pretraining(CONFIGS, name, [f"task.data={tmp_path}"])
+    wav2vec2 = pytest.importorskip("fairseq.models.wav2vec.wav2vec2")
+    known = wav2vec2.Wav2Vec2Config.__dataclass_fields__
+    assert set(config["model"]) <= set(known)
+    monkeypatch.setattr(wav2vec2, "init_bert_params", lambda _: None)  # wants to draw numbers; meta has none
+    with torch.device("meta"):
+        settings = {key: value for key, value in config["model"].items() if key in known}
+        model = wav2vec2.Wav2Vec2Model(wav2vec2.Wav2Vec2Config(**settings))
+        checkpoint = FairseqCheckpoint(tmp_path, "", model.state_dict(), config["model"], config["task"], 0)
+        encoder = to_transformers(checkpoint, heads=True)
+    assert sum(p.numel() for p in encoder.parameters()) == sum(p.numel() for p in model.parameters())
+    assert encoder.config.rfcx_ssl["hop_samples"] == 640
