@@ -45,7 +45,7 @@ def _dispatch(argv: Sequence[str] | None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(command)
-    module.run(command.parse_args(chosen.arguments))
+    module.run(command.parse_intermixed_args(chosen.arguments))  # key=value may follow options
 
 
 if __name__ == "__main__":
