@@ -21,13 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Generate the forest that the parsed arguments describe, draw its calls, or both."""
-    if args.out is None and args.picture is None:
+    out, overrides = args.out, args.overrides
+    if out is not None and "=" in out.name:  # no folder was named: the first word is a setting
+        out, overrides = None, [str(out), *overrides]
+    if out is None and args.picture is None:
         raise ConfigError("synth needs OUT, the folder to make, or --picture FILE.png")
     seed = [] if args.seed is None else [f"seed={args.seed}"]
-    settings = load_settings(SynthSettings, "synth", args.preset, [*args.overrides, *seed])
+    settings = load_settings(SynthSettings, "synth", args.preset, [*overrides, *seed])
     if args.picture is not None:
         from rfcx_ssl.synth.picture import contact_sheet
 
         contact_sheet(args.picture, settings)
-    if args.out is not None:
-        generate(args.out, settings, args.workers)
+    if out is not None:
+        generate(out, settings, args.workers)

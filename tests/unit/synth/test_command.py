@@ -1,20 +1,15 @@
-import argparse
-
 import pytest
 
-from rfcx_ssl.errors import run_program
-from rfcx_ssl.synth import command
+from rfcx_ssl.cli import main
 
 
 def run(*argv):
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    run_program(lambda: command.run(parser.parse_args([str(word) for word in argv])))
+    main(["synth", *(str(word) for word in argv)])
 
 
 def test_a_forest_is_written_with_overrides(tmp_path):
     out = tmp_path / "forest"
-    run(out, "train_recordings=2", "test_recordings=1", "--preset", "tiny", "--seed", 3, "--workers", 1)
+    run(out, "train_recordings=2", "--preset", "tiny", "--seed", 3, "--workers", 1, "test_recordings=1")
     assert len(list((out / "train").iterdir())) == 2
     assert '"seed": 3' in (out / "synth.json").read_text()
 
@@ -27,6 +22,7 @@ def test_a_forest_is_written_with_overrides(tmp_path):
         (["OUT", "--preset", "tiny", "--workers", "0"], "workers=0"),
         (["OUT", "duration_s=1"], "duration_s=1"),
         ([], "--picture"),
+        (["rain=0.5"], "--picture"),
     ],
 )
 def test_bad_input_exits_2_with_one_line(tmp_path, capsys, words, named):
