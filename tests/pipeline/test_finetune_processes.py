@@ -167,3 +167,12 @@ def wait_for(path, timeout_s=90.0):
     while not (path.exists() and path.stat().st_size):
         assert time.monotonic() < deadline, f"{path} did not appear"
         time.sleep(0.05)
+
+
+def test_compiled_in_bfloat16_with_every_option(tmp_path):
+    folder = tmp_path / "run"
+    options = ("compile=true", "precision=bf16", "average.ema_decay=0.9", "average.top_k=2", "optim.sam_radius=0.05")
+    run(folder, "max_steps=6", "evaluation.every=2", *options)
+    losses = [line["loss"] for line in metric_lines(folder) if line["kind"] == "train"]
+    assert all(0 < loss < 5 for loss in losses)
+    assert all(value.dtype == torch.float32 for value in weights(folder).values())
