@@ -12,6 +12,8 @@ from rfcx_ssl.errors import ManifestError
 AUDIO_SUFFIXES = frozenset(
     "flac wav wave wavex ogg oga opus mp3 aif aiff aifc au snd caf w64 rf64 bwf".split(),
 )
+#: Control characters, and bytes that are not UTF-8 (Python's lone surrogates): neither fits into a table.
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _LABELLED = re.compile(r"(?P<label>[\w.-]+)=(?P<path>.+)", re.DOTALL)
 
 
@@ -97,7 +99,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _found(path: Path, recording_id: str) -> Found:
     text = str(path)
-    if not text.isprintable():
+    if _UNWRITABLE.search(text):
         safe = text.encode("utf-8", "backslashreplace").decode().encode("unicode_escape").decode()
         shown = recording_id.encode("utf-8", "backslashreplace").decode().encode("unicode_escape").decode()
         return Found(shown, safe, 0, 0, "the name holds control characters or is not UTF-8; rename it")
