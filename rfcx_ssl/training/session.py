@@ -34,7 +34,8 @@ class Session:
     ) -> None:
         self.accelerator = accelerator
         self.is_sharded = accelerator.distributed_type == DistributedType.FSDP
-        self.plain = LossOfBatch(parts.model, parts.loss).to(accelerator.device)
+        # train(): transformers hands out pretrained encoders in evaluation mode.
+        self.plain = LossOfBatch(parts.model, parts.loss).to(accelerator.device).train()
         if tensors is not None:
             _load(self.plain, tensors["module"])
         average = settings.average

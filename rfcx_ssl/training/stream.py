@@ -1,5 +1,6 @@
 """The training crops of one process, step by step, with the time the loop waits for them."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,6 +36,7 @@ class StepStream:
             num_workers=num_workers,
             pin_memory=device.type == "cuda",
             persistent_workers=num_workers > 0,
+            worker_init_fn=leave_signals_to_the_loop,
             # Items own their randomness; a private generator keeps the loader off the global one.
             generator=torch.Generator().manual_seed(sampler.seed),
         )
@@ -51,6 +53,12 @@ class StepStream:
         """Seconds the loop waited for data since the last call."""
         wait_s, self._wait_s = self._wait_s, 0.0
         return wait_s
+
+
+def leave_signals_to_the_loop(worker: int) -> None:
+    """A Ctrl-C or a cluster's SIGTERM reaches the whole process group; a worker that died of it would end the run."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

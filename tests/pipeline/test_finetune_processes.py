@@ -91,10 +91,10 @@ def test_signal_saves_and_exits(whole, tmp_path, number):
     long = [argument for argument in STEPS if not argument.startswith("max_steps")]
     process = subprocess.Popen(
         command(folder, *long, "max_steps=100000", "save_every=100000"),
-        env=environment(), stderr=subprocess.PIPE, text=True,
+        env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     wait_for(folder / "metrics.jsonl")
-    process.send_signal(number)
+    os.killpg(process.pid, number)  # as a terminal and a cluster do: the loader's workers get it too
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "Traceback" not in errors

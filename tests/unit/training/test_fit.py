@@ -170,3 +170,17 @@ def test_pictures_and_tensorboard(run_toy, toy):
     )
     assert [event.step for event in events.Scalars("train/loss")] == [1, 2, 3, 4, 5]
     assert events.Tags()["images"]
+
+
+def test_a_model_handed_over_in_evaluation_mode_is_trained_all_the_same(run_toy, toy, metric_lines, monkeypatch):
+    # transformers' from_pretrained returns evaluation mode: dropout would be off until the first validation.
+    expected = run_toy("one", "max_steps=6", parts={"dropout": 0.5, "batch_norm": True})
+    original = toy.toy_parts
+
+    def in_evaluation_mode(**arguments):
+        parts = original(**arguments)
+        parts.model.encoder.eval()
+        return parts
+
+    monkeypatch.setattr(toy, "toy_parts", in_evaluation_mode)
+    assert_same_run(expected, run_toy("two", "max_steps=6", parts={"dropout": 0.5, "batch_norm": True}), metric_lines)
