@@ -39,7 +39,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # The baseline and the random-init run do not wait for the pretraining: two single-thread jobs use two cores best.
 demo: $(VENV)/.installed
 	@mkdir -p $(RUN)/logs
-	@$(MAKE) --no-print-directory -j2 $(RUN)/report.html
+	@$(MAKE) --no-print-directory -j2 $(RUN)/judged
 	@echo "open $(RUN)/report.html"
 
 $(DATA)/rfcx/truth.csv:
@@ -59,12 +59,13 @@ $(RUN)/encoder/parity.json: $(PRETRAINED)
 	@echo "== stage 2, conversion to transformers: $(RUN)/encoder"
 	$(BIN)/python pretrain/convert.py $(PRETRAINED) --out $(RUN)/encoder
 
-TRAIN = $(BIN)/accelerate launch --cpu finetune/train.py \
-  data=synth data.root=$(DATA)/rfcx $(FINETUNE_$(PRESET)) output_dir=$(@D)
+TRAIN = $(BIN)/accelerate launch --config_file configs/accelerate/cpu.yaml finetune/train.py \
+  data=synth data.root=$(DATA)/rfcx data.crop_s=2.5 augment=demo loss=weak_negatives \
+  optim.encoder_lr=1e-3 optim.head_lr=2e-3 num_workers=0 $(BUDGET_$(PRESET)) output_dir=$(@D)
 
 $(RUN)/panns/done: $(DATA)/rfcx/truth.csv
 	@echo "== stage 3, PANNs baseline: $(RUN)/panns (log: $(RUN)/logs/panns.log)"
-	$(TRAIN) model=panns_demo > $(RUN)/logs/panns.log 2>&1 || (tail -20 $(RUN)/logs/panns.log; exit 1)
+	$(TRAIN) model=panns_demo optim.encoder_lr=2e-3 > $(RUN)/logs/panns.log 2>&1 || (tail -20 $(RUN)/logs/panns.log; exit 1)
 	touch $@
 
 $(RUN)/random_init/done: $(RUN)/encoder/parity.json
@@ -78,10 +79,11 @@ $(RUN)/pretrained/done: $(RUN)/encoder/parity.json
 	$(TRAIN) model=wav2vec2_demo model.encoder=$(RUN)/encoder
 	touch $@
 
-$(RUN)/report.html: $(RUN)/panns/done $(RUN)/random_init/done $(RUN)/pretrained/done
+$(RUN)/judged: $(RUN)/panns/done $(RUN)/random_init/done $(RUN)/pretrained/done
 	@echo "== evaluation on the test recordings against complete truth"
-	$(BIN)/python finetune/compare.py --data $(DATA)/rfcx --out $(RUN) --pretrained pretrained --random-init random_init \
+	OMP_NUM_THREADS=2 $(BIN)/python finetune/compare.py --data $(DATA)/rfcx --out $(RUN) --pretrained pretrained --random-init random_init \
 	  $(GATES_$(PRESET)) pretrained=$(RUN)/pretrained random_init=$(RUN)/random_init panns=$(RUN)/panns
+	@touch $@
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
