@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -100,9 +101,22 @@ def _make_all(root: Path, settings: SynthSettings, plan: list[Task], workers: in
         yield from (make_recording(root, settings, task) for task in plan)
         return
     # spawn: the parent may hold threads (torch, progress bar), which a forked child would inherit half-way
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         count = len(plan)
         yield from pool.map(make_recording, [root] * count, [settings] * count, plan, chunksize=4)
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the program that started it is killed, instead of waiting for work for ever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _write_tables(root: Path, settings: SynthSettings, made: list[Written]) -> None:
