@@ -61,7 +61,7 @@ $(RUN)/encoder/parity.json: $(PRETRAINED)
 
 TRAIN = $(BIN)/accelerate launch --config_file configs/accelerate/cpu.yaml finetune/train.py \
   data=synth data.root=$(DATA)/rfcx data.crop_s=2.5 augment=demo loss=weak_negatives \
-  optim.encoder_lr=1e-3 optim.head_lr=2e-3 num_workers=0 $(BUDGET_$(PRESET)) output_dir=$(@D)
+  optim.encoder_lr=1e-3 optim.head_lr=2e-3 num_workers=0 evaluation.overlap=0.25 $(BUDGET_$(PRESET)) output_dir=$(@D)
 
 $(RUN)/panns/done: $(DATA)/rfcx/truth.csv
 	@echo "== stage 3, PANNs baseline: $(RUN)/panns (log: $(RUN)/logs/panns.log)"
