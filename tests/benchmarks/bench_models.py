@@ -70,8 +70,8 @@ def encoder_rows(names: list[str], encoder: Path, repeats: int) -> Iterator[dict
         waveform = 0.1 * torch.randn(1, round(WINDOW_S * model.config.sample_rate_hz))
         with torch.inference_mode():
             cpu_s = median_cpu_s(lambda: model(waveform), repeats)  # noqa: B023 - called at once
-            with FlopCounterMode(display=False) as counter:
-                model(waveform)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model(waveform)
         yield {
             "model": name,
             "parameters_m": round(sum(p.numel() for p in model.parameters()) / 1e6, 2),
