@@ -10,6 +10,7 @@ BUILD_TOOLS := torch torchaudio torchvision numpy cython setuptools wheel ninja
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
+export PYTHONUNBUFFERED := 1
 
 include configs/demo.mk
 DATA := data/$(PRESET)

@@ -8,7 +8,14 @@ import venv
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+import torch
+
+from rfcx_ssl.models.build import build_model
+from rfcx_ssl.models.panns import PannsSettings
+from rfcx_ssl.species import rfcx_label_space
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,3 +75,17 @@ def test_it_is_the_wheel_that_is_imported(installed):
 def test_commands_work_from_the_wheel(installed, arguments):
     result = run(installed, *arguments)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_detect_works_from_the_wheel(installed, tmp_path):
+    settings = PannsSettings(channels=(4,), time_pools=(4,), freq_pools=(4,), embedding_dim=4, window_s=1.0)
+    model = build_model(settings, rfcx_label_space())
+    with torch.no_grad():
+        model.head.classify.bias.zero_()  # an untrained detector that hears everything everywhere
+    model.save_pretrained(tmp_path / "model")
+    soundfile.write(tmp_path / "forest.flac", np.random.default_rng(0).normal(0, 0.1, 64_000), 32_000)
+    arguments = [str(tmp_path / "forest.flac"), "--model", str(tmp_path / "model"), "--out", str(tmp_path / "events")]
+    result = run(installed, "detect", *arguments, "--threshold", "0.01")
+    assert result.returncode == 0, result.stdout + result.stderr
+    events = (tmp_path / "events" / "events.csv").read_text().splitlines()
+    assert len(events) > 1
