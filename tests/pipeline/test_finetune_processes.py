@@ -34,7 +34,7 @@ def environment():
 def run(folder, *arguments, processes=1, code=0, **options):
     done = subprocess.run(
         command(folder, *arguments, processes=processes),
-        env=environment(), capture_output=True, text=True, timeout=120, check=False, **options,
+        env=environment(), capture_output=True, text=True, timeout=280, check=False, **options,
     )  # fmt: skip
     assert done.returncode == code, done.stderr[-3000:]
     return done.stderr
