@@ -118,7 +118,7 @@ class Update:
     def _report(self, names: Sequence[str], sums: Tensor, grad_norm: Tensor | None, stop: bool) -> StepReport:
         """Share what happened; the one place of a step where the host waits for the device."""
         shared = self._sum_over_processes(torch.cat([sums, sums.new_tensor([float(stop)])]))
-        if hasattr(grad_norm, "full_tensor"):  # a DTensor, of a sharded model
+        if grad_norm is not None and hasattr(grad_norm, "full_tensor"):  # a DTensor, of a sharded model
             grad_norm = grad_norm.full_tensor()
         norm = shared.new_zeros(1) if grad_norm is None else grad_norm.detach().to(shared).reshape(1)
         *values, stops, norm_value = torch.cat([shared, norm]).tolist()
