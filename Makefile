@@ -87,10 +87,10 @@ $(RUN)/judged: $(RUN)/panns/done $(RUN)/random_init/done $(RUN)/pretrained/done
 	@touch $@
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-unit: $(VENV)/.installed
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
