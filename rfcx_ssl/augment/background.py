@@ -5,9 +5,10 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Augmentation, Draws, decibel_gain, power, uniform
+from rfcx_ssl.augment.added import AddedSound
+from rfcx_ssl.augment.base import Draws, uniform
 from rfcx_ssl.augment.pool import load_pool
-from rfcx_ssl.augment.states import States, union
+from rfcx_ssl.augment.states import States, select, union
 from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
@@ -32,7 +33,7 @@ class BackgroundSettings:
             raise ValueError(f"need snr_min_db <= snr_max_db, got {self.snr_min_db} and {self.snr_max_db}")
 
 
-class BackgroundAugmentation(Augmentation):
+class BackgroundAugmentation(AddedSound):
     """Add a piece of the pool at an exact ratio of mean squares.
 
     The pool is one long int16 tensor, mapped from its file when the module is built; on a GPU it is copied there with
@@ -56,28 +57,25 @@ class BackgroundAugmentation(Augmentation):
             "snr_db": uniform(count, batch, generator, self.config.snr_min_db, self.config.snr_max_db),
         }
 
-    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
-        """Cut, scale, add; forget what can no longer be vouched for."""
-        waveform = part.waveform
-        background = self._cut(draws["place"], waveform.shape[1])
-        level = power(background)
-        gain = (power(waveform) / level.clamp(min=1e-12)).sqrt() / decibel_gain(draws["snr_db"])
-        gain = torch.where(level > 1e-12, gain, torch.zeros_like(gain))
-        waveform.addcmul_(background, gain[:, None])
-        if not self.config.may_hold_calls:
-            return part
-        frame = self._doubt(States(part.target, part.known))
-        clip = self._doubt(States(part.clip_target, part.clip_known))
-        return Batch(waveform, frame.target, frame.known, clip.target, clip.known, part.index)
-
-    def _cut(self, place: Tensor, samples: int) -> Tensor:
-        """(B,) -> (B, samples) float32 in [-1, 1]; a pool shorter than a clip is repeated."""
+    def sound(self, draws: Draws, samples: int) -> Tensor:
+        """(R, samples) pieces in [-1, 1]; a pool shorter than a clip is repeated."""
         pool = self.samples
         if pool.shape[0] < samples:
             pool = pool.repeat(-(-samples // pool.shape[0]))
-        first = (place * (pool.shape[0] - samples + 1)).long()
+        first = (draws["place"] * (pool.shape[0] - samples + 1)).long()
         return pool.unfold(0, samples, 1).index_select(0, first).to(torch.float32) / 32768.0
 
-    def _doubt(self, states: States) -> States:
+    def labels(self, batch: Batch, draws: Draws) -> Batch:
+        """Forget what nobody can vouch for any more: the absent labels of the chosen clips."""
+        if not self.config.may_hold_calls:
+            return batch
+        doubt = torch.zeros(batch.waveform.shape[0], dtype=torch.bool, device=batch.waveform.device)
+        active = draws.get("active", torch.ones_like(draws["rows"], dtype=torch.bool))
+        doubt = doubt.index_put_((draws["rows"],), active)
+        frame = self._doubt(States(batch.target, batch.known), doubt)
+        clip = self._doubt(States(batch.clip_target, batch.clip_known), doubt)
+        return Batch(batch.waveform, frame.target, frame.known, clip.target, clip.known, batch.index)
+
+    def _doubt(self, states: States, doubt: Tensor) -> States:
         unknown = States(torch.zeros_like(states.target), torch.zeros_like(states.known))
-        return union(states, unknown, self.noise_output)
+        return select(doubt, union(states, unknown, self.noise_output), states)

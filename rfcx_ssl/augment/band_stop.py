@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Augmentation, Draws, uniform
+from rfcx_ssl.augment.base import Draws, uniform
+from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, forget
 from rfcx_ssl.config import settings
 from rfcx_ssl.errors import ConfigError
@@ -41,7 +42,7 @@ class BandStopSettings:
             raise ValueError(f"max_loss={self.max_loss} must lie in [0, 1)")
 
 
-class BandStopAugmentation(Augmentation):
+class BandStopAugmentation(RowsAugmentation):
     """Zero-phase filter in the frequency domain; raised-cosine edges of a tenth of the band's width on either side.
 
     Where more than ``max_loss`` of a species' band was removed, all its labels in the clip, present or absent, frame or

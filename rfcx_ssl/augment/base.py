@@ -6,7 +6,6 @@ and the draws. So a transform compiles as one graph (a generator cannot enter on
 
 import math
 from abc import abstractmethod
-from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -21,14 +20,12 @@ class Augmentation(nn.Module):
 
     Of B clips, ``B * p`` are chosen at random and changed, rounded up or down at random where that is no whole number:
     every clip is chosen with probability p, shapes are known beforehand, and no work is spent on the others. Those
-    come back bit for bit, with their labels. Subclasses see the chosen clips only; they never loop over them, never
-    read a value back from the device and never open a file.
+    come back bit for bit, with their labels. Subclasses never loop over clips, never read a value back from the device
+    and never open a file.
 
     Args:
         p: Probability that a clip is changed, in [0, 1].
     """
-
-    moves_labels: ClassVar[bool] = True  # False: only the waveform changes
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -58,42 +55,17 @@ class Augmentation(nn.Module):
         return draws
 
     def transform(self, batch: Batch, draws: Draws) -> Batch:
-        """The change that ``draws`` describe, as a new batch."""
-        return self.change(batch._replace(waveform=batch.waveform.clone()), draws)
-
-    def change(self, batch: Batch, draws: Draws) -> Batch:
-        """Like :meth:`transform`, but writes into ``batch.waveform``; float32, whatever the surrounding autocast."""
-        rows, active = draws["rows"], draws.get("active")
+        """The change that ``draws`` describe, as a new batch; float32, whatever the surrounding autocast."""
         with torch.autocast(batch.waveform.device.type, enabled=False):
-            fields = batch if self.moves_labels else batch[:1]
-            part = Batch(*(field.index_select(0, rows) for field in fields), *batch[len(fields) :])
-            changed = self.change_rows(part, draws, batch)
-            merged = [_merge(old, rows, new, active) for old, new in zip(fields, changed, strict=False)]
-            batch.waveform.index_copy_(0, rows, merged[0])
-            labels = [old.index_copy(0, rows, new) for old, new in zip(fields[1:], merged[1:], strict=True)]
-            return Batch(batch.waveform, *labels, *batch[len(fields) :])
+            return self.change(batch._replace(waveform=batch.waveform.clone()), draws)
+
+    @abstractmethod
+    def change(self, batch: Batch, draws: Draws) -> Batch:
+        """Like :meth:`transform`, but writes into ``batch.waveform``; labels are new tensors where they change."""
 
     @abstractmethod
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Random numbers of ``count`` chosen clips; a batch is given for its shapes and device."""
-
-    @abstractmethod
-    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
-        """The change itself, without randomness.
-
-        Args:
-            part: The R chosen clips; its waveform may be overwritten. Its labels are those of the whole batch where
-                ``moves_labels`` is False.
-            draws: What :meth:`draw` returned.
-            whole: The batch they come from, for transforms that look at other clips; not to be changed.
-        """
-
-
-def _merge(old: Tensor, rows: Tensor, new: Tensor, active: Tensor | None) -> Tensor:
-    """Rows to write: the new ones, or the old ones where a chosen clip is not active after all."""
-    if active is None:
-        return new
-    return torch.where(active.view(-1, *(1,) * (new.dim() - 1)), new, old.index_select(0, rows))
+        """Random numbers of ``count`` chosen clips; the batch is given for its shapes and device."""
 
 
 def uniform(count: int, batch: Batch, generator: Generator | None, low: float = 0.0, high: float = 1.0) -> Tensor:

@@ -76,9 +76,10 @@ class Augment(nn.Module):
 
     def transform(self, batch: Batch, draws: dict[str, Draws]) -> Batch:
         """The deterministic part: every transform with its draws, then the peak limit. Compiles as one graph."""
-        batch = batch._replace(waveform=batch.waveform.clone())
-        for name, module in self.transforms.items():
-            batch = _augmentation(module).change(batch, draws[name])
+        with torch.autocast(batch.waveform.device.type, enabled=False):
+            batch = batch._replace(waveform=batch.waveform.clone())
+            for name, module in self.transforms.items():
+                batch = _augmentation(module).change(batch, draws[name])
         if self.peak_limit is None:
             return Batch(*batch)  # a fresh tuple: dynamo cannot rebuild one that was handed on several times
         peak = torch.linalg.vector_norm(batch.waveform, ord=float("inf"), dim=1, keepdim=True)

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Augmentation, Draws, random_partner, uniform
+from rfcx_ssl.augment.base import Draws, random_partner, uniform
 from rfcx_ssl.augment.frame_map import take_frames
+from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, clip_after_loss, presence, select, union
 from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid, seconds_to_samples
@@ -39,7 +40,7 @@ class Paste(NamedTuple):
     source: Tensor  # (B, T) int64, the partner's frame, meaningful inside
 
 
-class CallCutMixAugmentation(Augmentation):
+class CallCutMixAugmentation(RowsAugmentation):
     """Replace a span of each chosen clip by a call of its partner.
 
     The span is the run of present frames of one output around a random call frame, plus a margin; it lands on whole

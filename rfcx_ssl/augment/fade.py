@@ -3,7 +3,8 @@
 import torch
 from torch import Generator
 
-from rfcx_ssl.augment.base import Augmentation, Draws, decibel_gain, uniform
+from rfcx_ssl.augment.base import Draws, decibel_gain, uniform
+from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.config import settings
 from rfcx_ssl.labels import Batch
 
@@ -23,10 +24,8 @@ class FadeSettings:
             raise ValueError(f"need min_db <= max_db, got {self.min_db} and {self.max_db}")
 
 
-class FadeAugmentation(Augmentation):
+class FadeAugmentation(RowsAugmentation):
     """Multiply each chosen clip by an amplitude that moves linearly between two random gains; labels stay."""
-
-    moves_labels = False
 
     def __init__(self, config: FadeSettings) -> None:
         super().__init__(config.p)

@@ -1,8 +1,9 @@
 """Random gain: recorders, distances and automatic levels differ."""
 
-from torch import Generator
+from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Augmentation, Draws, decibel_gain, uniform
+from rfcx_ssl.augment.base import Draws, decibel_gain, uniform
+from rfcx_ssl.augment.factor import FactorAugmentation
 from rfcx_ssl.config import settings
 from rfcx_ssl.labels import Batch
 
@@ -22,10 +23,8 @@ class GainSettings:
             raise ValueError(f"need min_db <= max_db, got {self.min_db} and {self.max_db}")
 
 
-class GainAugmentation(Augmentation):
+class GainAugmentation(FactorAugmentation):
     """Scale each clip by its own gain in dB; labels do not change."""
-
-    moves_labels = False
 
     def __init__(self, config: GainSettings) -> None:
         super().__init__(config.p)
@@ -35,6 +34,6 @@ class GainAugmentation(Augmentation):
         """Gain of each clip in dB."""
         return {"gain_db": uniform(count, batch, generator, self.config.min_db, self.config.max_db)}
 
-    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
-        """Multiply by the gain."""
-        return part._replace(waveform=part.waveform.mul_(decibel_gain(draws["gain_db"])[:, None]))
+    def factors(self, draws: Draws) -> Tensor:
+        """From dB to amplitude."""
+        return decibel_gain(draws["gain_db"])

@@ -10,7 +10,8 @@ import torch
 from scipy.special import betaincinv
 from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Augmentation, Draws, power, random_partner, uniform
+from rfcx_ssl.augment.base import Draws, power, random_partner, uniform
+from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, blend, union
 from rfcx_ssl.config import settings
 from rfcx_ssl.labels import Batch
@@ -38,7 +39,7 @@ class MixupSettings:
             raise ValueError(f"min_share={self.min_share} must lie in [0, 0.5]")
 
 
-class MixupAugmentation(Augmentation):
+class MixupAugmentation(RowsAugmentation):
     """``share * clip + (1 - share) * gain * partner``; labels by the algebra of ``states``.
 
     Partners are a random cyclic permutation of the batch: every clip serves once, none meets itself. The share is
@@ -68,9 +69,10 @@ class MixupAugmentation(Augmentation):
         """Mix waveforms, frame labels and clip labels."""
         partner, share = draws["partner"].index_select(0, draws["rows"]), draws["share"]
         other = Batch(*(field.index_select(0, partner) for field in whole))
+        weight = 1.0 - share
         if self.config.match_level:
-            other.waveform.mul_(_matching_gain(part.waveform, other.waveform)[:, None])
-        waveform = other.waveform.lerp_(part.waveform, share[:, None])
+            weight = weight * _matching_gain(part.waveform, other.waveform)
+        waveform = part.waveform.mul_(share[:, None]).addcmul_(other.waveform, weight[:, None])
         frame = self._mix(States(part.target, part.known), States(other.target, other.known), share[:, None, None])
         clip = self._mix(
             States(part.clip_target, part.clip_known), States(other.clip_target, other.clip_known), share[:, None]

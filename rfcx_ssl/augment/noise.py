@@ -6,7 +6,8 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Augmentation, Draws, decibel_gain, power, uniform
+from rfcx_ssl.augment.added import AddedSound
+from rfcx_ssl.augment.base import Draws, uniform
 from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
@@ -45,14 +46,13 @@ class PinkNoiseSettings(ColoredNoiseSettings):
     colors: tuple[Color, ...] = field(default=("pink",))
 
 
-class ColoredNoiseAugmentation(Augmentation):
+class ColoredNoiseAugmentation(AddedSound):
     """Add Gaussian noise whose power falls as ``1 / f ** exponent``.
 
     The ratio is exact: the power of this very noise is scaled against the mean square of this very clip, so a silent
     clip stays silent. Labels do not change.
     """
 
-    moves_labels = False
     exponents: Tensor
 
     def __init__(self, config: ColoredNoiseSettings, grid: FrameGrid) -> None:
@@ -65,22 +65,20 @@ class ColoredNoiseAugmentation(Augmentation):
         self.register_buffer("exponents", table, persistent=False)
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Ratio and colour of each clip, and the noise's spectrum before shaping, (R, N // 2 + 1, 2)."""
+        """Ratio of each clip, and the spectrum of its noise in a colour of its own, (R, N // 2 + 1, 2)."""
         samples, device = batch.waveform.shape[1], batch.waveform.device
+        color = torch.randint(len(self.config.colors), (count,), device=device, generator=generator)
+        spectrum = torch.randn(count, samples // 2 + 1, 2, device=device, generator=generator)
         return {
             "snr_db": uniform(count, batch, generator, self.config.snr_min_db, self.config.snr_max_db),
-            "color": torch.randint(len(self.config.colors), (count,), device=device, generator=generator),
-            "spectrum": torch.randn(count, samples // 2 + 1, 2, device=device, generator=generator),
+            "color": color,
+            "spectrum": spectrum.mul_(self._shape(samples, color)[:, :, None]),
         }
 
-    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
-        """Shape the drawn spectrum, go to the time domain, scale and add."""
-        waveform = part.waveform
-        spectrum = torch.view_as_complex(draws["spectrum"]) * self._shape(waveform.shape[-1], draws["color"])
-        noise = torch.fft.irfft(spectrum, n=waveform.shape[-1])
-        ratio = power(waveform) / power(noise).clamp(min=1e-20)
-        gain = ratio.sqrt() / decibel_gain(draws["snr_db"])
-        return part._replace(waveform=waveform.addcmul_(noise, gain[:, None]))
+    def sound(self, draws: Draws, samples: int) -> Tensor:
+        """The noise in the time domain."""
+        noise: Tensor = torch.fft.irfft(torch.view_as_complex(draws["spectrum"]), n=samples, norm="ortho")
+        return noise
 
     def _shape(self, samples: int, color: Tensor) -> Tensor:
         """(R or 1, N // 2 + 1) amplitude of each frequency; zero below ``f_min_hz`` and at 0 Hz."""

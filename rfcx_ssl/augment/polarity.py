@@ -1,8 +1,10 @@
 """Polarity: a microphone wired the other way round hears the same forest."""
 
-from torch import Generator
+import torch
+from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Augmentation, Draws
+from rfcx_ssl.augment.base import Draws
+from rfcx_ssl.augment.factor import FactorAugmentation
 from rfcx_ssl.config import settings
 from rfcx_ssl.labels import Batch
 
@@ -18,10 +20,8 @@ class PolaritySettings:
             raise ValueError(f"p={self.p} must lie in [0, 1]")
 
 
-class PolarityAugmentation(Augmentation):
+class PolarityAugmentation(FactorAugmentation):
     """Multiply the chosen clips by -1; labels do not change."""
-
-    moves_labels = False
 
     def __init__(self, config: PolaritySettings) -> None:
         super().__init__(config.p)
@@ -30,6 +30,6 @@ class PolarityAugmentation(Augmentation):
         """Nothing: every chosen clip turns."""
         return {}
 
-    def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
-        """Multiply by -1."""
-        return part._replace(waveform=part.waveform.neg_())
+    def factors(self, draws: Draws) -> Tensor:
+        """-1 for every chosen clip."""
+        return -torch.ones(draws["rows"].shape, device=draws["rows"].device)

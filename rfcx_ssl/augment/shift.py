@@ -6,8 +6,9 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from rfcx_ssl.augment.base import Augmentation, Draws
+from rfcx_ssl.augment.base import Draws
 from rfcx_ssl.augment.frame_map import take_frames
+from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, clip_after_loss, presence
 from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid, seconds_to_samples
@@ -32,7 +33,7 @@ class TimeShiftSettings:
             raise ValueError(f"clip_coverage={self.clip_coverage} must lie in (0, 1]")
 
 
-class TimeShiftAugmentation(Augmentation):
+class TimeShiftAugmentation(RowsAugmentation):
     """Shift waveform and frame labels by the same whole number of frames.
 
     ``roll``: whole frames are rotated; a trailing partial frame stays where it is; clip labels do not change.
@@ -64,9 +65,9 @@ class TimeShiftAugmentation(Augmentation):
         source = torch.remainder(source, whole)
         samples = whole * self.hop_samples
         moved = take_frames(batch.waveform[:, :samples].reshape(-1, whole, self.hop_samples), source)
-        waveform = torch.cat([moved.flatten(1), batch.waveform[:, samples:]], dim=1)
-        target = torch.cat([take_frames(batch.target[:, :whole], source), batch.target[:, whole:]], dim=1)
-        known = torch.cat([take_frames(batch.known[:, :whole], source), batch.known[:, whole:]], dim=1)
+        waveform = _join(moved.flatten(1), batch.waveform[:, samples:])
+        target = _join(take_frames(batch.target[:, :whole], source), batch.target[:, whole:])
+        known = _join(take_frames(batch.known[:, :whole], source), batch.known[:, whole:])
         return batch._replace(waveform=waveform, target=target, known=known)
 
     def _shift(self, batch: Batch, shift: Tensor) -> Batch:
@@ -82,3 +83,8 @@ class TimeShiftAugmentation(Augmentation):
         clip = States(batch.clip_target, batch.clip_known)
         clip = clip_after_loss(clip, before, after, self.config.clip_coverage, shift != 0)
         return Batch(moved.flatten(1)[:, :samples], target, known, clip.target, clip.known, batch.index)
+
+
+def _join(moved: Tensor, tail: Tensor) -> Tensor:
+    """Append what is left of a partial frame; no copy where there is nothing."""
+    return torch.cat([moved, tail], dim=1) if tail.shape[1] else moved

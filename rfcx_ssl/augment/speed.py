@@ -7,8 +7,9 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torchaudio.transforms import Resample
 
-from rfcx_ssl.augment.base import Augmentation, Draws
+from rfcx_ssl.augment.base import Draws
 from rfcx_ssl.augment.frame_map import warp_frames
+from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, clip_after_loss, presence
 from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid
@@ -34,7 +35,7 @@ class SpeedSettings:
             raise ValueError(f"clip_coverage={self.clip_coverage} must lie in (0, 1]")
 
 
-class SpeedAugmentation(Augmentation):
+class SpeedAugmentation(RowsAugmentation):
     """Resample each chosen clip by a factor from a short list, keeping its middle and its length.
 
     Every factor's version of the chosen clips is computed (torchaudio's windowed-sinc filter, which limits the band)

@@ -21,8 +21,8 @@ class States(NamedTuple):
 
 
 def presence(states: States) -> Tensor:
-    """Bool: the cells that are known to be present."""
-    return (states.known > 0) & (states.target >= PRESENT)
+    """Bool: the cells that are known to be present (an unknown cell has target 0)."""
+    return states.target >= PRESENT
 
 
 def union(first: States, second: States, noise_output: int | None = None) -> States:

@@ -6,8 +6,9 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from rfcx_ssl.augment.base import Augmentation, Draws, uniform
+from rfcx_ssl.augment.base import Draws, uniform
 from rfcx_ssl.augment.frame_map import warp_frames
+from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.speed import frames_heard
 from rfcx_ssl.augment.states import States, clip_after_loss, presence
 from rfcx_ssl.config import settings
@@ -36,7 +37,7 @@ class TimeStretchSettings:
             raise ValueError(f"clip_coverage={self.clip_coverage} must lie in (0, 1]")
 
 
-class TimeStretchAugmentation(Augmentation):
+class TimeStretchAugmentation(RowsAugmentation):
     """Phase vocoder (Flanagan and Golden 1966; Dolson 1986) with a rate of its own for every clip.
 
     The middle of the clip stays in place and its length is kept: a slower clip loses its ends, a faster one gets

@@ -24,7 +24,7 @@ from rfcx_ssl.config import check_settings, load_settings
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
 from rfcx_ssl.models.build import build_model
-from rfcx_ssl.models.encoder import SedSettings
+from rfcx_ssl.models.panns import PannsSettings
 from rfcx_ssl.species import rfcx_label_space
 
 with warnings.catch_warnings():
@@ -181,28 +181,29 @@ def prove_equal(batch):
 
 
 def take_turns(ways, rounds, device):
-    """Median seconds of each way over interleaved rounds, after two rounds of warm-up."""
+    """(rounds, 2) wall and CPU seconds of each way over interleaved rounds, after two rounds of warm-up."""
     seconds = {name: [] for name in ways}
     for number in range(rounds + 2):
         for name, way in ways.items():
             if device == "cuda":
                 torch.cuda.synchronize()
-            start = time.perf_counter()
+            start = time.perf_counter(), time.process_time()
             way()
             if device == "cuda":
                 torch.cuda.synchronize()
             if number >= 2:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append((time.perf_counter() - start[0], time.process_time() - start[1]))
     return {name: np.array(values) for name, values in seconds.items()}
 
 
 def report(kind, seconds, reference):
-    """One JSON line per way; ratios are medians of the rounds' own ratios."""
+    """One JSON line per way: medians of the rounds and of the rounds' own ratios to the reference."""
     for name, values in seconds.items():
-        low, middle, high = np.percentile(values, [25, 50, 75]) * 1e3
+        low, middle, high = np.percentile(values[:, 0], [25, 50, 75]) * 1e3
         line = {"bench": kind, "name": name, "median_ms": round(middle, 1), "iqr_ms": round(high - low, 1)}
-        ratio = float(np.median(values / seconds[reference]))
-        print(json.dumps({**line, f"times_{reference}": round(ratio, 2)}))
+        line["cpu_ms"] = round(float(np.median(values[:, 1])) * 1e3, 1)
+        wall, cpu = np.median(values / seconds[reference], axis=0)
+        print(json.dumps({**line, f"times_{reference}": round(float(wall), 2), "times_cpu": round(float(cpu), 2)}))
 
 
 def bench_chain(args):
@@ -229,8 +230,7 @@ def bench_chain(args):
 
 def bench_step(args):
     """The demo chain's share of a training step (forward, loss, backward, AdamW) of the small CNN of the demo."""
-    settings = load_settings(SedSettings, "finetune/model", "panns_demo")
-    model = build_model(settings, SPACE).to(args.device).train()
+    model = build_model(load_settings(PannsSettings, "finetune/model", "panns_demo"), SPACE).to(args.device).train()
     samples = int(model.config.window_samples)
     batch = make_batch(16, samples, model.grid, args.device)
     config = load_settings(AugmentSettings, "finetune/augment", "demo")

@@ -47,12 +47,13 @@ def test_matches_a_float64_reference(grid, make_batch) -> None:
     batch = make_batch(size=3, samples=8_000)
     module = ColoredNoiseAugmentation(ColoredNoiseSettings(p=1.0, colors=("brown", "blue"), f_min_hz=100), grid)
     draws = module.draw(batch, torch.Generator().manual_seed(3))
+    white = ColoredNoiseAugmentation(ColoredNoiseSettings(p=1.0, colors=("white", "white"), f_min_hz=0), grid)
+    unshaped = white.draw(batch, torch.Generator().manual_seed(3))["spectrum"].double().numpy()
     for clip, mixed in enumerate(module.transform(batch, draws).waveform):
         exponent = [2.0, -1.0][draws["color"][clip]]
         frequency = np.fft.rfftfreq(8_000, 1 / RATE_HZ)
         shape = np.where(frequency >= 100, np.maximum(frequency, 1) ** (-exponent / 2), 0.0)
-        spectrum = draws["spectrum"][clip].double().numpy()
-        noise = np.fft.irfft((spectrum[:, 0] + 1j * spectrum[:, 1]) * shape, 8_000)
+        noise = np.fft.irfft((unshaped[clip, :, 0] + 1j * unshaped[clip, :, 1]) * shape, 8_000)
         clean = batch.waveform[clip].double().numpy()
         scale = np.sqrt((clean**2).mean() / (noise**2).mean()) * 10 ** (-draws["snr_db"][clip].item() / 20)
         np.testing.assert_allclose(mixed.numpy(), clean + scale * noise, atol=2e-6)
