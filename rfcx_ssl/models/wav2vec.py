@@ -11,6 +11,7 @@ from rfcx_ssl.config import settings
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths, inside
 
 FAMILY = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-conformer")
+EXTRACTOR_EPS = 1e-7  # of transformers' feature extractor
 
 
 @settings
@@ -68,6 +69,8 @@ class Wav2Vec2Encoder(Encoder):
         self.settings = settings
         self.sample_rate_hz = sample_rate_hz
         self.normalize = normalize
+        pretraining = getattr(config, "rfcx_ssl", None) or {}  # written by pretrain/convert.py
+        self.normalize_eps = float(pretraining.get("normalize_eps", EXTRACTOR_EPS))
         self.hop_samples, self.receptive_samples = conv_geometry(config.conv_kernel, config.conv_stride)
         self.dim = config.hidden_size
         self.num_layers = config.num_hidden_layers
@@ -79,7 +82,9 @@ class Wav2Vec2Encoder(Encoder):
     def forward(self, waveform: Tensor, num_frames: int, valid: ValidLengths | None = None) -> Tensor:
         """(B, N) -> (B, num_frames, D)."""
         lengths = None if valid is None else valid.samples
-        waveform = normalise(waveform, lengths) if self.normalize else zero_outside(waveform, lengths)
+        waveform = (
+            normalise(waveform, lengths, self.normalize_eps) if self.normalize else zero_outside(waveform, lengths)
+        )
         left = (self.receptive_samples - self.hop_samples) // 2
         total = (num_frames - 1) * self.hop_samples + self.receptive_samples
         padded = F.pad(waveform, (left, total - left - waveform.shape[1]))
@@ -145,17 +150,18 @@ def zero_outside(waveform: Tensor, lengths: Tensor | None) -> Tensor:
     return waveform if lengths is None else waveform * inside(lengths, waveform.shape[1])
 
 
-def normalise(waveform: Tensor, lengths: Tensor | None) -> Tensor:
-    """Zero mean and unit variance per clip over its real samples; padding stays zero.
+def normalise(waveform: Tensor, lengths: Tensor | None, eps: float = EXTRACTOR_EPS) -> Tensor:
+    """Zero mean and unit variance per clip over its real samples, in float32; padding stays zero.
 
-    Constants are those of ``Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm``; always float32.
+    ``eps`` is added to the variance: 1e-7 in ``Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm``, 1e-5 in fairseq. It
+    matters for quiet forests: at an RMS of 0.003 fairseq's halves the power the encoder sees.
     """
     waveform = waveform.float()
     if lengths is None:
         variance, mean = torch.var_mean(waveform, dim=1, correction=0, keepdim=True)
-        return (waveform - mean) / torch.sqrt(variance + 1e-7)
+        return (waveform - mean) / torch.sqrt(variance + eps)
     mask = inside(lengths, waveform.shape[1])
     count = lengths[:, None].clamp(min=1)
     centred = (waveform - (waveform * mask).sum(1, keepdim=True) / count) * mask
     variance = centred.square().sum(1, keepdim=True) / count
-    return centred / torch.sqrt(variance + 1e-7)
+    return centred / torch.sqrt(variance + eps)

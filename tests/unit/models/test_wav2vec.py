@@ -1,6 +1,7 @@
 """The wav2vec family: same hidden states as transformers, exact frame centres, normalisation, settings that act."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from transformers import AutoModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wa
 
 from rfcx_ssl.errors import CheckpointError
 from rfcx_ssl.models.build import build_model
-from rfcx_ssl.models.wav2vec import conv_geometry, normalise
+from rfcx_ssl.models.modeling import RainforestSedModel
+from rfcx_ssl.models.wav2vec import Wav2Vec2Settings, conv_geometry, normalise
+from rfcx_ssl.species import rfcx_label_space
 
 
 def test_pretrained_weights_and_outputs_are_those_of_transformers(tiny, encoder_dir, backbone_name):
@@ -42,6 +45,22 @@ def test_frames_are_centred_on_their_samples(tiny):
     touched = x.grad[0].nonzero().squeeze(1)
     first, last = touched.min().item(), touched.max().item()
     assert abs((first + last + 1) / 2 - 10.5 * hop) <= 1
+
+
+def test_a_converted_encoder_hears_quiet_audio_as_fairseq_did(encoder_dir, tmp_path):
+    """fairseq adds 1e-5 to the variance, transformers 1e-7; the converter notes which, and the model obeys."""
+    shutil.copytree(encoder_dir("wav2vec2"), tmp_path / "encoder")
+    config = json.loads((tmp_path / "encoder" / "config.json").read_text())
+    config["rfcx_ssl"] = {"normalize_eps": 1e-5}
+    (tmp_path / "encoder" / "config.json").write_text(json.dumps(config))
+    build_model(Wav2Vec2Settings(encoder=str(tmp_path / "encoder")), rfcx_label_space()).save_pretrained(
+        tmp_path / "m"
+    )
+    encoder = RainforestSedModel.from_pretrained(tmp_path / "m").encoder
+    quiet = 0.003 * torch.randn(1, 4000)
+    heard = normalise(quiet, None, encoder.normalize_eps)
+    torch.testing.assert_close(heard, torch.nn.functional.layer_norm(quiet, quiet.shape[-1:]))
+    assert not torch.allclose(heard, normalise(quiet, None), rtol=0.1)
 
 
 @pytest.mark.parametrize(
