@@ -25,6 +25,7 @@ def test_onnx_gives_the_same_logits_for_any_batch(tiny, tmp_path, name):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`:UserWarning")
 @pytest.mark.parametrize("name", ["panns", "wav2vec2", "timm_resnet"])
 def test_the_whole_graph_compiles_with_equal_outputs(tiny, name):
     model = tiny(name)
