@@ -103,7 +103,9 @@ class LabelSpace:
         """Output index of a species (and song type, where the space tells song types apart)."""
         index = self._outputs.get((species_id, None), self._outputs.get((species_id, songtype_id)))
         if index is None:
-            raise AnnotationError(f"species {species_id} songtype {songtype_id} is not among {self.num_species} species")
+            raise AnnotationError(
+                f"species {species_id} songtype {songtype_id} is not among {self.num_species} species"
+            )
         return index
 
 
