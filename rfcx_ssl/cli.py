@@ -15,6 +15,7 @@ COMMANDS = {
     "synth": ("rfcx_ssl.synth.command", "write the synthetic rainforest in RFCX's layout"),
     "download": ("rfcx_ssl.manifest.download_command", "fetch the RFCX competition archive from Kaggle and verify it"),
     "preview-augment": ("rfcx_ssl.augment.command", "write WAVs and before/after pictures of the augmentations"),
+    "background-pool": ("rfcx_ssl.augment.pool_command", "write a pool of unlabelled audio to mix into clips"),
     "labels": ("rfcx_ssl.data.command", "check label tables, folds and conflicts; draw one crop; export the corpus"),
     "detect": ("rfcx_ssl.inference.command", "find species in recordings: events as a table, with pictures"),
 }

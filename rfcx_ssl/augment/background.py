@@ -19,7 +19,7 @@ class BackgroundSettings:
     """Add a random piece of a pool of audio to a clip."""
 
     p: float = 0.0
-    pool: Path | None = None  # folder written by `python -m rfcx_ssl.augment.pool_command`
+    pool: Path | None = None  # folder written by `rfcx-ssl background-pool`
     snr_min_db: float = 3.0  # clip power over background power
     snr_max_db: float = 20.0
     may_hold_calls: bool = True  # whether a species could call in the pool: then absent labels become unknown

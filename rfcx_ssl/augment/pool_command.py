@@ -1,6 +1,6 @@
 """Write a pool of background audio for ``augment.background``: short pieces of unlabelled recordings in one long row.
 
-Example: python -m rfcx_ssl.augment.pool_command data/background AUDIO_DIR... --seconds 3600
+Example: rfcx-ssl background-pool data/background AUDIO_DIR... --seconds 3600
 Then: augment=strong augment.background.p=0.5 augment.background.pool=data/background
 """
 
@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from rfcx_ssl.augment.pool import write_pool
-from rfcx_ssl.errors import ConfigError, run_program
+from rfcx_ssl.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,14 +26,3 @@ def run(args: argparse.Namespace) -> None:
     if args.sample_rate < 1 or args.seconds <= 0 or args.piece <= 0:
         raise ConfigError("need --sample-rate >= 1, --seconds > 0 and --piece > 0")
     write_pool(args.out, args.audio, args.sample_rate, args.seconds, args.piece, args.seed)
-
-
-def main() -> None:
-    """Parse the command line and write the pool."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
-    run(parser.parse_args())
-
-
-if __name__ == "__main__":
-    run_program(main)

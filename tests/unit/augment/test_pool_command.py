@@ -1,4 +1,4 @@
-import sys
+import argparse
 
 import numpy as np
 import pytest
@@ -9,17 +9,18 @@ from rfcx_ssl.augment.pool import load_pool
 from rfcx_ssl.errors import ConfigError
 
 
-def run(monkeypatch, *arguments) -> None:
-    monkeypatch.setattr(sys, "argv", ["pool_command", *map(str, arguments)])
-    pool_command.main()
+def run(*arguments) -> None:
+    parser = argparse.ArgumentParser()
+    pool_command.add_arguments(parser)
+    pool_command.run(parser.parse_args([str(argument) for argument in arguments]))
 
 
-def test_writes_the_pool_that_was_asked_for(tmp_path, monkeypatch) -> None:
+def test_writes_the_pool_that_was_asked_for(tmp_path) -> None:
     write_flac(tmp_path / "a.flac", np.full(24_000, 0.1, np.float32), 8_000)
-    run(monkeypatch, tmp_path / "pool", tmp_path, "--sample-rate", 8_000, "--seconds", 2, "--piece", 0.5)
+    run(tmp_path / "pool", tmp_path, "--sample-rate", 8_000, "--seconds", 2, "--piece", 0.5)
     assert load_pool(tmp_path / "pool", 8_000).numel() == 16_000
 
 
-def test_lengths_must_be_positive(tmp_path, monkeypatch) -> None:
+def test_lengths_must_be_positive(tmp_path) -> None:
     with pytest.raises(ConfigError, match="--seconds > 0"):
-        run(monkeypatch, tmp_path / "pool", tmp_path, "--seconds", 0)
+        run(tmp_path / "pool", tmp_path, "--seconds", 0)
