@@ -6,6 +6,7 @@ python toy_finetune.py output_dir=RUN max_steps=12 [key=value ...] [--kill-at-it
 import argparse
 import os
 import signal
+from functools import partialmethod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -146,13 +147,13 @@ def toy_settings(*overrides, **values):
 
 
 def kill_in_sync(count):
-    """SIGKILL this process in the ``count``-th fsync, in the middle of writing a checkpoint."""
+    """SIGKILL this process in the ``count``-th fsync of a half-written checkpoint's files."""
     calls = 0
     original = checkpoint.sync
 
     def sync(path: Path) -> None:
         nonlocal calls
-        calls += 1
+        calls += path.parent.name.startswith(".")
         if calls == count:
             os.kill(os.getpid(), signal.SIGKILL)
         original(path)
@@ -167,7 +168,10 @@ def main() -> None:
     parser.add_argument("--kill-in-sync", type=int)
     parser.add_argument("--no-augment", action="store_true")
     parser.add_argument("--dropout", type=float, default=0.2)
+    parser.add_argument("--compile-backend", help="instead of inductor")
     args = parser.parse_intermixed_args()
+    if args.compile_backend:
+        nn.Module.compile = partialmethod(nn.Module.compile, backend=args.compile_backend)
     if args.kill_in_sync:
         kill_in_sync(args.kill_in_sync)
     settings = toy_settings(*args.overrides)

@@ -74,7 +74,8 @@ def test_repeated_run_is_a_no_op(run_toy, metric_lines):
 def test_training_learns(run_toy, metric_lines):
     folder = run_toy("run", "max_steps=40", "optim.encoder_lr=0.03", "optim.head_lr=0.03", "log_every=10")
     losses = [line["loss"] for line in metric_lines(folder) if line["kind"] == "train"]
-    assert losses[-1] < 0.75 * losses[0]
+    assert losses == sorted(losses, reverse=True)  # means over 10 steps each
+    assert losses[-1] < 0.9 * losses[0]
     assert metric_lines(folder)[-1]["lwlrap"] > 0.9
 
 
