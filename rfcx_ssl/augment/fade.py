@@ -4,24 +4,15 @@ import torch
 from torch import Generator
 
 from rfcx_ssl.augment.base import Draws, decibel_gain, uniform
+from rfcx_ssl.augment.gain import GainSettings
 from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.config import settings
 from rfcx_ssl.labels import Batch
 
 
 @settings
-class FadeSettings:
-    """Let the level of a clip move from one gain to another."""
-
-    p: float = 0.0
-    min_db: float = -12.0  # never silence: the call must stay audible
-    max_db: float = 6.0
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.p <= 1.0:
-            raise ValueError(f"p={self.p} must lie in [0, 1]")
-        if not self.min_db <= self.max_db:
-            raise ValueError(f"need min_db <= max_db, got {self.min_db} and {self.max_db}")
+class FadeSettings(GainSettings):
+    """Let the level of a clip move from one gain to another; never to silence, the call must stay audible."""
 
 
 class FadeAugmentation(RowsAugmentation):
