@@ -1,7 +1,6 @@
 """Cross-validation folds: multi-label stratified, grouped by recording or by site, saved to a file, checked."""
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.errors import AnnotationError
 
 
@@ -46,12 +46,10 @@ class Folds:
     def save(self, path: Path) -> None:
         """Write ``recording_id,fold,group`` as CSV, atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with temporary.open("w", encoding="utf-8", newline="") as file:
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["recording_id", "fold", "group"])
             writer.writerows([name, self.fold_of[name], self.group_of[name]] for name in self.recording_ids)
-        temporary.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "Folds":

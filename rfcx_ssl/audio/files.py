@@ -6,7 +6,6 @@ both rates meet, with :data:`CONTEXT_SAMPLES` of context on each side for the re
 """
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.audio.mp3 import true_mp3_frames
 from rfcx_ssl.errors import AudioError
 
@@ -168,19 +168,6 @@ def open_audio(path: str | Path) -> Iterator[AudioSource]:
             yield AudioSource(path, handle)
     except (soundfile.SoundFileError, OSError, EOFError) as error:
         raise AudioError(f"{path}: cannot be read as audio ({_reason(error)})") from None
-
-
-@contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder; it replaces ``path`` at the end, and is removed on failure."""
-    final = Path(path)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(final)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _read_mono(source: AudioSource, start: int, stop: int, channel: int | None) -> FloatArray:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
 from rfcx_ssl.species import LabelSpace

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rfcx_ssl.audio import atomic_path, audio_info, read_audio, resampled_samples, to_int16
+from rfcx_ssl.atomic import atomic_path
+from rfcx_ssl.audio import audio_info, read_audio, resampled_samples, to_int16
 from rfcx_ssl.errors import AudioError, ConfigError
 
 AUDIO_SUFFIXES = {".flac", ".wav", ".ogg", ".mp3", ".aiff"}

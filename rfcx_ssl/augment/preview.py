@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, Event, read_annotations
-from rfcx_ssl.audio import atomic_path, audio_info, read_audio
+from rfcx_ssl.atomic import atomic_path
+from rfcx_ssl.audio import audio_info, read_audio
 from rfcx_ssl.augment.chain import TRANSFORMS, AugmentSettings, build_augment
 from rfcx_ssl.augment.picture import draw_pairs
 from rfcx_ssl.errors import AnnotationError, ConfigError

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.audio import atomic_path, read_audio, to_int16
+from rfcx_ssl.atomic import atomic_path
+from rfcx_ssl.audio import read_audio, to_int16
 from rfcx_ssl.data.recordings import Recording
 from rfcx_ssl.errors import AudioError
 

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 import rfcx_ssl
-from rfcx_ssl.audio import AudioInfo, atomic_path, audio_info
+from rfcx_ssl.atomic import atomic_path
+from rfcx_ssl.audio import AudioInfo, audio_info
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.inference.event_picture import save_event_picture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.atomic import atomic_path
 
 if TYPE_CHECKING:
     from pathlib import Path

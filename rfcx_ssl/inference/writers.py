@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
 
-from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.inference.stream import Event
 
 COLUMNS = ("recording", "start_s", "end_s", "species", "score", "f_min", "f_max")

@@ -5,7 +5,6 @@ One Parquet file per model: a row per recording with ``recording_id`` (string), 
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.species import LabelSpace
@@ -139,19 +139,14 @@ def write_pseudo_labels(
     fields = [("recording_id", pa.string()), ("weight", pa.float64()), ("scores", pa.list_(pa.float32()))]
     schema = pa.schema(fields, metadata={METADATA_KEY: note.encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     count = 0
-    try:
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-            for group in _groups(rows):
-                count += len(group)
-                for name, scores, weight in group:
-                    _checked(path, name, scores.reshape(-1), weight, len(names))
-                columns = [[r[0] for r in group], [r[2] for r in group], [r[1].reshape(-1) for r in group]]
-                writer.write_table(pa.table(columns, schema=schema))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for group in _groups(rows):
+            count += len(group)
+            for name, scores, weight in group:
+                _checked(path, name, scores.reshape(-1), weight, len(names))
+            columns = [[r[0] for r in group], [r[2] for r in group], [r[1].reshape(-1) for r in group]]
+            writer.write_table(pa.table(columns, schema=schema))
     return count
 
 

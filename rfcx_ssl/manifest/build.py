@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.cut import recording_folder, segment_bounds

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.tables import AUDIO_FOLDER
 from rfcx_ssl.manifest.validate import load_summary

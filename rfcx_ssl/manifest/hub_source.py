@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.config import settings
 from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.build import Build, BuildReport, finish, prepare_new, scan_new, started

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.manifest.cut import segment_name
 from rfcx_ssl.manifest.metadata import add_seconds
 from rfcx_ssl.manifest.settings import ManifestSettings

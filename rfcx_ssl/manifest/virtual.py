@@ -27,7 +27,8 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from rfcx_ssl.audio import FloatArray, atomic_path, audio_info, read_audio
+from rfcx_ssl.atomic import atomic_path
+from rfcx_ssl.audio import FloatArray, audio_info, read_audio
 from rfcx_ssl.errors import ManifestError
 
 KIND = "virtual/1"

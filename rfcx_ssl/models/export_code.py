@@ -6,9 +6,9 @@ written by hand, so the copy cannot drift from the library.
 
 import ast
 import json
-import os
 from pathlib import Path
 
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.models.modeling import RainforestSedModel
 
 PACKAGE = "rfcx_ssl"
@@ -89,6 +89,5 @@ def _write_json(path: Path, values: dict[str, object]) -> None:
 
 def _write(path: Path, text: str) -> None:
     """Atomically."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)  # noqa: PTH105 - atomic on every platform
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

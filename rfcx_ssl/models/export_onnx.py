@@ -1,12 +1,12 @@
 """Export a model to ONNX: any number of clips of one window length, frame and clip logits out."""
 
-import os
 import warnings
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.errors import require_extra
 from rfcx_ssl.models.modeling import RainforestSedModel
 
@@ -48,6 +48,5 @@ def export_onnx(model: RainforestSedModel, path: Path, num_samples: int | None =
             verbose=False,
         )
     assert program is not None
-    temporary = path.with_name(f".{path.name}.tmp")
-    program.save(str(temporary))
-    os.replace(temporary, path)  # noqa: PTH105 - atomic on every platform
+    with atomic_path(path) as temporary:
+        program.save(str(temporary))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.atomic import atomic_path
 
 COLUMNS = ("loss", "loss_0", "loss_1", "accuracy", "code_perplexity", "prob_perplexity", "temp", "gnorm", "lr", "ups")
 

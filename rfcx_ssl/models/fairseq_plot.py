@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.models.fairseq_health import HealthBands
 from rfcx_ssl.models.fairseq_log import LogRecord
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.errors import RunError
 
 _PACKAGES = ("rfcx-ssl", "fairseq-fixed", "torch", "hydra-core", "omegaconf", "numpy", "soundfile")

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.models.fairseq_health import Health, HealthBands, health_bands, judge
 from rfcx_ssl.models.fairseq_log import merge_records, read_log, write_metrics

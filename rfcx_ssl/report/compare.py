@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import rfcx_ssl
-from rfcx_ssl.audio import atomic_path
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.errors import ConfigError, MissingExtraError, RfcxError
 from rfcx_ssl.inference.picture import save_figure
 from rfcx_ssl.metrics.events import EventMetrics, event_metrics

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft
 
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ, Samples
 from rfcx_ssl.synth.repertoire import SONG_TYPES, SongType, draw_voice
 from rfcx_ssl.synth.settings import SynthSettings
@@ -33,9 +34,8 @@ def contact_sheet(path: Path, settings: SynthSettings, songs: Sequence[SongType]
         spare.set_axis_off()
     figure.supxlabel("seconds (two individuals)")
     figure.supylabel("kHz (dashed: the species' band)")
-    partial = path.with_name(f"{path.name}.partial")
-    figure.savefig(partial, dpi=90, format="png")
-    partial.replace(path)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=90, format="png")
 
 
 def two_voices(song: SongType, settings: SynthSettings, rng: np.random.Generator) -> Samples:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.metrics import Interval, average_precision, bootstrap_interval, lwlrap, random_floor, roc_auc
 from rfcx_ssl.training.checkpoint import write_file
@@ -58,9 +59,8 @@ def pool(launches: Sequence[Launch], output_dir: Path, *, resamples: int = 1000)
     repeated = table.duplicated(["recording_id", "seed"])
     if repeated.any():
         raise RunError(f"{table['recording_id'][repeated].iloc[0]} was validated in two folds: the runs' folds differ")
-    partial = output_dir / ".oof.parquet.partial"
-    table.to_parquet(partial, index=False)
-    partial.replace(output_dir / "oof.parquet")
+    with atomic_path(output_dir / "oof.parquet") as temporary:
+        table.to_parquet(temporary, index=False)
     runs = [_run_row(launch) for launch in launches]
     write_file(output_dir / "crossval.csv", pd.DataFrame(runs).to_csv(index=False))
     summary = {"runs": runs, **summarise(table, resamples=resamples)}

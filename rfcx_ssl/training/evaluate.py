@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 
+from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.metrics import average_precision, lwlrap, prior_floor, random_average_precision, random_floor, roc_auc
 from rfcx_ssl.training.parts import FloatArray, Validation
 from rfcx_ssl.training.session import Session
@@ -85,6 +86,5 @@ def write_scores(path: Path, validation: Validation, scores: FloatArray, fold: i
         columns[f"score_{species}"] = scores[:, species]
         columns[f"truth_{species}"] = validation.truth[:, species]
         columns[f"known_{species}"] = validation.known[:, species]
-    partial = path.with_name(f".{path.name}.partial")
-    pd.DataFrame(columns).to_parquet(partial, index=False)
-    partial.replace(path)
+    with atomic_path(path) as temporary:
+        pd.DataFrame(columns).to_parquet(temporary, index=False)

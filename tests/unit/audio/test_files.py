@@ -5,7 +5,8 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfcx_ssl.audio import atomic_path, audio_info, read_audio, resampled_samples, to_int16, write_flac
+from rfcx_ssl.atomic import atomic_path
+from rfcx_ssl.audio import audio_info, read_audio, resampled_samples, to_int16, write_flac
 from rfcx_ssl.errors import AudioError
 
 TARGET_HZ = 32_000
