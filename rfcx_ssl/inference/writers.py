@@ -1,6 +1,7 @@
 """Event tables: CSV, Parquet, Raven selection tables, Audacity label tracks. Files appear whole or not at all."""
 
 import csv
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -40,7 +41,7 @@ class EventWriter(Protocol):
         """Write the events of one recording, possibly none."""
 
 
-class _OneFile:
+class _OneFile(ABC):
     """A table of all recordings in one file, put in place at the end."""
 
     def __init__(self, path: Path) -> None:
@@ -56,11 +57,13 @@ class _OneFile:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    @abstractmethod
     def _open(self, temporary: Path, stack: ExitStack) -> None:
-        raise NotImplementedError
+        """Start the file; what must be closed goes on the stack."""
 
+    @abstractmethod
     def add(self, recording: str, events: Sequence[Event]) -> None:
-        raise NotImplementedError
+        """Write the events of one recording, possibly none."""
 
 
 class CsvWriter(_OneFile):
@@ -99,7 +102,7 @@ class ParquetWriter(_OneFile):
             self._writer.write_table(pa.Table.from_pylist(rows, schema=self._schema))
 
 
-class _FilePerRecording:
+class _FilePerRecording(ABC):
     """A file of its own for every recording, under a folder."""
 
     suffix = ""
@@ -122,8 +125,9 @@ class _FilePerRecording:
         with atomic_path(path) as temporary:
             temporary.write_text("".join(self.lines(events)), encoding="utf-8")
 
+    @abstractmethod
     def lines(self, events: Sequence[Event]) -> list[str]:
-        raise NotImplementedError
+        """The whole text of one recording, line by line."""
 
     def band(self, event: Event) -> tuple[float, float]:
         """The event's band, the whole spectrum where it is not known."""

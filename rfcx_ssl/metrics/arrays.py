@@ -1,5 +1,6 @@
-"""The checks every metric makes on its arguments."""
+"""What every metric shares: the checks of its arguments, and the means over classes and cells."""
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -45,3 +46,16 @@ def mean_or_nan(values: FloatArray) -> float:
     """Mean of the values that are not NaN; NaN where there are none (without numpy's warning)."""
     kept = values[~np.isnan(values)]
     return float(kept.mean()) if kept.size else float("nan")
+
+
+def over_classes(
+    binary: Callable[[BoolArray, FloatArray], float], truth: ArrayLike, scores: ArrayLike, known: ArrayLike | None
+) -> tuple[float, float, FloatArray]:
+    """Macro mean, micro (all known cells pooled as one class) and per class (S,) of a metric of one class.
+
+    ``binary`` takes truth and scores of the known cells, both (n,), and answers NaN where it is not defined.
+    """
+    positive, values, mask = check_arrays(truth, scores, known)
+    columns = range(positive.shape[1])
+    per_class = np.array([binary(positive[mask[:, s], s], values[mask[:, s], s]) for s in columns])
+    return mean_or_nan(per_class), binary(positive[mask], values[mask]), per_class

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rfcx_ssl.metrics.arrays import BoolArray, FloatArray, check_arrays, mean_or_nan
+from rfcx_ssl.metrics.arrays import BoolArray, FloatArray, over_classes
 
 
 class RocAuc(NamedTuple):
@@ -22,10 +22,7 @@ def roc_auc(truth: ArrayLike, scores: ArrayLike, known: ArrayLike | None = None)
     Raises:
         ValueError: shapes differ, truth or known are not 0/1, or a known score is NaN.
     """
-    positive, values, mask = check_arrays(truth, scores, known)
-    columns = range(positive.shape[1])
-    per_class = np.array([_binary(positive[mask[:, s], s], values[mask[:, s], s]) for s in columns])
-    return RocAuc(mean_or_nan(per_class), _binary(positive[mask], values[mask]), per_class)
+    return RocAuc(*over_classes(_binary, truth, scores, known))
 
 
 def _binary(positive: BoolArray, scores: FloatArray) -> float:

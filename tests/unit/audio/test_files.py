@@ -5,7 +5,6 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.audio import audio_info, read_audio, resampled_samples, to_int16, write_flac
 from rfcx_ssl.errors import AudioError
 
@@ -82,16 +81,6 @@ def test_sixteen_bit_audio_survives_writing(tmp_path):
 
 def test_values_beyond_full_scale_are_clipped_not_wrapped():
     np.testing.assert_array_equal(to_int16(np.array([1.5, -1.5, 1.0], dtype=np.float32)), [32767, -32768, 32767])
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    target = tmp_path / "a.txt"
-    target.write_text("old")
-    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert target.read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 @pytest.mark.parametrize(
