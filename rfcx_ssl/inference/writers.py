@@ -117,6 +117,7 @@ class _FilePerRecording(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Every file is complete already."""
+        return None
 
     def add(self, recording: str, events: Sequence[Event]) -> None:
         """Write the recording's file, also when nothing was found in it."""
