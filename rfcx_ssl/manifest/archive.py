@@ -12,7 +12,7 @@ from rfcx_ssl.audio import audio_info
 from rfcx_ssl.audio.flac import check_flac
 from rfcx_ssl.errors import AudioError, ManifestError, require_extra
 from rfcx_ssl.manifest.progress import Progress, no_progress
-from rfcx_ssl.manifest.workers import run_unordered
+from rfcx_ssl.manifest.workers import DEATH, run_unordered
 
 COMPETITION = "rfcx-species-audio-detection"
 CREDENTIALS = (
@@ -94,7 +94,11 @@ def verify_archive(
             problems.append(f"{root / folder}: {len(missing)} recordings of the tables are missing, e.g. {missing[0]}")
     check = partial(_check_files, rate_hz=layout.sample_rate_hz if layout else None, checksums=checksums)
     done = 0
-    for found_problems in run_unordered(executor, check, _chunks(files), in_flight):
+
+    def blame(path: Path) -> str:
+        return f"{path}: {DEATH}"
+
+    for found_problems in run_unordered(executor, check, _chunks(files), in_flight, blame):
         problems += found_problems
         done += _FILES_PER_TASK
         progress("recordings", min(done, len(files)), len(files))

@@ -26,7 +26,7 @@ from rfcx_ssl.manifest.settings import ManifestSettings
 from rfcx_ssl.manifest.split import SplitReport, assign_splits, check_leaks
 from rfcx_ssl.manifest.state import BuildState, open_state
 from rfcx_ssl.manifest.tables import AUDIO_FOLDER, write_quarantine, write_segments, write_tsv, write_virtual
-from rfcx_ssl.manifest.workers import SerialExecutor, run_unordered
+from rfcx_ssl.manifest.workers import DEATH, SerialExecutor, run_unordered
 
 HEADERS_PER_TASK = 256
 #: A task holds recordings of about a minute in all, so that short files do not drown in messages.
@@ -123,7 +123,11 @@ def scan_new(build: Build, state: BuildState) -> int:
     scan = partial(scan_headers, target_hz=settings.sample_rate_hz, min_source_rate_hz=settings.min_source_rate_hz)
     done = 0
     tasks = _chunks(state.without_header(key), HEADERS_PER_TASK)
-    for headers in run_unordered(build.executor, scan, tasks, build.in_flight):
+
+    def blame(file: tuple[str, str]) -> Header:
+        return Header(file[0], problem=DEATH)
+
+    for headers in run_unordered(build.executor, scan, tasks, build.in_flight, blame):
         for header in headers:
             if header.problem:
                 _remove_segments(build, header.recording_id)
@@ -140,7 +144,12 @@ def prepare_new(build: Build, state: BuildState) -> int:
     todo = "FROM recordings WHERE seen AND problem = '' AND prepared IS NOT ?"
     hours = state.count(f"SELECT SUM(frames / sample_rate_hz) {todo}", (build.key,)) / 3600
     done_s, prepared = 0.0, 0
-    for results in run_unordered(build.executor, prepare_recordings, _tasks(build, state), build.in_flight):
+
+    def blame(task: PrepareTask) -> Prepared:
+        _remove_segments(build, task.recording_id)
+        return Prepared(task.recording_id, (), DEATH)
+
+    for results in run_unordered(build.executor, prepare_recordings, _tasks(build, state), build.in_flight, blame):
         state.save_prepared(results, build.key)
         prepared += len(results)
         done_s += sum(s.num_samples for r in results for s in r.segments) / build.settings.sample_rate_hz

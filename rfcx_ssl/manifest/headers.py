@@ -1,6 +1,5 @@
 """What a recording's header and name say, gathered for many files per task."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rfcx_ssl.audio import audio_info, resampled_samples
@@ -30,7 +29,7 @@ class Header:
         return resampled_samples(self.frames, self.sample_rate_hz, target_hz)
 
 
-def scan_headers(files: Sequence[tuple[str, str]], target_hz: int, min_source_rate_hz: int) -> list[Header]:
+def scan_headers(files: list[tuple[str, str]], target_hz: int, min_source_rate_hz: int) -> list[Header]:
     """Headers of ``[(recording_id, path), ...]``; a file that cannot be used gets a ``problem``."""
     return [_scan(recording_id, path, target_hz, min_source_rate_hz) for recording_id, path in files]
 

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from rfcx_ssl.audio import open_audio, resampled_samples
 from rfcx_ssl.errors import AudioError, ManifestError
 from rfcx_ssl.manifest.progress import Progress, no_progress
 from rfcx_ssl.manifest.virtual import load_virtual
-from rfcx_ssl.manifest.workers import run_unordered
+from rfcx_ssl.manifest.workers import DEATH, run_unordered
 
 LINES_PER_TASK = 64
 _BLOCK_FRAMES = 1 << 18
@@ -70,7 +70,11 @@ def validate_folder(
         rows = _virtual_rows(folder / name) if summary["kind"] == "virtual" else _tsv_rows(folder / name, summary)
         check = partial(check_rows, file=name, rate_hz=summary["sample_rate_hz"], decode=decode)
         sound = _set_aside(rows, problems)
-        for found in run_unordered(executor, check, _chunks(sound, LINES_PER_TASK), in_flight):
+
+        def blame(row: Row, file: str = name) -> Problem:
+            return Problem(file, row.line, "path", row.path, DEATH)
+
+        for found in run_unordered(executor, check, _chunks(sound, LINES_PER_TASK), in_flight, blame):
             problems += found
             done += LINES_PER_TASK
             progress("lines", done, summary["train_segments"] + summary["valid_segments"])
@@ -91,7 +95,7 @@ def load_summary(folder: Path) -> dict[str, Any]:
     return summary
 
 
-def check_rows(rows: Sequence[Row], *, file: str, rate_hz: int, decode: bool) -> list[Problem]:
+def check_rows(rows: list[Row], *, file: str, rate_hz: int, decode: bool) -> list[Problem]:
     """Problems of some rows, found by opening (and decoding) their files."""
     return [problem for row in rows if (problem := _check_row(row, file, rate_hz, decode=decode))]
 

@@ -5,12 +5,13 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rfcx_ssl.errors import ManifestError, require_extra
 
 CONNECT_TIMEOUT_S = 10
-Task = TypeVar("Task")
+DEATH = "the process that read it died (a crash of the decoder, or out of memory)"
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -25,6 +26,27 @@ class SerialExecutor(Executor):
         except Exception as error:  # noqa: BLE001 - handed to the caller by Future.result, as an executor must
             future.set_exception(error)
         return future
+
+
+class ProcessExecutor(Executor):
+    """A process pool that can be replaced after one of its processes died."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.restart()
+
+    def restart(self) -> None:
+        """Start new processes; those of a broken pool are gone already."""
+        # spawn: forking a process that holds SQLite, Arrow threads and open files is not safe
+        self._pool = ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> "Future[Result]":  # noqa: ANN401
+        """Run ``fn`` in a process."""
+        return self._pool.submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let the processes end."""
+        self._pool.shutdown(wait=wait, cancel_futures=cancel_futures)
 
 
 @contextmanager
@@ -46,32 +68,114 @@ def open_executor(workers: int, dask: str | None = None) -> Iterator[Executor]:
     elif workers == 1:
         yield SerialExecutor()
     else:
-        # spawn: forking a process that holds SQLite, Arrow threads and open files is not safe
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as executor:
+        with ProcessExecutor(workers) as executor:
             yield executor
 
 
 def run_unordered(
-    executor: Executor, function: Callable[[Task], Result], tasks: Iterable[Task], in_flight: int
-) -> Iterator[Result]:
-    """Yield results as they finish, holding at most ``in_flight`` tasks, however many there are.
+    executor: Executor,
+    function: Callable[[list[Item]], list[Result]],
+    batches: Iterable[list[Item]],
+    in_flight: int,
+    blame: Callable[[Item], Result],
+) -> Iterator[list[Result]]:
+    """Yield the results of batches as they finish, holding at most ``in_flight`` batches, however many there are.
+
+    Where a worker process dies, what it and its neighbours held is run again, each alone; an item that kills its
+    process again gets the result ``blame(item)``.
 
     Raises:
-        ManifestError: a worker process died.
+        ManifestError: no process can be started at all.
     """
-    waiting = iter(tasks)
-    pending = {executor.submit(function, task) for task in itertools.islice(waiting, in_flight)}
+    waiting = iter(batches)
+    run = _Run(executor, function)
+    run.hand_out(itertools.islice(waiting, in_flight))
     try:
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()  # taken (and saved) before new work is handed out
-                pending |= {executor.submit(function, task) for task in itertools.islice(waiting, 1)}
-    except BrokenExecutor:
-        raise ManifestError(
-            "a worker died (out of memory, or the decoder crashed); nothing finished is lost, run the same command "
-            "again with fewer --workers"
-        ) from None
+        while run.pending or run.suspects:
+            for results in run.finished():
+                yield results  # taken (and saved) before new work is handed out
+                if not run.suspects:
+                    run.hand_out(itertools.islice(waiting, 1))
+            if run.suspects and not run.pending:
+                yield from _run_alone(function, run.suspects, blame)
+                run.recover()
+                run.hand_out(itertools.islice(waiting, in_flight))
     finally:
-        for future in pending:
+        for future in run.pending:
             future.cancel()
+
+
+class _Run(Generic[Item, Result]):
+    """Batches under way, and those whose worker died: one of them may have killed it."""
+
+    def __init__(self, executor: Executor, function: Callable[[list[Item]], list[Result]]) -> None:
+        self.executor = executor
+        self.function = function
+        self.pending: dict[Future[list[Result]], list[Item]] = {}
+        self.suspects: list[list[Item]] = []
+
+    def hand_out(self, batches: Iterable[list[Item]]) -> None:
+        for batch in batches:
+            try:
+                self.pending[self.executor.submit(self.function, batch)] = batch
+            except BrokenExecutor:
+                self.suspects.append(batch)
+
+    def finished(self) -> Iterator[list[Result]]:
+        """Wait for at least one batch."""
+        for future in wait(self.pending, return_when=FIRST_COMPLETED).done:
+            batch = self.pending.pop(future)
+            try:
+                results = future.result()
+            except Exception as error:
+                if not _is_death(error):
+                    raise
+                self.suspects.append(batch)
+            else:
+                yield results
+
+    def recover(self) -> None:
+        """Go on with new processes; a cluster replaces its own."""
+        self.suspects.clear()
+        if isinstance(self.executor, ProcessExecutor):
+            self.executor.restart()
+
+
+def _is_death(error: Exception) -> bool:
+    """A broken pool, or Dask's word for a task whose workers died."""
+    return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
+
+
+def _run_alone(
+    function: Callable[[list[Item]], list[Result]],
+    suspects: Iterable[list[Item]],
+    blame: Callable[[Item], Result],
+) -> Iterator[list[Result]]:
+    """Run each batch alone in a process of this machine, and where that dies too, each of its items."""
+    with ProcessExecutor(1) as alone:
+        _prove_alive(alone)
+        for batch in suspects:
+            try:
+                yield alone.submit(function, batch).result()
+                continue
+            except BrokenExecutor:
+                _replace(alone)
+            for item in batch:
+                try:
+                    yield alone.submit(function, [item]).result()
+                except BrokenExecutor:
+                    _replace(alone)
+                    yield [blame(item)]
+
+
+def _replace(executor: ProcessExecutor) -> None:
+    executor.restart()
+    _prove_alive(executor)
+
+
+def _prove_alive(executor: ProcessExecutor) -> None:
+    """Do nothing in a process, so that no item is blamed where processes cannot start at all."""
+    try:
+        executor.submit(int).result()
+    except BrokenExecutor:
+        raise ManifestError("worker processes die at their start; try --workers 1") from None

@@ -42,6 +42,9 @@ class Encoder(nn.Module):
         """Whether a parameter takes part in the forward pass; those that do not stay frozen (DDP needs that)."""
         return True
 
+    def on_freeze(self, depth: int) -> None:
+        """Told that layers below ``depth`` are frozen now; for backbones that keep a flag of their own."""
+
     @abstractmethod
     def depth(self, name: str) -> int:
         """Depth of a parameter of this encoder, 0 at the waveform, ``num_depths - 1`` at the output."""

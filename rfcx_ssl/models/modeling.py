@@ -102,6 +102,7 @@ class RainforestSedModel(PreTrainedModel):
         for name, parameter in self.named_parameters():
             used = not name.startswith("encoder.") or self.encoder.is_used(name.removeprefix("encoder."))
             parameter.requires_grad_(used and self.layer_depth(name) >= depth)
+        self.encoder.on_freeze(depth)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "RainforestSedModel":

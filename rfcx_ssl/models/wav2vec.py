@@ -109,6 +109,10 @@ class Wav2Vec2Encoder(Encoder):
         last = self.backbone.config.model_type == "wav2vec2-conformer" or self._pre_norm
         return last and name.startswith("backbone.encoder.layer_norm.")
 
+    def on_freeze(self, depth: int) -> None:
+        """Without this transformers records the convolutions for a gradient that nobody needs."""
+        self.backbone.feature_extractor._requires_grad = depth == 0
+
     def depth(self, name: str) -> int:
         """Convolutions 0, projection and positions 1, transformer layer i at i + 2, the rest at the last layer."""
         if "feature_extractor." in name:

@@ -7,8 +7,7 @@ from torch import nn
 
 from rfcx_ssl.config import settings
 from rfcx_ssl.errors import ConfigError
-
-NEW_LAYERS = {"is_encoder": False, "weight_decay": 0.0}
+from rfcx_ssl.training.freezing import FreezeSettings
 
 
 @settings
@@ -23,7 +22,7 @@ class OptimSettings:
     beta2: float = 0.98
     eps: float = 1e-8
     layer_decay: float = 1.0  # the encoder layer d below the top learns at encoder_lr * layer_decay ** d
-    encoder_delay: float = 0.0  # the encoder's rate is 0 for so many steps (below 1: share of all steps)
+    freeze: FreezeSettings = FreezeSettings()
     sam_radius: float = 0.0  # sharpness-aware minimisation (Foret et al. 2021): rho; 0 is off, costs a second pass
 
     def __post_init__(self) -> None:
@@ -33,16 +32,10 @@ class OptimSettings:
             raise ValueError(f"beta1 and beta2 must be in [0, 1), got {self.beta1} and {self.beta2}")
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"layer_decay={self.layer_decay} must be in (0, 1]")
-        if self.encoder_delay < 0:
-            raise ValueError(f"encoder_delay={self.encoder_delay} must be 0 or more")
-
-    def delay_steps(self, total_steps: int) -> int:
-        """Steps during which the encoder does not move."""
-        return round(self.encoder_delay * total_steps) if self.encoder_delay < 1 else int(self.encoder_delay)
 
 
 def parameter_groups(model: nn.Module, optim: OptimSettings) -> list[dict[str, Any]]:
-    """Groups of the trainable parameters, each with ``name``, ``peak_lr``, ``is_encoder``, ``lr``, ``weight_decay``.
+    """Groups of the trainable parameters, each with ``name``, ``peak_lr``, ``lr``, ``weight_decay``.
 
     Parameters named ``encoder.`` learn at ``encoder_lr``; with layer-wise decay, at a rate that falls with their
     distance to the encoder's top, as ``model.layer_depth(name)`` and ``model.num_depths`` tell. Tensors of fewer than
@@ -62,7 +55,6 @@ def parameter_groups(model: nn.Module, optim: OptimSettings) -> list[dict[str, A
             {
                 "params": [],
                 "name": key,
-                "is_encoder": is_encoder,
                 "peak_lr": peak_lr,
                 "lr": peak_lr,
                 "weight_decay": optim.weight_decay if decays else 0.0,
@@ -85,13 +77,15 @@ def build_optimizer(model: nn.Module, optim: OptimSettings, extra: object = None
     """The optimizer of ``optim.kind`` over :func:`parameter_groups`, and the parameters of ``extra`` if it has any."""
     groups = parameter_groups(model, optim)
     if isinstance(extra, nn.Module) and (own := [p for p in extra.parameters() if p.requires_grad]):
-        groups.append({**NEW_LAYERS, "params": own, "name": "loss", "peak_lr": optim.head_lr, "lr": optim.head_lr})
+        groups.append(
+            {"params": own, "name": "loss", "peak_lr": optim.head_lr, "lr": optim.head_lr, "weight_decay": 0.0}
+        )
     if optim.kind == "sgd":
         return torch.optim.SGD(groups, lr=optim.head_lr, momentum=optim.beta1, nesterov=optim.beta1 > 0)
     return torch.optim.AdamW(groups, lr=optim.head_lr, betas=(optim.beta1, optim.beta2), eps=optim.eps)
 
 
-def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float, *, encoder_frozen: bool) -> None:
-    """Set every group's rate to its peak times ``factor``; 0 for the encoder while it is frozen."""
+def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group's rate to its peak times ``factor``."""
     for group in optimizer.param_groups:
-        group["lr"] = 0.0 if encoder_frozen and group["is_encoder"] else group["peak_lr"] * factor
+        group["lr"] = group["peak_lr"] * factor

@@ -39,8 +39,8 @@ class Session:
         if tensors is not None:
             _load(self.plain, tensors["module"])
         average = settings.average
-        if self.is_sharded and (average.ema_decay or settings.optim.sam_radius):
-            raise ConfigError("average.ema_decay and optim.sam_radius do not work with FSDP")
+        if self.is_sharded and (average.ema_decay or settings.optim.sam_radius or settings.optim.freeze.is_on):
+            raise ConfigError("average.ema_decay, optim.sam_radius and optim.freeze do not work with FSDP")
         # Copied before compiling and wrapping, so that the average stays a plain model.
         self.ema: MovingAverage | None = None
         if average.ema_decay:

@@ -102,6 +102,8 @@ class LoopSettings:
                 raise ValueError(f"{key}={value} must be above 0")
         if self.max_bad_steps < 0 or self.num_workers < 0 or self.num_pictures < 0:
             raise ValueError("max_bad_steps, num_workers and num_pictures must be 0 or more")
+        if self.optim.freeze.is_on and not self.find_unused_parameters:
+            raise ValueError("optim.freeze needs find_unused_parameters=true: frozen layers get no gradient")
         if self.optim.sam_radius and self.precision == "fp16":
             raise ValueError("optim.sam_radius needs precision fp32 or bf16: fp16 scales its gradients")
 

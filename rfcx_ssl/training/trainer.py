@@ -12,6 +12,7 @@ from rfcx_ssl.training.averaging import Weights
 from rfcx_ssl.training.checkpoint import CheckpointFolder, step_name
 from rfcx_ssl.training.evaluate import score_recordings, validation_metrics
 from rfcx_ssl.training.folder import RunFolder
+from rfcx_ssl.training.freezing import Freezer
 from rfcx_ssl.training.journal import Journal
 from rfcx_ssl.training.meter import Meter
 from rfcx_ssl.training.optim import set_learning_rates
@@ -39,6 +40,7 @@ class Trainer:
         self.state = state
         self.max_steps = settings.total_steps(len(parts.train_set))
         self.session = Session(settings, parts, accelerator, tensors)
+        self.freezer = Freezer(settings.optim.freeze, parts.model, self.max_steps)
         accumulation = accumulation_steps(settings.batch_size, settings.micro_batch_size, accelerator.num_processes)
         self.stream = StepStream(
             parts.train_set,
@@ -82,7 +84,7 @@ class Trainer:
             batches = next(steps)  # this process's share of one global batch, in micro-batches
             self.seed_step()
             batches = [self.augment(batch) for batch in batches]
-            self.set_learning_rates()
+            self.schedule_step()
             report = self.session.update(batches, self.seed_step, stop=bool(stop))
             state.count(report, settings.max_bad_steps)
             self.session.update_averages(state.step)
@@ -110,12 +112,12 @@ class Trainer:
         with torch.no_grad():
             return self.parts.augment(batch, self.generator)
 
-    def set_learning_rates(self) -> None:
-        """Learning rates of the coming step."""
+    def schedule_step(self) -> None:
+        """Learning rates and frozen layers of the coming step."""
         step = self.state.step
         factor = learning_rate_factor(step, self.max_steps, self.settings.schedule)
-        is_frozen = step < self.settings.optim.delay_steps(self.max_steps)
-        set_learning_rates(self.session.optimizer, factor, encoder_frozen=is_frozen)
+        set_learning_rates(self.session.optimizer, factor)
+        self.freezer(step)
 
     def seconds_per_clip(self, batches: list[Batch]) -> float:
         """Length of the training crops in seconds."""

@@ -104,7 +104,7 @@ def bare(name, steps):
     model.train()
     for step, batch in enumerate(islice(loader, steps)):
         watch(batch)
-        set_learning_rates(optimizer, learning_rate_factor(step, steps, schedule), encoder_frozen=False)
+        set_learning_rates(optimizer, learning_rate_factor(step, steps, schedule))
         value = loss(model(batch.waveform), batch)["loss"]
         value.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

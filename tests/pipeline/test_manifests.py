@@ -21,8 +21,9 @@ def command(program, *arguments):
     return [sys.executable, f"manifests/{program}.py", *map(str, arguments)]
 
 
-def run(program, *arguments):
-    return subprocess.run(command(program, *arguments), cwd=ROOT, capture_output=True, text=True, env=ENVIRONMENT)
+def run(program, *arguments, **environment):
+    env = ENVIRONMENT | environment
+    return subprocess.run(command(program, *arguments), cwd=ROOT, capture_output=True, text=True, env=env)
 
 
 def contents(folder):
@@ -64,6 +65,40 @@ def test_a_killed_build_continues_to_what_an_uninterrupted_one_gives(audio, tmp_
     checked = run("validate", out, "--workers", 1)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "segments are sound" in checked.stdout
+
+
+# A stand-in for a recording that crashes the decoder: every process that opens it is gone.
+CRASH = """
+import os, sys, traceback
+
+def crash(event, args):
+    if event == "open" and str(args[0]).endswith("crash.flac"):
+        if any(frame.f_code.co_name == os.environ["CRASH_IN"] for frame, _ in traceback.walk_stack(None)):
+            os._exit(139)
+
+sys.addaudithook(crash)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("crash_in", ["scan_headers", "prepare_recordings"])
+def test_a_recording_that_kills_its_worker_is_quarantined_and_the_rest_is_built(audio, tmp_path, crash_in):
+    soundfile.write(audio / "crash.flac", np.random.default_rng(1).normal(0, 0.1, 48_000 * 12), 48_000)
+    out, hook = tmp_path / "out", tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(CRASH)
+    environment = {"PYTHONPATH": str(hook), "CRASH_IN": crash_in}
+    done = run("build", audio, "--out", out, "--set", "segment_s=5", "--workers", 2, **environment)
+    assert done.returncode == 0, done.stderr
+    reasons = dict(line.split(",", 1) for line in (out / "quarantine.csv").read_text().splitlines()[1:])
+    assert {name.rpartition("/")[2] for name in reasons} == {"broken.flac", "crash.flac"}
+    assert "the process that read it died" in str(reasons)
+    (audio / "crash.flac").unlink()
+    assert run("build", audio, "--out", tmp_path / "without", "--set", "segment_s=5").returncode == 0
+    one, other = contents(out), contents(tmp_path / "without")
+    assert {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)} <= {
+        "quarantine.csv", "manifest.json"
+    }  # fmt: skip
 
 
 def test_mistakes_are_one_line_and_exit_code_2(audio, tmp_path):

@@ -49,6 +49,11 @@ class ToyModel(nn.Module):
         self.norm = nn.BatchNorm1d(12) if batch_norm else nn.Identity()
         self.head = nn.Linear(12, num_outputs)
 
+    num_depths = 2  # the encoder and the head
+
+    def freeze_below(self, depth):
+        self.encoder.requires_grad_(depth == 0)
+
     def forward(self, waveform):
         frames = self.encoder(waveform.unflatten(1, (-1, HOP)))
         frames = self.norm(frames.transpose(1, 2)).transpose(1, 2)

@@ -1,5 +1,6 @@
-import os
+import importlib
 import sys
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
@@ -7,12 +8,31 @@ from rfcx_ssl.errors import ManifestError, MissingExtraError
 from rfcx_ssl.manifest.workers import SerialExecutor, open_executor, run_unordered
 
 
-def double(value):
-    return 2 * value
+def double(values):
+    return [2 * value for value in values]
 
 
-def fail(value):
-    raise ValueError(f"task {value}")
+def fail(values):
+    raise ValueError(f"task {values}")
+
+
+# Negative values end the process at once, as a crashing decoder does; a module, because other processes import it.
+DEADLY = """
+import os
+
+def double_or_die(values):
+    if min(values) < 0:
+        os._exit(1)
+    return [2 * value for value in values]
+"""
+
+
+def blame(value):
+    return f"{value} kills"
+
+
+def one_by_one(values):
+    return ([value] for value in values)
 
 
 class CountingExecutor(SerialExecutor):
@@ -28,32 +48,49 @@ class CountingExecutor(SerialExecutor):
 
 def test_every_task_is_run_once_and_few_wait():
     executor, taken = CountingExecutor(), 0
-    tasks = iter(range(1_000))
     results = []
-    for result in run_unordered(executor, double, tasks, in_flight=5):
-        results.append(result)
+    for result in run_unordered(executor, double, one_by_one(range(1_000)), 5, blame):
+        results += result
         taken += 1
         assert executor.submitted - taken <= 5
     assert sorted(results) == [2 * value for value in range(1_000)]
 
 
 def test_no_tasks_give_no_results():
-    assert list(run_unordered(SerialExecutor(), double, [], 4)) == []
+    assert list(run_unordered(SerialExecutor(), double, [], 4, blame)) == []
 
 
 def test_an_exception_in_a_task_reaches_the_caller():
-    with pytest.raises(ValueError, match="task 1"):
-        list(run_unordered(SerialExecutor(), fail, [1, 2], 1))
+    with pytest.raises(ValueError, match="task"):
+        list(run_unordered(SerialExecutor(), fail, [[1], [2]], 1, blame))
 
 
-def test_processes_run_in_other_processes():
+def test_what_kills_its_process_is_blamed_and_the_rest_is_done(tmp_path, monkeypatch):
+    (tmp_path / "deadly.py").write_text(DEADLY)
+    monkeypatch.syspath_prepend(tmp_path)
+    double_or_die = importlib.import_module("deadly").double_or_die
+    batches = [[1, 2], [3, -4, 5], [6], [-7], [8, 9]] + [[value] for value in range(10, 30)]
     with open_executor(2) as executor:
-        assert sorted(run_unordered(executor, abs, range(-20, 0), 4)) == list(range(1, 21))
+        results = [result for batch in run_unordered(executor, double_or_die, batches, 4, blame) for result in batch]
+    assert sorted(r for r in results if isinstance(r, str)) == ["-4 kills", "-7 kills"]
+    sound = {value for batch in batches for value in batch if value > 0}
+    assert sorted(r for r in results if not isinstance(r, str)) == sorted(2 * value for value in sound)
 
 
-def test_a_worker_that_dies_is_reported_with_the_way_out():
-    with pytest.raises(ManifestError, match="a worker died"), open_executor(2) as executor:
-        list(run_unordered(executor, os._exit, [1], 4))
+def test_nothing_is_blamed_where_no_process_can_start(monkeypatch):
+    monkeypatch.setattr("rfcx_ssl.manifest.workers.ProcessPoolExecutor", BrokenPool)
+    with pytest.raises(ManifestError, match="die at their start"), open_executor(2) as executor:
+        list(run_unordered(executor, double, [[1], [2]], 4, blame))
+
+
+class BrokenPool(SerialExecutor):
+    """Every process of it is dead on arrival."""
+
+    def __init__(self, workers, mp_context):
+        pass
+
+    def submit(self, fn, /, *args, **kwargs):
+        raise BrokenProcessPool
 
 
 def test_a_missing_or_silent_cluster_is_said(monkeypatch):

@@ -133,6 +133,16 @@ def test_freezing_and_thawing_by_depth(tiny, tiny_name):
     assert all(m.training for m in model.modules() if isinstance(m, nn.BatchNorm2d))
 
 
+def test_frozen_convolutions_are_not_recorded_for_a_gradient(tiny, backbone_name):
+    model = tiny(backbone_name).train()
+    seen = []
+    model.encoder.backbone.feature_extractor.register_forward_hook(lambda *call: seen.append(call[2].requires_grad))
+    for depth in (0, 1, 0):
+        model.freeze_below(depth)
+        model(_noise(2, 2560))
+    assert seen == [True, False, True]
+
+
 def test_layer_mix_starts_as_the_mean_and_trains(tiny, backbone_name):
     model = tiny(backbone_name, layer_mix=True).train()
     waveform = _noise(2, 2560)

@@ -11,7 +11,13 @@ from safetensors.torch import load_file
 from rfcx_ssl.errors import ConfigError, RunError
 from rfcx_ssl.training.trainer import Trainer
 
-EVERYTHING = ("max_steps=14", "average.ema_decay=0.9", "average.top_k=2", "average.swa_start=0.3")
+EVERYTHING = (
+    "max_steps=14",
+    "optim.freeze.until=9",
+    "average.ema_decay=0.9",
+    "average.top_k=2",
+    "average.swa_start=0.3",
+)
 
 
 class Crash(Exception):
