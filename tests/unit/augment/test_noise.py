@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.signal import periodogram
+from scipy.stats import kurtosis, skew
 
 from rfcx_ssl.augment.noise import EXPONENTS, ColoredNoiseAugmentation, ColoredNoiseSettings, PinkNoiseSettings
 from rfcx_ssl.config import check_settings
@@ -28,6 +29,18 @@ def test_slope_is_within_a_tenth_of_theory(color, grid, make_batch) -> None:
     centres = [np.log10(frequency[band][octave == step]).mean() for step in np.unique(octave)]
     slope = np.polyfit(centres, levels, 1)[0]
     assert abs(slope + EXPONENTS[color]) < 0.1
+
+
+@pytest.mark.parametrize("color", list(EXPONENTS))
+def test_samples_are_gaussian_and_clips_and_samples_independent(color, grid, make_batch) -> None:
+    batch = make_batch(size=64, samples=32_000)
+    module = ColoredNoiseAugmentation(ColoredNoiseSettings(p=1.0, colors=(color,), snr_min_db=0, snr_max_db=0), grid)
+    noise = noise_of(module, batch, module.draw(batch, torch.Generator().manual_seed(7)))
+    at_start = noise[:, 0] / noise.std(axis=1)  # a bias of the spectrum would be a click here
+    assert abs(at_start.mean()) < 4 / np.sqrt(64)
+    assert abs(kurtosis(noise, axis=1).mean()) < 0.1 and abs(skew(noise, axis=1).mean()) < 0.1
+    between = np.corrcoef(noise[:, ::50])[np.triu_indices(64, 1)]
+    assert abs(between.mean()) < 0.02
 
 
 @pytest.mark.parametrize("samples", [32_000, 32_001])
