@@ -18,7 +18,7 @@ from rfcx_ssl.manifest.virtual import SCHEMA as VIRTUAL_SCHEMA
 from rfcx_ssl.manifest.virtual import virtual_writer
 
 AUDIO_FOLDER = "audio"
-ROWS_PER_GROUP = 65_536
+ROWS_PER_GROUP = 16_384  # of Python rows in memory at a time
 SEGMENTS_SCHEMA = pa.schema(
     [
         ("recording_id", pa.string()),
