@@ -18,7 +18,7 @@ NEEDED = ("torch", "torchaudio", "transformers", "timm")  # as docs/models.md sa
 
 STRANGER = """
 import importlib.util, json, sys
-assert not [name for name in ("rfcx_ssl", "pydantic", "hydra", "omegaconf") if importlib.util.find_spec(name)]
+assert not [name for name in ("rfcx_ssl", "hydra", "omegaconf", "fairseq") if importlib.util.find_spec(name)]
 import torch
 from transformers import AutoConfig, AutoModel
 waveform = torch.load("waveform.pt")
