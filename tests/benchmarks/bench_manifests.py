@@ -18,7 +18,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import librosa
 import numpy as np
 import soundfile
 import soxr
@@ -86,6 +85,8 @@ def bare_loop_twice(folder, out):
 
 
 def librosa_loop(folder, out):
+    import librosa  # here, because the workers of the build import this file too
+
     decode_and_write(folder, out, lambda path: librosa.load(path, sr=TARGET_HZ, res_type="soxr_hq")[0])
 
 
