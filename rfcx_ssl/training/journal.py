@@ -2,6 +2,7 @@
 
 import json
 import math
+import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -139,7 +140,7 @@ class WandbTracker:
         # A folder's path does not survive a move to another machine: the id is kept in the folder.
         id_file = folder / ".wandb_id"
         if not id_file.exists():
-            write_file(id_file, self._wandb.util.generate_id())
+            write_file(id_file, secrets.token_hex(4))
         self._run = self._wandb.init(
             project="rfcx-ssl", name=folder.name, id=id_file.read_text().strip(), resume="allow", dir=str(folder)
         )
