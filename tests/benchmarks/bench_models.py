@@ -126,7 +126,7 @@ def published_rows(folder: Path, repeats: int) -> Iterator[dict[str, object]]:
         "ours": lambda: our_forward().mean().backward(),
         "published": lambda: their_forward().mean().backward(),
     }
-    yield _pair("training step", steps, max(repeats // 2, 1))
+    yield _pair("training step", steps, repeats)
 
 
 def _pair(what: str, runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, object]:
