@@ -165,12 +165,17 @@ def test_autocast_changes_nothing(dtype, pool, make_batch) -> None:
         assert one.dtype == two.dtype and torch.equal(one, two)
 
 
-@pytest.mark.parametrize("names", [*([name] for name in NAMES), STANDARD], ids="+".join)
-def test_compiles_as_one_graph_and_computes_the_same(names, pool, make_batch) -> None:
+@pytest.mark.parametrize(
+    ("names", "backend"),
+    [*(([name], "eager") for name in NAMES), (STANDARD, "inductor")],  # inductor takes minutes for some
+    ids=[*NAMES, "standard"],
+)
+@pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex operators")
+def test_compiles_as_one_graph_and_computes_the_same(names, backend, pool, make_batch) -> None:
     torch._dynamo.reset()
     chain, batch = build(names, pool, p=0.8), make_batch(samples=16_000)
     draws = chain.draw(batch, torch.Generator().manual_seed(4))
-    compiled = torch.compile(chain.transform, fullgraph=True, backend="eager")(batch, draws)
+    compiled = torch.compile(chain.transform, fullgraph=True, backend=backend)(batch, draws)
     for one, two in zip(compiled, chain.transform(batch, draws), strict=True):
         torch.testing.assert_close(one, two)
 
