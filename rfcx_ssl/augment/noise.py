@@ -49,7 +49,8 @@ class PinkNoiseSettings(ColoredNoiseSettings):
 class ColoredNoiseAugmentation(AddedSound):
     """Add noise whose power falls as ``1 / f ** exponent``.
 
-    Its spectrum is uniformly random, so every sample sums thousands of independent parts and is Gaussian.
+    Its spectrum is uniformly random; a sample sums many independent parts of it and is Gaussian, but for brown noise
+    without ``f_min_hz``, which is little more than its lowest part.
     The ratio is exact: the power of this very noise is scaled against the mean square of this very clip, so a silent
     clip stays silent. Labels do not change.
     """

@@ -16,6 +16,7 @@ from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.headers import Header
 from rfcx_ssl.manifest.prepare import Prepared
 from rfcx_ssl.manifest.roots import Found
+from rfcx_ssl.manifest.workers import DEATH
 
 BATCH = 1000
 VERSION = 1  # of the tables below
@@ -74,8 +75,8 @@ class BuildState:
     def without_header(self, key: str) -> Iterator[tuple[str, str]]:
         """``(recording_id, path)`` of files whose header is to be scanned: not yet, under another key, or in vain."""
         new = "header IS NULL AND problem = ''"
-        condition = f"({new} OR header <> ? OR (header IS NOT NULL AND prepared IS NULL AND problem <> ''))"
-        return self.pages(f"SELECT recording_id, path FROM recordings WHERE seen AND {condition}", (key,))
+        condition = f"({new} OR header <> ? OR (header IS NOT NULL AND prepared IS NULL AND problem NOT IN ('', ?)))"
+        return self.pages(f"SELECT recording_id, path FROM recordings WHERE seen AND {condition}", (key, DEATH))
 
     def unprepared(self, key: str) -> Iterator[tuple[str, str, int, int]]:
         """``(recording_id, path, frames, sample_rate_hz)`` of sound headers whose segments are not those of ``key``."""

@@ -77,7 +77,8 @@ def validate_folder(
         for found in run_unordered(executor, check, _chunks(sound, LINES_PER_TASK), in_flight, blame):
             problems += found
             done += LINES_PER_TASK
-            progress("lines", done, summary["train_segments"] + summary["valid_segments"])
+            lines = summary["train_segments"] + summary["valid_segments"]
+            progress("lines", min(done, lines), lines)
     problems += _check_table(folder, summary)
     problems += _check_batchable(summary)
     return sorted(problems)

@@ -151,26 +151,31 @@ def _run_alone(
     suspects: Iterable[list[Item]],
     blame: Callable[[Item], Result],
 ) -> Iterator[list[Result]]:
-    """Run each batch alone in a process of this machine, and where that dies too, each of its items."""
+    """Run each batch alone in a process of this machine, and where that dies too, each of its items, twice."""
     with ProcessExecutor(1) as alone:
         _prove_alive(alone)
         for batch in suspects:
-            try:
-                yield alone.submit(function, batch).result()
+            results = _attempt(alone, function, batch)
+            if results is not None:
+                yield results
                 continue
-            except BrokenExecutor:
-                _replace(alone)
             for item in batch:
-                try:
-                    yield alone.submit(function, [item]).result()
-                except BrokenExecutor:
-                    _replace(alone)
-                    yield [blame(item)]
+                results = _attempt(alone, function, [item])
+                if results is None:  # the first death may be due to the item before
+                    results = _attempt(alone, function, [item])
+                yield [blame(item)] if results is None else results
 
 
-def _replace(executor: ProcessExecutor) -> None:
-    executor.restart()
-    _prove_alive(executor)
+def _attempt(
+    executor: ProcessExecutor, function: Callable[[list[Item]], list[Result]], batch: list[Item]
+) -> list[Result] | None:
+    """Results of a batch, or None where its process died; then a new one is ready."""
+    try:
+        return executor.submit(function, batch).result()
+    except BrokenExecutor:
+        executor.restart()
+        _prove_alive(executor)
+        return None
 
 
 def _prove_alive(executor: ProcessExecutor) -> None:

@@ -1,5 +1,6 @@
 """Which encoder layers learn when: frozen for ever, frozen at first, thawed one by one from the top."""
 
+import torch
 from torch import nn
 
 from rfcx_ssl.config import settings
@@ -53,18 +54,21 @@ def _steps(value: float, total_steps: int) -> int:
 
 
 class Freezer:
-    """Applies a schedule to a model with ``num_depths`` and ``freeze_below(depth)``.
+    """Applies a schedule to a model with ``num_depths`` and ``freeze_below(depth)``, compiled or not.
 
     Raises:
         ConfigError: something is to be frozen and the model cannot.
     """
 
-    def __init__(self, settings: FreezeSettings, model: nn.Module, total_steps: int) -> None:
+    def __init__(
+        self, settings: FreezeSettings, model: nn.Module, total_steps: int, *, compiled: bool = False
+    ) -> None:
         if settings.is_on and not hasattr(model, "freeze_below"):
             raise ConfigError("optim.freeze needs a model that knows its layers' depth")
         self.settings = settings
         self.model = model
         self.total_steps = total_steps
+        self.compiled = compiled
         self.depth = 0
 
     def __call__(self, step: int) -> None:
@@ -75,3 +79,5 @@ class Freezer:
         if depth != self.depth:
             self.model.freeze_below(depth)  # type: ignore[operator]
             self.depth = depth
+            if self.compiled:  # a graph that was traced with frozen layers would never give them a gradient
+                torch._dynamo.reset()

@@ -140,7 +140,7 @@ class WandbTracker:
         # A folder's path does not survive a move to another machine: the id is kept in the folder.
         id_file = folder / ".wandb_id"
         if not id_file.exists():
-            write_file(id_file, secrets.token_hex(4))
+            write_file(id_file, secrets.token_hex(8))
         self._run = self._wandb.init(
             project="rfcx-ssl", name=folder.name, id=id_file.read_text().strip(), resume="allow", dir=str(folder)
         )

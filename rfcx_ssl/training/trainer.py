@@ -40,7 +40,7 @@ class Trainer:
         self.state = state
         self.max_steps = settings.total_steps(len(parts.train_set))
         self.session = Session(settings, parts, accelerator, tensors)
-        self.freezer = Freezer(settings.optim.freeze, parts.model, self.max_steps)
+        self.freezer = Freezer(settings.optim.freeze, parts.model, self.max_steps, compiled=settings.compile)
         accumulation = accumulation_steps(settings.batch_size, settings.micro_batch_size, accelerator.num_processes)
         self.stream = StepStream(
             parts.train_set,
@@ -136,6 +136,7 @@ class Trainer:
             **{f"lr/{name}": lr for name, lr in self.session.learning_rates().items()},
             "epoch": epoch,
             "bad_steps": state.bad_steps,
+            "frozen_below": self.freezer.depth,
             **rates,
         }
         eta_s = (self.max_steps - state.step) / rates["steps_per_s"]

@@ -19,9 +19,16 @@ def fail(values):
 # Negative values end the process at once, as a crashing decoder does; a module, because other processes import it.
 DEADLY = """
 import os
+from pathlib import Path
+
+ONCE = Path(__file__).with_name("once")
 
 def double_or_die(values):
     if min(values) < 0:
+        os._exit(1)
+    if 0 in values and (len(values) > 1 or not ONCE.exists()):  # alone it dies once, then never again
+        if len(values) == 1:
+            ONCE.touch()
         os._exit(1)
     return [2 * value for value in values]
 """
@@ -69,11 +76,11 @@ def test_what_kills_its_process_is_blamed_and_the_rest_is_done(tmp_path, monkeyp
     (tmp_path / "deadly.py").write_text(DEADLY)
     monkeypatch.syspath_prepend(tmp_path)
     double_or_die = importlib.import_module("deadly").double_or_die
-    batches = [[1, 2], [3, -4, 5], [6], [-7], [8, 9]] + [[value] for value in range(10, 30)]
+    batches = [[1, 2], [3, -4, 5], [6], [-7], [8, 0, 9]] + [[value] for value in range(10, 30)]
     with open_executor(2) as executor:
         results = [result for batch in run_unordered(executor, double_or_die, batches, 4, blame) for result in batch]
     assert sorted(r for r in results if isinstance(r, str)) == ["-4 kills", "-7 kills"]
-    sound = {value for batch in batches for value in batch if value > 0}
+    sound = {value for batch in batches for value in batch if value >= 0}
     assert sorted(r for r in results if not isinstance(r, str)) == sorted(2 * value for value in sound)
 
 

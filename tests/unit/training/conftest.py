@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ def toy():
     """The toy program as a module."""
     spec = importlib.util.spec_from_file_location("toy_finetune", PROGRAM)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # the compiler looks functions up there
     spec.loader.exec_module(module)
     return module
 

@@ -1,5 +1,8 @@
 """Which layers are frozen when, and that frozen layers do not move."""
 
+import json
+from functools import partialmethod
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -50,3 +53,14 @@ def test_a_frozen_encoder_stays_and_a_thawed_one_moves(run_toy, toy):
     waiting, moved = (encoder_of(thawed / "best" / step_name(step)) for step in (5, 10))
     assert all(torch.equal(value, start[name]) for name, value in waiting.items())
     assert not any(torch.equal(value, start[name]) for name, value in moved.items())
+
+
+def test_a_compiled_model_thaws_as_well(run_toy, monkeypatch):
+    options = ("max_steps=8", "optim.freeze.until=4", "average.top_k=2")
+    plain = run_toy("plain", *options)
+    monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(torch.nn.Module.compile, backend="aot_eager"))
+    compiled = run_toy("compiled", *options, "compile=true")
+    one, other = (load_file(folder / "model" / "model.safetensors") for folder in (plain, compiled))
+    torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-6)
+    frozen = [json.loads(line).get("frozen_below") for line in (compiled / "metrics.jsonl").read_text().splitlines()]
+    assert [depth for depth in frozen if depth is not None] == [1, 0]
