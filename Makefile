@@ -63,7 +63,7 @@ $(RUN)/encoder/parity.json: $(PRETRAINED)
 	$(BIN)/python pretrain/convert.py $(PRETRAINED) --out $(RUN)/encoder
 
 TRAIN = $(BIN)/accelerate launch --config_file configs/accelerate/cpu.yaml finetune/train.py \
-  data=synth data.root=$(DATA)/rfcx data.num_folds=8 data.crop_s=2.5 augment=demo loss=weak_negatives \
+  data=synth data.root=$(DATA)/rfcx data.crop_s=2.5 augment=demo loss=weak_negatives \
   optim.encoder_lr=1e-3 optim.head_lr=2e-3 num_workers=0 evaluation.overlap=0.25 $(BUDGET_$(PRESET)) output_dir=$(@D)
 
 $(RUN)/panns/done: $(DATA)/rfcx/truth.csv
