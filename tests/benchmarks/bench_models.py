@@ -4,7 +4,7 @@ Times are CPU seconds of one thread (``time.process_time``), the median of sever
 disturbs them little. ``--published DIR`` names a folder with the packages panns-inference and torchlibrosa
 (``pip install --no-deps --target DIR panns-inference torchlibrosa``; librosa must be importable): then both CNN14s
 are first shown to give equal outputs with the same weights, and timed in front-end, forward and training step.
-``--encoder DIR`` adds a wav2vec encoder directory; without it the base architecture is made with random weights.
+wav2vec 2.0 and its relatives are made in their base size with random weights.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+from transformers import AutoConfig, AutoModel, Wav2Vec2FeatureExtractor
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.models.build import build_model
@@ -34,6 +34,7 @@ from rfcx_ssl.models.settings import ModelSettings
 from rfcx_ssl.species import rfcx_label_space
 
 WINDOW_S = 5.0
+FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-conformer")
 
 
 def cpu_s(run: Callable[[], object]) -> float:
@@ -48,9 +49,10 @@ def median_cpu_s(run: Callable[[], object], repeats: int) -> float:
     return statistics.median([cpu_s(run) for _ in range(repeats + 1)][1:])
 
 
-def write_base_encoder(folder: Path) -> None:
-    """wav2vec 2.0 base with the 32 kHz layer-norm stack of docs/architecture.md, random weights."""
-    config = Wav2Vec2Config(
+def write_base_encoder(family: str, folder: Path) -> None:
+    """The base architecture of a family with the 32 kHz layer-norm stack of docs/architecture.md, random weights."""
+    config = AutoConfig.for_model(
+        family,
         conv_dim=(512,) * 7,
         conv_kernel=(20, 3, 3, 3, 3, 2, 2),
         conv_stride=(10, 2, 2, 2, 2, 2, 2),
@@ -58,15 +60,16 @@ def write_base_encoder(folder: Path) -> None:
         feat_extract_norm="layer",
         do_stable_layer_norm=True,
     )
-    Wav2Vec2Model(config).save_pretrained(folder)
+    AutoModel.from_config(config).save_pretrained(folder)
     Wav2Vec2FeatureExtractor(sampling_rate=32_000, do_normalize=True).save_pretrained(folder)
 
 
-def encoder_rows(names: list[str], encoder: Path, repeats: int) -> Iterator[dict[str, object]]:
+def encoder_rows(names: list[str], encoders: Path, repeats: int) -> Iterator[dict[str, object]]:
     """Parameters, multiply-accumulates and speed of the shipped model configs on one 5 s window."""
     for name in names:
-        overrides = [f"window_s={WINDOW_S}"] + ([f"encoder={encoder}"] if name.startswith("wav2vec2") else [])
-        settings = load_settings(ModelSettings, "finetune/model", name, overrides)
+        overrides = [f"window_s={WINDOW_S}"] + ([f"encoder={encoders / name}"] if name in FAMILIES else [])
+        config = "wav2vec2" if name in FAMILIES else name
+        settings = load_settings(ModelSettings, "finetune/model", config, overrides)
         model = build_model(settings, rfcx_label_space()).eval()
         waveform = 0.1 * torch.randn(1, round(WINDOW_S * model.config.sample_rate_hz))
         with torch.inference_mode():
@@ -143,9 +146,8 @@ def main() -> None:
     """Print one JSON object a line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--models", nargs="*", help="names in configs/finetune/model; default: all but the demo's wav2vec"
+        "--models", nargs="*", help="names in configs/finetune/model, or of wav2vec's relatives; default: all"
     )
-    parser.add_argument("--encoder", type=Path, help="wav2vec encoder directory")
     parser.add_argument("--published", type=Path, help="folder with panns-inference and torchlibrosa")
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
@@ -154,13 +156,13 @@ def main() -> None:
     torch.manual_seed(0)
     names = args.models
     if names is None:
-        names = ["panns_demo", "panns_cnn6", "panns_cnn10", "panns_cnn14", "spectrogram", "wav2vec2"]
+        names = ["panns_demo", "panns_cnn6", "panns_cnn10", "panns_cnn14", "spectrogram", *FAMILIES]
     print(json.dumps({"torch": torch.__version__, "machine": platform.machine(), "threads": torch.get_num_threads()}))
     with tempfile.TemporaryDirectory() as folder:
-        encoder = args.encoder or Path(folder)
-        if args.encoder is None and any(name.startswith("wav2vec2") for name in names):
-            write_base_encoder(encoder)
-        for row in encoder_rows(names, encoder, args.repeats):
+        encoders = Path(folder)
+        for family in [name for name in names if name in FAMILIES]:
+            write_base_encoder(family, encoders / family)
+        for row in encoder_rows(names, encoders, args.repeats):
             print(json.dumps(row), flush=True)
     if args.published:
         for row in published_rows(args.published, args.repeats):
