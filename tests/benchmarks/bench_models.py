@@ -1,14 +1,14 @@
 """Cost of every encoder, and of our CNN14 beside the published PANNs code, as JSON lines.
 
 Times are CPU seconds of one thread (``time.process_time``), the median of several runs, so that a busy machine
-disturbs them little. ``--published DIR`` names a folder with the packages panns-inference and torchlibrosa
-(``pip install --no-deps --target DIR panns-inference torchlibrosa``; librosa must be importable): then both CNN14s
-are first shown to give equal outputs with the same weights, and timed in front-end, forward and training step.
+disturbs them little. Where panns-inference and torchlibrosa are installed (extra ``dev``), or in the folder that
+``--published`` names, their CNN14 and ours are first shown to give equal outputs with the same weights, then timed in
+turns: front-end, forward and training step.
 wav2vec 2.0 and its relatives are made in their base size with random weights.
 """
 
 import argparse
-import importlib
+import importlib.util
 import json
 import platform
 import statistics
@@ -148,7 +148,9 @@ def main() -> None:
     parser.add_argument(
         "--models", nargs="*", help="names in configs/finetune/model, or of wav2vec's relatives; default: all"
     )
-    parser.add_argument("--published", type=Path, help="folder with panns-inference and torchlibrosa")
+    parser.add_argument(
+        "--published", type=Path, help="folder with panns-inference and torchlibrosa, if not installed"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -164,8 +166,10 @@ def main() -> None:
             write_base_encoder(family, encoders / family)
         for row in encoder_rows(names, encoders, args.repeats):
             print(json.dumps(row), flush=True)
-    if args.published:
-        for row in published_rows(args.published, args.repeats):
+    installed = importlib.util.find_spec("panns_inference")  # found without being imported
+    published = args.published or (Path(installed.origin).parents[1] if installed and installed.origin else None)
+    if published:
+        for row in published_rows(published, args.repeats):
             print(json.dumps(row), flush=True)
 
 
