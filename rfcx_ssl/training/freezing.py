@@ -5,6 +5,7 @@ from torch import nn
 
 from rfcx_ssl.config import settings
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.training.schedule import count_steps
 
 
 @settings
@@ -13,9 +14,7 @@ class FreezeSettings:
     are a share of all steps.
     """
 
-    below: int = (
-        0  # layers of a depth below this never learn (wav2vec 2.0: 1 is its convolutions); -1: no encoder layer
-    )
+    below: int = 0  # layers of a depth below this never learn (1: wav2vec 2.0's convolutions); -1: the whole encoder
     until: float = 0.0  # the whole encoder waits for so many steps, while the new layers learn
     thaw: float = 0.0  # then its layers join one by one, from the top, over so many steps; 0: all at once
 
@@ -40,17 +39,13 @@ class FreezeSettings:
         if self.below > top:
             raise ConfigError(f"optim.freeze.below={self.below}: the encoder's layers have depths 0 to {top - 1}")
         floor = top if self.below < 0 else self.below
-        start, span = _steps(self.until, total_steps), _steps(self.thaw, total_steps)
+        start, span = count_steps(self.until, total_steps), count_steps(self.thaw, total_steps)
         if step < start:
             return top
         if step >= start + span:
             return floor
         thawed = 1 + (step - start) * (top - floor) // span
         return max(floor, top - thawed)
-
-
-def _steps(value: float, total_steps: int) -> int:
-    return round(value * total_steps) if value < 1 else int(value)
 
 
 class Freezer:

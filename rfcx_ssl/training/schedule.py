@@ -26,7 +26,12 @@ class ScheduleSettings:
 
     def warmup_steps(self, total_steps: int) -> int:
         """Number of warm-up steps of a run of ``total_steps``."""
-        return round(self.warmup * total_steps) if self.warmup < 1 else int(self.warmup)
+        return count_steps(self.warmup, total_steps)
+
+
+def count_steps(value: float, total_steps: int) -> int:
+    """A setting in steps: below 1 it is a share of ``total_steps``."""
+    return round(value * total_steps) if value < 1 else int(value)
 
 
 def learning_rate_factor(step: int, total_steps: int, schedule: ScheduleSettings) -> float:
