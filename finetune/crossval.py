@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
     args = parser.parse_intermixed_args()
-    from rfcx_ssl.training import TrainSettings  # takes seconds: not for --help
+    from rfcx_ssl.training.train import TrainSettings  # takes seconds: not for --help
 
     # Mistakes in the settings show here, once, and not in every run.
     settings = load_settings(TrainSettings, "finetune", "train", [*args.overrides, f"output_dir={args.out}"])

@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--sort-by", default="lwlrap", help="column of the table (default: %(default)s)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
     args = parser.parse_intermixed_args()
-    from rfcx_ssl.training import TrainSettings  # takes seconds: not for --help
+    from rfcx_ssl.training.train import TrainSettings  # takes seconds: not for --help
 
     if args.list is None:
         launches = plan_grid(args.out, args.overrides)

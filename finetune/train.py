@@ -21,8 +21,8 @@ def main() -> None:
     if not arguments or "-h" in arguments or "--help" in arguments:
         print(__doc__)
         return
-    from rfcx_ssl.training import TrainSettings, train  # takes seconds: not for --help
     from rfcx_ssl.training.signals import stop_with_parent
+    from rfcx_ssl.training.train import TrainSettings, train  # takes seconds: not for --help
 
     overrides = [argument for argument in arguments if argument != "--cfg"]
     settings = load_settings(TrainSettings, "finetune", "train", overrides)

@@ -8,7 +8,6 @@ run does only what is new; an interrupted run is continued by the same command. 
 """
 
 import argparse
-import os
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,10 +16,11 @@ from rfcx_ssl.errors import run_program
 from rfcx_ssl.manifest.build import Build, build_manifest, print_report
 from rfcx_ssl.manifest.excluded import read_recording_ids
 from rfcx_ssl.manifest.places import read_places
-from rfcx_ssl.manifest.progress import progress_bar
 from rfcx_ssl.manifest.roots import parse_roots
 from rfcx_ssl.manifest.settings import ManifestSettings
-from rfcx_ssl.manifest.workers import open_executor
+from rfcx_ssl.progress import progress_bar
+from rfcx_ssl.threads import usable_cores
+from rfcx_ssl.workers import open_workers
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="DIR", help="manifest folder, new or to be continued"
     )
     result.add_argument("--virtual", action="store_true", help="copy nothing: rows point into the recordings")
-    result.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
+    result.add_argument("--workers", type=int, default=usable_cores(), help="processes (default: one per core)")
     result.add_argument(
         "--dask", metavar="tcp://HOST:PORT", help="work on this Dask cluster instead (shared disk needed)"
     )
@@ -50,7 +50,7 @@ def main() -> None:
     excluded = read_recording_ids(args.exclude_recordings, args.exclude_fold) if args.exclude_recordings else set()
     roots = parse_roots(args.roots)
     with ExitStack() as stack:
-        executor = stack.enter_context(open_executor(args.workers, args.dask))
+        workers = stack.enter_context(open_workers(args.workers, args.dask))
         report = build_manifest(
             Build(
                 roots=roots,
@@ -59,8 +59,7 @@ def main() -> None:
                 virtual=args.virtual,
                 excluded=excluded,
                 places=read_places(args.places) if args.places else {},
-                executor=executor,
-                in_flight=1 if args.workers == 1 and not args.dask else 4 * max(args.workers, 16 if args.dask else 1),
+                workers=workers,
                 retry=args.retry_quarantined,
                 progress=stack.enter_context(progress_bar()),
             )

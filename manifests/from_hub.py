@@ -7,7 +7,6 @@ save_to_disk wrote. The result is what manifests/build.py writes; a second run c
 """
 
 import argparse
-import os
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from rfcx_ssl.errors import run_program
 from rfcx_ssl.manifest.build import Build, print_report
 from rfcx_ssl.manifest.excluded import read_recording_ids
 from rfcx_ssl.manifest.hub_source import HubSource, build_from_hub
-from rfcx_ssl.manifest.progress import progress_bar
 from rfcx_ssl.manifest.settings import ManifestSettings
-from rfcx_ssl.manifest.workers import open_executor
+from rfcx_ssl.progress import progress_bar
+from rfcx_ssl.threads import usable_cores
+from rfcx_ssl.workers import open_workers
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--column", help="audio column, where there are several")
     parser.add_argument("--site-column", metavar="NAME", help="column that names the site, to group the split by")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
+    parser.add_argument("--workers", type=int, default=usable_cores(), help="processes (default: one per core)")
     parser.add_argument("--exclude-recordings", metavar="FILE", help="ids to keep out: one per line, or CSV")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     args = parser.parse_args()
@@ -41,8 +41,7 @@ def main() -> None:
             out=args.out,
             settings=load_settings(ManifestSettings, "manifest", "build", args.set),
             excluded=read_recording_ids(args.exclude_recordings) if args.exclude_recordings else set(),
-            executor=stack.enter_context(open_executor(args.workers)),
-            in_flight=1 if args.workers == 1 else 4 * args.workers,
+            workers=stack.enter_context(open_workers(args.workers)),
             progress=stack.enter_context(progress_bar()),
         )
         source = HubSource(

@@ -8,14 +8,14 @@ side. Prints one line per problem (file:line: field='value': rule) and exits wit
 """
 
 import argparse
-import os
 from contextlib import ExitStack
 from pathlib import Path
 
 from rfcx_ssl.errors import ManifestError, run_program
-from rfcx_ssl.manifest.progress import progress_bar
 from rfcx_ssl.manifest.validate import load_summary, validate_folder
-from rfcx_ssl.manifest.workers import open_executor
+from rfcx_ssl.progress import progress_bar
+from rfcx_ssl.threads import usable_cores
+from rfcx_ssl.workers import open_workers
 
 
 def main() -> None:
@@ -23,16 +23,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR", help="what manifests/build.py --out wrote")
     parser.add_argument("--headers-only", action="store_true", help="do not decode the audio")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
+    parser.add_argument("--workers", type=int, default=usable_cores(), help="processes (default: one per core)")
     parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="work on this Dask cluster instead")
     args = parser.parse_args()
     summary = load_summary(args.folder)
     with ExitStack() as stack:
-        executor = stack.enter_context(open_executor(args.workers, args.dask))
+        workers = stack.enter_context(open_workers(args.workers, args.dask))
         problems = validate_folder(
             args.folder,
-            executor,
-            in_flight=1 if args.workers == 1 and not args.dask else 4 * args.workers,
+            workers,
             decode=not args.headers_only,
             progress=stack.enter_context(progress_bar()),
         )

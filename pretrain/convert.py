@@ -15,7 +15,7 @@ from pathlib import Path
 import transformers
 
 from rfcx_ssl.errors import run_program
-from rfcx_ssl.models.fairseq_export import export_encoder
+from rfcx_ssl.pretraining.export import export_encoder
 
 
 def main(argv: Sequence[str] | None = None) -> None:

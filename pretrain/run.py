@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rfcx_ssl.config import config_root
 from rfcx_ssl.errors import run_program
-from rfcx_ssl.models.fairseq_run import PretrainRequest, Progress, run_pretraining
+from rfcx_ssl.pretraining.run import PretrainRequest, Progress, run_pretraining
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -9,15 +9,21 @@ from rfcx_ssl.errors import run_program
 
 COMMANDS = {
     "doctor": (
-        "rfcx_ssl.doctor",
+        "rfcx_ssl.commands.doctor",
         "check versions, GPU, libsndfile, fairseq and disk; say what is wrong and how to fix it",
     ),
-    "synth": ("rfcx_ssl.synth.command", "write the synthetic rainforest in RFCX's layout"),
-    "download": ("rfcx_ssl.manifest.download_command", "fetch the RFCX competition archive from Kaggle and verify it"),
-    "preview-augment": ("rfcx_ssl.augment.command", "write WAVs and before/after pictures of the augmentations"),
-    "background-pool": ("rfcx_ssl.augment.pool_command", "write a pool of unlabelled audio to mix into clips"),
-    "labels": ("rfcx_ssl.data.command", "check label tables, folds and conflicts; draw one crop; export the corpus"),
-    "detect": ("rfcx_ssl.inference.command", "find species in recordings: events as a table, with pictures"),
+    "synth": ("rfcx_ssl.commands.synth", "write the synthetic rainforest in RFCX's layout"),
+    "download": ("rfcx_ssl.commands.download", "fetch the RFCX competition archive from Kaggle and verify it"),
+    "preview-augment": (
+        "rfcx_ssl.commands.preview_augment",
+        "write WAVs and before/after pictures of the augmentations",
+    ),
+    "background-pool": ("rfcx_ssl.commands.background_pool", "write a pool of unlabelled audio to mix into clips"),
+    "labels": (
+        "rfcx_ssl.commands.labels",
+        "check label tables, folds and conflicts; draw one crop; export the corpus",
+    ),
+    "detect": ("rfcx_ssl.commands.detect", "find species in recordings: events as a table, with pictures"),
 }
 
 

@@ -1,6 +1,6 @@
 """One strict door for settings: YAML composed by Hydra, checked against frozen dataclasses, every mistake named.
 
-Schemas live beside the component they configure and are declared with :func:`settings`. Unknown keys, wrong types
+Schemas live beside the component they configure and are declared with :func:`rfcx_ssl.settings.settings`. Unknown keys, wrong types
 and broken rules (``ValueError`` raised in ``__post_init__``) are all reported at once with their full key.
 """
 
@@ -8,24 +8,17 @@ import dataclasses
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, dataclass_transform, get_args
+from typing import Any, TypeVar, get_args
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from rfcx_ssl.errors import ConfigError
 
 T = TypeVar("T")
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def settings(cls: type[T]) -> type[T]:
-    """Make ``cls`` a frozen, keyword-only dataclass whose unknown keys are errors."""
-    cls.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True)  # type: ignore[attr-defined]
-    return dataclasses.dataclass(frozen=True, kw_only=True)(cls)
 
 
 def config_root() -> Path:

@@ -48,6 +48,12 @@ def require_extra(module: str, extra: str) -> ModuleType:
         raise MissingExtraError(f"{module} is not importable ({error}); pip install 'rfcx-ssl[{extra}]'") from None
 
 
+def first_line(error: BaseException) -> str:
+    """What a foreign error says, on one line: its first line, or the name of its class where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
 def run_program(main: Callable[[], None]) -> None:
     """Run a program's ``main``; an :class:`RfcxError` becomes one line on stderr and exit code 2."""
     try:

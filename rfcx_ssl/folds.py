@@ -13,8 +13,8 @@ from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations
-from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.files import atomic_path
 
 
 @dataclass(frozen=True)

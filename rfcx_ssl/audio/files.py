@@ -17,9 +17,9 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.audio.mp3 import true_mp3_frames
 from rfcx_ssl.errors import AudioError
+from rfcx_ssl.files import atomic_path
 
 FloatArray = NDArray[np.float32]
 

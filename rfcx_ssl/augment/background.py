@@ -9,9 +9,9 @@ from rfcx_ssl.augment.added import AddedSound
 from rfcx_ssl.augment.base import Draws, uniform
 from rfcx_ssl.augment.pool import load_pool
 from rfcx_ssl.augment.states import States, select, union
-from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.settings import settings
 
 
 @settings

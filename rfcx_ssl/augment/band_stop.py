@@ -8,10 +8,10 @@ from torch import Generator, Tensor
 from rfcx_ssl.augment.base import Draws, uniform
 from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, forget
-from rfcx_ssl.config import settings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.settings import settings
 from rfcx_ssl.species import RFCX_CALLS, LabelSpace
 
 

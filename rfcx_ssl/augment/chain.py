@@ -18,9 +18,9 @@ from rfcx_ssl.augment.polarity import PolarityAugmentation, PolaritySettings
 from rfcx_ssl.augment.shift import TimeShiftAugmentation, TimeShiftSettings
 from rfcx_ssl.augment.speed import SpeedAugmentation, SpeedSettings
 from rfcx_ssl.augment.stretch import TimeStretchAugmentation, TimeStretchSettings
-from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.settings import settings
 from rfcx_ssl.species import LabelSpace
 
 

@@ -9,9 +9,9 @@ from rfcx_ssl.augment.base import Draws, random_partner, uniform
 from rfcx_ssl.augment.frame_map import take_frames
 from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, clip_after_loss, presence, select, union
-from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid, seconds_to_samples
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.settings import settings
 
 
 @settings

@@ -6,8 +6,8 @@ from torch import Generator
 from rfcx_ssl.augment.base import Draws, decibel_gain, uniform
 from rfcx_ssl.augment.gain import GainSettings
 from rfcx_ssl.augment.rows import RowsAugmentation
-from rfcx_ssl.config import settings
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.settings import settings
 
 
 @settings

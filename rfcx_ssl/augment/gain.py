@@ -4,8 +4,8 @@ from torch import Generator, Tensor
 
 from rfcx_ssl.augment.base import Draws, decibel_gain, uniform
 from rfcx_ssl.augment.factor import FactorAugmentation
-from rfcx_ssl.config import settings
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.settings import settings
 
 
 @settings

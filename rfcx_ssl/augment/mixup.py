@@ -13,8 +13,8 @@ from torch import Generator, Tensor
 from rfcx_ssl.augment.base import Draws, power, random_partner, uniform
 from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, blend, union
-from rfcx_ssl.config import settings
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.settings import settings
 
 QUANTILES = 4097
 MAX_GAIN_DB = 20.0

@@ -8,9 +8,9 @@ from torch import Generator, Tensor
 
 from rfcx_ssl.augment.added import AddedSound
 from rfcx_ssl.augment.base import Draws, uniform
-from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.settings import settings
 
 Color = Literal["white", "pink", "brown", "blue", "violet"]
 

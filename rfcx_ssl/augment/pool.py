@@ -13,11 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.audio import audio_info, read_audio, resampled_samples, to_int16
+from rfcx_ssl.audio.find import find_audio
 from rfcx_ssl.errors import AudioError, ConfigError
-
-AUDIO_SUFFIXES = {".flac", ".wav", ".ogg", ".mp3", ".aiff"}
+from rfcx_ssl.files import atomic_path, write_text
 
 
 def load_pool(folder: Path, sample_rate_hz: int) -> Tensor:
@@ -65,14 +64,13 @@ def write_pool(
     with atomic_path(folder / "samples.npy") as temporary, temporary.open("wb") as file:
         np.save(file, samples)
     about = {"sample_rate_hz": sample_rate_hz, "piece_s": piece_s, "seed": seed, "files": sorted({*map(str, order)})}
-    with atomic_path(folder / "pool.json") as temporary:
-        temporary.write_text(json.dumps(about, indent=1), encoding="utf-8")
+    write_text(folder / "pool.json", json.dumps(about, indent=1))
 
 
 def _audio_files(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
-    return [path for path in source.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES]
+    return list(find_audio(source))
 
 
 def _random_piece(path: Path, piece_s: float, sample_rate_hz: int, rng: np.random.Generator) -> NDArray[np.int16]:

@@ -10,9 +10,9 @@ from rfcx_ssl.augment.base import Draws
 from rfcx_ssl.augment.frame_map import take_frames
 from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, clip_after_loss, presence
-from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid, seconds_to_samples
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.settings import settings
 
 
 @settings

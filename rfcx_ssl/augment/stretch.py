@@ -11,9 +11,9 @@ from rfcx_ssl.augment.frame_map import warp_frames
 from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.speed import frames_heard
 from rfcx_ssl.augment.states import States, clip_after_loss, presence
-from rfcx_ssl.config import settings
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.settings import settings
 
 
 @settings

@@ -7,20 +7,21 @@ source file (size and modification time) and the CRC of the samples: a changed s
 
 import json
 import logging
-import os
 import zlib
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.audio import read_audio, to_int16
+from rfcx_ssl.batching import batched
 from rfcx_ssl.data.recordings import Recording
 from rfcx_ssl.errors import AudioError
+from rfcx_ssl.files import atomic_path, write_text
+from rfcx_ssl.threads import usable_cores
+from rfcx_ssl.workers import DEATH, open_threads
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ class AudioCache:
             logger.info("caching %d recordings at %d Hz in %s", len(stale), self.sample_rate_hz, self.folder)
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                with ThreadPoolExecutor(num_threads or min(8, os.cpu_count() or 1)) as pool:
-                    for _ in pool.map(self._write, stale):
+                with open_threads(num_threads or min(8, usable_cores())) as threads:
+                    for _ in threads.run(self._write_all, batched(stale, 1), self._blame):
                         pass
             except OSError as error:
                 raise AudioError(
@@ -77,6 +78,14 @@ class AudioCache:
                 wrong.append(recording.recording_id)
         return wrong
 
+    def _write_all(self, recordings: list[Recording]) -> list[str]:
+        for recording in recordings:
+            self._write(recording)
+        return [recording.recording_id for recording in recordings]
+
+    def _blame(self, recording: Recording) -> str:
+        raise AudioError(f"{recording.path}: {DEATH}")
+
     def _write(self, recording: Recording) -> None:
         pcm = to_int16(read_audio(recording.path, sample_rate_hz=self.sample_rate_hz))
         with atomic_path(self._samples_path(recording)) as temporary:
@@ -86,8 +95,7 @@ class AudioCache:
                 raise AudioError(f"{temporary}: what was written reads back differently; is the disk full or failing?")
             file_bytes = temporary.stat().st_size
         note = {**self._fingerprint(recording), "file_bytes": file_bytes, "crc32": _crc32(pcm)}
-        with atomic_path(self._note_path(recording)) as temporary:
-            temporary.write_text(json.dumps(note), encoding="utf-8")
+        write_text(self._note_path(recording), json.dumps(note))
 
     def _fingerprint(self, recording: Recording) -> dict[str, int]:
         stat = recording.path.stat()

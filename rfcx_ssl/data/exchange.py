@@ -5,7 +5,6 @@ set needs no decoder. :func:`write_folder` turns such a data set back into RFCX'
 """
 
 import csv
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rfcx_ssl.annotations.table import BOX_COLUMNS
 from rfcx_ssl.data.corpus import Corpus
 from rfcx_ssl.errors import AnnotationError, AudioError
+from rfcx_ssl.files import atomic_folder
 from rfcx_ssl.folds import Folds
 
 if TYPE_CHECKING:
@@ -63,12 +63,8 @@ def save_dataset(dataset: "Dataset", folder: Path) -> None:
     """
     if folder.exists():
         raise AnnotationError(f"{folder} exists: choose a new folder for the data set")
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    try:
+    with atomic_folder(folder) as temporary:
         dataset.save_to_disk(str(temporary))
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def push_dataset(dataset: "Dataset", repo_id: str, *, private: bool = True) -> str:
@@ -89,9 +85,8 @@ def write_folder(dataset: "Dataset", root: Path) -> None:
     missing = {"recording_id", "audio", "site", "fold", "complete", "events", "duration_s"} - set(dataset.column_names)
     if missing:
         raise AnnotationError(f"the data set lacks the columns {', '.join(sorted(missing))}")
-    temporary = root.with_name(f".{root.name}.{os.getpid()}.tmp")
-    try:
-        (temporary / "train").mkdir(parents=True)
+    with atomic_folder(root) as temporary:
+        (temporary / "train").mkdir()
         rows = [_write_audio(row, temporary / "train") for row in dataset]
         for state, name in (("present", "train_tp.csv"), ("absent", "train_fp.csv")):
             boxes = [
@@ -105,9 +100,6 @@ def write_folder(dataset: "Dataset", root: Path) -> None:
         (temporary / COMPLETE_LIST).write_text(complete, encoding="utf-8")
         fold_of = {row["recording_id"]: row["fold"] for row in rows}
         Folds(fold_of, {name: name for name in fold_of}, max(fold_of.values()) + 1).save(temporary / FOLDS_TABLE)
-        temporary.replace(root)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _rows(corpus: Corpus) -> Iterable[dict[str, Any]]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rfcx_ssl.annotations.rows import iter_csv
 from rfcx_ssl.audio import audio_info, resampled_samples
+from rfcx_ssl.audio.find import find_audio
 from rfcx_ssl.errors import AudioError
 
-AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".mp3")
 RECORDINGS_TABLE = "recordings.csv"
 
 
@@ -23,15 +23,15 @@ class Recording:
     site: str | None = None
 
 
-def find_audio(root: Path, folders: Sequence[str]) -> dict[str, Path]:
-    """Audio file of each recording id (the file's stem) in ``root``'s folders; an earlier folder wins."""
+def audio_by_id(root: Path, folders: Sequence[str]) -> dict[str, Path]:
+    """Audio file of each recording id (the file's stem) in ``root``'s folders, searched to any depth.
+
+    The folder named first wins, then the file that comes first by its path.
+    """
     found: dict[str, Path] = {}
     for folder in folders:
-        directory = root / folder
-        if directory.is_dir():
-            for path in sorted(directory.iterdir()):
-                if path.suffix.lower() in AUDIO_SUFFIXES:
-                    found.setdefault(path.stem, path)
+        for path in find_audio(root / folder):
+            found.setdefault(path.stem, path)
     return found
 
 
@@ -51,7 +51,7 @@ def open_recordings(
     Raises:
         AudioError: files are missing and that is not allowed, none is there at all, or a header is unreadable.
     """
-    paths, sites, names = find_audio(root, folders), read_sites(root), sorted(set(wanted))
+    paths, sites, names = audio_by_id(root, folders), read_sites(root), sorted(set(wanted))
     missing = [name for name in names if name not in paths]
     where = ", ".join(str(root / folder) for folder in folders)
     if missing and (len(missing) == len(names) or not allow_missing):

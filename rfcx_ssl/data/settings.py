@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from rfcx_ssl.config import settings
 from rfcx_ssl.labels.clips import ClipAbsent
+from rfcx_ssl.settings import settings
 
 
 @settings
@@ -86,3 +86,10 @@ class DataSettings:
         if not self.cache:
             return None
         return self.cache_dir or self.root / f"cache_{self.sample_rate_hz}"
+
+    @property
+    def label_files(self) -> tuple[Path, ...]:
+        """Every file and folder that shapes labels, folds or sites; some may not exist."""
+        tables = tuple(self.root / name for name in ("train_tp.csv", "train_fp.csv", "recordings.csv"))
+        single = (self.label_map, self.complete_file, self.folds_file)
+        return (*tables, *self.extra_tables, *self.pseudo_labels, *(path for path in single if path is not None))

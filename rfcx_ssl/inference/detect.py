@@ -3,7 +3,7 @@
 import csv
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +13,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 import rfcx_ssl
-from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.audio import AudioInfo, audio_info
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.errors import AudioError
-from rfcx_ssl.inference.event_picture import save_event_picture
+from rfcx_ssl.files import atomic_path, write_text
 from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.recordings import Recording, find_recordings
 from rfcx_ssl.inference.settings import DetectSettings
 from rfcx_ssl.inference.stream import Heard, listen, rate_warning
 from rfcx_ssl.inference.writers import open_writers
+from rfcx_ssl.models.modeling import RainforestSedModel
+
+Draw = Callable[[RainforestSedModel, Recording, Heard, DetectSettings, Path], None]
 
 
 class IncompleteError(AudioError):
@@ -39,7 +41,7 @@ class DetectRequest:
     model: str
     out: Path
     formats: Sequence[str] = ("csv",)
-    picture: bool = False
+    draw: Draw | None = None  # makes a picture of each recording
     device: str = "auto"
 
 
@@ -116,8 +118,7 @@ class Detector:
             "seconds": round(seconds, 2),
             "warnings": tally.warnings,
         }
-        with atomic_path(out / "detect.json") as temporary:
-            temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        write_text(out / "detect.json", json.dumps(record, indent=1))
         speed = f"{tally.audio_s:.0f} s of audio in {seconds:.1f} s ({tally.audio_s / seconds:.0f} times real time)"
         self.console.print(
             f"{tally.events} events in {num_recordings} recordings, {speed}: {out}", highlight=False, soft_wrap=True
@@ -142,9 +143,9 @@ class Detector:
         if heard.problem is not None:
             self.tally.problems += 1
             self.console.print(f"error: {heard.problem}", highlight=False, soft_wrap=True)
-        if self.request.picture and heard.heard_s > 0:
+        if self.request.draw is not None and heard.heard_s > 0:
             path = self.request.out / "pictures" / f"{recording.name}.png"
-            save_event_picture(self.model, recording, heard, self.settings, path)
+            self.request.draw(self.model, recording, heard, self.settings, path)
         return heard
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers.utils import logging as hf_logging
 
-from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.errors import CheckpointError, first_line
 from rfcx_ssl.models.modeling import RainforestSedModel
 
 
@@ -21,8 +21,7 @@ def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
             source, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"model {source}: cannot be loaded ({reason})") from None
+        raise CheckpointError(f"model {source}: cannot be loaded ({first_line(error)})") from None
     model, info = loaded
     wrong = sorted(map(str, [*info["missing_keys"], *info["unexpected_keys"], *info["mismatched_keys"]]))
     if wrong:

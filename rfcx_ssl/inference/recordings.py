@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rfcx_ssl.audio.find import AUDIO_SUFFIXES, find_audio
 from rfcx_ssl.errors import AudioError
-
-AUDIO_SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".w64", ".caf"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +30,12 @@ def find_recordings(sources: Sequence[Path]) -> list[Recording]:
         )
     found: dict[Path, Path] = {}
     for source in sources:
-        files = sorted(p for p in source.rglob("*") if is_audio(p)) if source.is_dir() else [source]
-        for path in files:
+        for path in find_audio(source) if source.is_dir() else [source]:
             found.setdefault(path.resolve(), path)
     if not found:
         raise AudioError(f"{', '.join(map(str, sources))}: no audio files ({', '.join(sorted(AUDIO_SUFFIXES))})")
     paths = list(found.values())
     return [Recording(name, path) for name, path in zip(_unique_names(paths), paths, strict=True)]
-
-
-def is_audio(path: Path) -> bool:
-    """Whether the name is that of an audio file; hidden files (``._x.wav`` of some recorders) are not."""
-    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _unique_names(paths: Sequence[Path]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from rfcx_ssl.config import settings
+from rfcx_ssl.settings import settings
 
 FORMATS = ("csv", "raven", "audacity", "parquet")  # of event tables
 

@@ -13,8 +13,8 @@ from rfcx_ssl.audio import audio_info, read_audio, resampled_samples
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.inference.events import EventDecoder, FrameEvent
 from rfcx_ssl.inference.settings import DetectSettings
+from rfcx_ssl.inference.windows import predict_stream
 from rfcx_ssl.models.modeling import RainforestSedModel
-from rfcx_ssl.models.windows import predict_stream
 from rfcx_ssl.species import RFCX_CALLS, LabelSpace
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
 
-from rfcx_ssl.atomic import atomic_path
+from rfcx_ssl.files import atomic_path, write_text
 from rfcx_ssl.inference.stream import Event
 
 COLUMNS = ("recording", "start_s", "end_s", "species", "score", "f_min", "f_max")
@@ -123,8 +123,7 @@ class _FilePerRecording(ABC):
         """Write the recording's file, also when nothing was found in it."""
         path = self.folder / f"{recording}{self.suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary:
-            temporary.write_text("".join(self.lines(events)), encoding="utf-8")
+        write_text(path, "".join(self.lines(events)))
 
     @abstractmethod
     def lines(self, events: Sequence[Event]) -> list[str]:

@@ -5,7 +5,7 @@ One Parquet file per model: a row per recording with ``recording_id`` (string), 
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rfcx_ssl.atomic import atomic_path
+from rfcx_ssl.batching import batched
 from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.files import atomic_path
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.species import LabelSpace
 
@@ -141,24 +142,13 @@ def write_pseudo_labels(
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for group in _groups(rows):
+        for group in batched(rows, ROWS_PER_GROUP):
             count += len(group)
             for name, scores, weight in group:
                 _checked(path, name, scores.reshape(-1), weight, len(names))
             columns = [[r[0] for r in group], [r[2] for r in group], [r[1].reshape(-1) for r in group]]
             writer.write_table(pa.table(columns, schema=schema))
     return count
-
-
-def _groups(rows: Iterable[tuple[str, FloatArray, float]]) -> Iterator[list[tuple[str, FloatArray, float]]]:
-    group: list[tuple[str, FloatArray, float]] = []
-    for row in rows:
-        group.append(row)
-        if len(group) == ROWS_PER_GROUP:
-            yield group
-            group = []
-    if group:
-        yield group
 
 
 def _checked(path: Path, name: str, values: FloatArray, weight: float, num_outputs: int) -> SoftScores:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from rfcx_ssl.config import settings
+from rfcx_ssl.settings import settings
 
 
 @settings

@@ -1,18 +1,17 @@
 """The RFCX competition archive: fetch it from Kaggle, and verify what arrived."""
 
 import csv
-import itertools
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from rfcx_ssl.audio import audio_info
 from rfcx_ssl.audio.flac import check_flac
-from rfcx_ssl.errors import AudioError, ManifestError, require_extra
-from rfcx_ssl.manifest.progress import Progress, no_progress
-from rfcx_ssl.manifest.workers import DEATH, run_unordered
+from rfcx_ssl.batching import batched
+from rfcx_ssl.errors import AudioError, ManifestError, first_line, require_extra
+from rfcx_ssl.progress import Progress, no_progress
+from rfcx_ssl.workers import DEATH, Workers
 
 COMPETITION = "rfcx-species-audio-detection"
 CREDENTIALS = (
@@ -48,21 +47,20 @@ def fetch_archive(out: Path) -> Path:
     try:
         return Path(kagglehub.competition_download(COMPETITION, output_dir=str(out)))
     except (*refused, ValueError) as error:
-        raise ManifestError(f"{COMPETITION}: {_first_line(error)}. {CREDENTIALS}") from None
+        raise ManifestError(f"{COMPETITION}: {first_line(error)}. {CREDENTIALS}") from None
     except OSError as error:
         raise ManifestError(
-            f"{COMPETITION}: cannot be downloaded ({_first_line(error)}); is this machine offline, or its disk full? "
+            f"{COMPETITION}: cannot be downloaded ({first_line(error)}); is this machine offline, or its disk full? "
             f"An archive fetched elsewhere is checked with rfcx-ssl download --verify {out}"
         ) from None
 
 
 def verify_archive(
     root: Path,
-    executor: Executor,
+    workers: Workers,
     *,
     layout: ArchiveLayout | None = None,
     checksums: bool = True,
-    in_flight: int = 1,
     progress: Progress = no_progress,
 ) -> list[str]:
     """What is wrong with an unpacked archive, one sentence each; empty when it is complete.
@@ -98,7 +96,7 @@ def verify_archive(
     def blame(path: Path) -> str:
         return f"{path}: {DEATH}"
 
-    for found_problems in run_unordered(executor, check, _chunks(files), in_flight, blame):
+    for found_problems in workers.run(check, batched(files, _FILES_PER_TASK), blame):
         problems += found_problems
         done += _FILES_PER_TASK
         progress("recordings", min(done, len(files)), len(files))
@@ -115,7 +113,7 @@ def _recording_ids(path: Path, columns: tuple[str, ...], problems: list[str]) ->
             elif rows.fieldnames:
                 yield from (row["recording_id"] for row in rows)
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path}: cannot be read ({_first_line(error)})")
+        problems.append(f"{path}: cannot be read ({first_line(error)})")
 
 
 def _check_files(paths: list[Path], *, rate_hz: int | None, checksums: bool) -> list[str]:
@@ -132,13 +130,3 @@ def _check_files(paths: list[Path], *, rate_hz: int | None, checksums: bool) -> 
         except AudioError as error:
             problems.append(str(error))
     return problems
-
-
-def _chunks(files: list[Path]) -> Iterator[list[Path]]:
-    iterator = iter(files)
-    while batch := list(itertools.islice(iterator, _FILES_PER_TASK)):
-        yield batch
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

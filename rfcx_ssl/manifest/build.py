@@ -3,30 +3,30 @@
 import json
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rfcx_ssl.atomic import atomic_path
+from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.errors import ManifestError
+from rfcx_ssl.files import remove_leftovers, write_text
 from rfcx_ssl.manifest.cut import recording_folder, segment_bounds
 from rfcx_ssl.manifest.excluded import leak_warnings, mark_excluded
 from rfcx_ssl.manifest.flags import flag_segments
 from rfcx_ssl.manifest.headers import Header, scan_headers
 from rfcx_ssl.manifest.places import Places, place_recordings
 from rfcx_ssl.manifest.prepare import Prepared, PrepareTask, Segment, prepare_recordings
-from rfcx_ssl.manifest.progress import Progress, no_progress
 from rfcx_ssl.manifest.roots import Root, find_recordings
 from rfcx_ssl.manifest.settings import ManifestSettings
 from rfcx_ssl.manifest.split import SplitReport, assign_splits, check_leaks
 from rfcx_ssl.manifest.state import BuildState, open_state
 from rfcx_ssl.manifest.tables import AUDIO_FOLDER, write_quarantine, write_segments, write_tsv, write_virtual
-from rfcx_ssl.manifest.workers import DEATH, SerialExecutor, run_unordered
+from rfcx_ssl.progress import Progress, no_progress
+from rfcx_ssl.workers import DEATH, Workers, this_process
 
 HEADERS_PER_TASK = 256
 #: A task holds recordings of about a minute in all, so that short files do not drown in messages.
@@ -50,7 +50,7 @@ class BuildReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """One build: where from, where to, how. ``in_flight`` bounds the tasks that wait for a worker."""
+    """One build: where from, where to, how."""
 
     roots: Sequence[Root]
     out: Path
@@ -58,8 +58,7 @@ class Build:
     virtual: bool = False
     excluded: Collection[str] = ()
     places: Places = field(default_factory=dict)
-    executor: Executor = field(default_factory=SerialExecutor)
-    in_flight: int = 1
+    workers: Workers = field(default_factory=this_process)
     retry: bool = False
     progress: Progress = no_progress
 
@@ -96,8 +95,7 @@ def started(build: Build) -> Iterator[BuildState]:
     build.out.mkdir(parents=True, exist_ok=True)
     _refuse_other_kind(build)
     with open_state(build.out) as state:
-        for leftover in build.out.glob(".*.tmp"):  # of a build that was killed while writing
-            leftover.unlink()
+        remove_leftovers(build.out)  # of a build that was killed while writing
         if build.retry:
             state.retry_problems()
         yield state
@@ -122,12 +120,12 @@ def scan_new(build: Build, state: BuildState) -> int:
     key = f"{build.key} {settings.min_source_rate_hz}"
     scan = partial(scan_headers, target_hz=settings.sample_rate_hz, min_source_rate_hz=settings.min_source_rate_hz)
     done = 0
-    tasks = _chunks(state.without_header(key), HEADERS_PER_TASK)
+    tasks = batched(state.without_header(key), HEADERS_PER_TASK)
 
     def blame(file: tuple[str, str]) -> Header:
         return Header(file[0], problem=DEATH)
 
-    for headers in run_unordered(build.executor, scan, tasks, build.in_flight, blame):
+    for headers in build.workers.run(scan, tasks, blame):
         for header in headers:
             if header.problem:
                 _remove_segments(build, header.recording_id)
@@ -149,7 +147,7 @@ def prepare_new(build: Build, state: BuildState) -> int:
         _remove_segments(build, task.recording_id)
         return Prepared(task.recording_id, (), DEATH)
 
-    for results in run_unordered(build.executor, prepare_recordings, _tasks(build, state), build.in_flight, blame):
+    for results in build.workers.run(prepare_recordings, _tasks(build, state), blame):
         state.save_prepared(results, build.key)
         prepared += len(results)
         done_s += sum(s.num_samples for r in results for s in r.segments) / build.settings.sample_rate_hz
@@ -159,7 +157,7 @@ def prepare_new(build: Build, state: BuildState) -> int:
 
 def _cut_by_header(build: Build, state: BuildState) -> int:
     prepared = 0
-    for page in _chunks(state.unprepared(build.key), HEADERS_PER_TASK):
+    for page in batched(state.unprepared(build.key), HEADERS_PER_TASK):
         state.save_prepared([_planned(build.settings, *row) for row in page], build.key)
         prepared += len(page)
     return prepared
@@ -243,25 +241,13 @@ def _write_summary(build: Build, report: BuildReport, excluded: int) -> None:
         "settings": settings_dict(build.settings),
         "roots": {root.label: str(root.path) for root in build.roots},
     }
-    with atomic_path(build.out / "manifest.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(build.out / "manifest.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
 
 
 def _remove_segments(build: Build, recording_id: str) -> None:
     folder = build.audio_folder / recording_folder(recording_id)
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def print_report(report: BuildReport, out: Path) -> None:

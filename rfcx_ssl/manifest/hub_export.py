@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from rfcx_ssl.atomic import atomic_path
-from rfcx_ssl.errors import ManifestError
+from rfcx_ssl.errors import ManifestError, first_line
+from rfcx_ssl.files import atomic_folder
 from rfcx_ssl.manifest.tables import AUDIO_FOLDER
 from rfcx_ssl.manifest.validate import load_summary
 
@@ -36,14 +36,14 @@ def export_folder(folder: Path, target: Path) -> dict[str, int]:
         raise ManifestError(f"{target} exists; choose a new folder for the export")
     table = pa.parquet.read_table(folder / "segments.parquet")
     counts = {}
-    target.mkdir(parents=True)
-    for split, name in SPLIT_NAMES.items():
-        chosen = table.filter(pc.equal(table.column("split"), split))
-        counts[name] = len(chosen)
-        if len(chosen):
-            _export_split(chosen, folder / AUDIO_FOLDER, target / name)
-    with atomic_path(target / "README.md") as temporary:
-        temporary.write_text(_card(summary, counts), encoding="utf-8")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_folder(target) as temporary:
+        for split, name in SPLIT_NAMES.items():
+            chosen = table.filter(pc.equal(table.column("split"), split))
+            counts[name] = len(chosen)
+            if len(chosen):
+                _export_split(chosen, folder / AUDIO_FOLDER, temporary / name)
+        (temporary / "README.md").write_text(_card(summary, counts), encoding="utf-8")
     return counts
 
 
@@ -60,8 +60,9 @@ def push_folder(target: Path, repo_id: str, *, private: bool) -> str:
         address = api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
         api.upload_folder(repo_id=repo_id, repo_type="dataset", folder_path=target)
     except Exception as error:  # noqa: BLE001 - offline, no token, no right: one class per HTTP library and version
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ManifestError(f"{repo_id}: cannot be uploaded ({reason}); `hf auth login` sets the token") from None
+        raise ManifestError(
+            f"{repo_id}: cannot be uploaded ({first_line(error)}); `hf auth login` sets the token"
+        ) from None
     return str(address)
 
 
@@ -70,8 +71,7 @@ def _export_split(rows: pa.Table, audio: Path, target: Path) -> None:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         _link(audio / name, target / name)
     metadata = rows.drop_columns(list(_PRIVATE)).add_column(0, "file_name", rows.column("segment"))
-    with atomic_path(target / "metadata.parquet") as temporary:
-        pa.parquet.write_table(metadata, temporary)
+    pa.parquet.write_table(metadata, target / "metadata.parquet")
 
 
 def _link(source: Path, target: Path) -> None:

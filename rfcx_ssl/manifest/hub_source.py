@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rfcx_ssl.atomic import atomic_path
-from rfcx_ssl.config import settings
-from rfcx_ssl.errors import ManifestError
+from rfcx_ssl.batching import batched
+from rfcx_ssl.errors import ManifestError, first_line
+from rfcx_ssl.files import atomic_path
 from rfcx_ssl.manifest.build import Build, BuildReport, finish, prepare_new, scan_new, started
 from rfcx_ssl.manifest.roots import Found
 from rfcx_ssl.manifest.state import BuildState
+from rfcx_ssl.settings import settings
 
 #: Recordings on disk at a time; the next ones are fetched when these are cut.
 ROWS_PER_ROUND = 64
@@ -56,8 +57,7 @@ def build_from_hub(build: Build, source: HubSource) -> BuildReport:
     incoming = build.out / ".state" / "incoming"
     with started(build) as state:
         state.see(())
-        remaining = itertools.chain([first], rows)
-        while batch := list(itertools.islice(remaining, ROWS_PER_ROUND)):
+        for batch in batched(itertools.chain([first], rows), ROWS_PER_ROUND):
             shutil.rmtree(incoming, ignore_errors=True)
             state.add(_fetch(batch, incoming, state))
             scanned += scan_new(build, state)
@@ -84,7 +84,7 @@ def open_stream(source: HubSource) -> Iterator[Mapping[str, Any]]:
         else:
             stream = datasets.load_dataset(source.path, source.name, split=source.split, streaming=True)
     except Exception as error:  # noqa: BLE001 - many kinds: offline, private, no such split; all the user's to fix
-        raise ManifestError(f"{source.path}: cannot be opened as a data set ({_first_line(error)})") from None
+        raise ManifestError(f"{source.path}: cannot be opened as a data set ({first_line(error)})") from None
     column = source.column or _audio_column(source.path, stream.features or {})
     undecoded = stream.cast_column(column, datasets.Audio(decode=False))
     for table in undecoded.with_format("arrow").iter(batch_size=1):
@@ -139,7 +139,7 @@ def _download(address: str) -> bytes:
         with fsspec.open(address, "rb") as file:
             content: bytes = file.read()
     except (OSError, ValueError) as error:
-        raise ManifestError(f"{address}: cannot be fetched ({_first_line(error)}); run again to continue") from None
+        raise ManifestError(f"{address}: cannot be fetched ({first_line(error)}); run again to continue") from None
     return content
 
 
@@ -150,7 +150,3 @@ def _settle(state: BuildState, batch: list[_Row]) -> None:
         [(row.address, row.site, row.recording_id) for row in batch],
     )
     state.connection.commit()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,17 +1,13 @@
 """Find recordings under several roots, in a fixed order, whatever the file system throws at it."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rfcx_ssl.audio.find import walk_audio
 from rfcx_ssl.errors import ManifestError
 
-#: Only names decide what is tried; the content decides what it is (a WAV named .flac is read as WAV).
-AUDIO_SUFFIXES = frozenset(
-    "flac wav wave wavex ogg oga opus mp3 aif aiff aifc au snd caf w64 rf64 bwf".split(),
-)
 #: Control characters, and bytes that are not UTF-8 (Python's lone surrogates): neither fits into a table.
 _UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _LABELLED = re.compile(r"(?P<label>[\w.-]+)=(?P<path>.+)", re.DOTALL)
@@ -62,39 +58,23 @@ def find_recordings(roots: Sequence[Root]) -> Iterator[Found]:
     seen: set[tuple[int, int]] = set()
     for root in roots:
         if root.path.is_dir():
-            yield from _walk(root.path, root.label, seen)
+            yield from _walk(root, seen)
         else:
             yield _found(root.path, f"{root.label}/{root.path.name}")
 
 
-def _walk(folder: Path, recording_id: str, visited: set[tuple[int, int]]) -> Iterator[Found]:
-    """Depth first, names sorted; ``visited`` holds (device, inode) of folders and linked files, so loops end."""
-    try:
-        status = folder.stat()
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        yield Found(recording_id, str(folder), 0, 0, f"folder cannot be listed ({error.strerror})")
-        return
-    if (status.st_dev, status.st_ino) in visited:
-        return
-    if (folder / ".state" / "state.sqlite").exists():  # a manifest folder: its segments are not recordings
-        return
-    visited.add((status.st_dev, status.st_ino))
-    for entry in entries:
-        name = f"{recording_id}/{entry.name}"
-        if entry.name.startswith("."):
-            continue
-        if _is_folder(entry):
-            yield from _walk(Path(entry.path), name, visited)
-        elif entry.name.rpartition(".")[2].lower() in AUDIO_SUFFIXES:
-            yield _found(Path(entry.path), name)
+def _walk(root: Root, seen: set[tuple[int, int]]) -> Iterator[Found]:
+    for path in walk_audio(root.path, seen):
+        if isinstance(path, OSError):
+            place = Path(path.filename)
+            yield Found(_id(root, place), str(place), 0, 0, f"folder cannot be listed ({path.strerror})")
+        else:
+            yield _found(path, _id(root, path))
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that points at itself
-        return False
+def _id(root: Root, path: Path) -> str:
+    """The root's label and the path below it."""
+    return "/".join([root.label, *path.relative_to(root.path).parts])
 
 
 def _found(path: Path, recording_id: str) -> Found:

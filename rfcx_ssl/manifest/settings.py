@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Literal
 
-from rfcx_ssl.config import settings
+from rfcx_ssl.settings import settings
 
 Flag = Literal["short", "silent", "duplicate", "clipped"]
 #: Raised when the same settings would give different audio, so that older prepared audio is made again.

@@ -5,18 +5,18 @@ everything again and writes the same manifests.
 """
 
 import dataclasses
-import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rfcx_ssl.batching import batched
 from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.headers import Header
 from rfcx_ssl.manifest.prepare import Prepared
 from rfcx_ssl.manifest.roots import Found
-from rfcx_ssl.manifest.workers import DEATH
+from rfcx_ssl.workers import DEATH
 
 BATCH = 1000
 VERSION = 1  # of the tables below
@@ -60,7 +60,7 @@ class BuildState:
     def add(self, found: Iterable[Found]) -> None:
         """Record more files that exist now."""
         rows = ((f.recording_id, f.path, f.size_bytes, f.mtime_ns, f.problem) for f in found)
-        for batch in _batches(rows):
+        for batch in batched(rows, BATCH):
             self.connection.executemany(_SEE, batch)
         self.connection.commit()
 
@@ -175,9 +175,3 @@ def open_state(folder: Path) -> Iterator[BuildState]:
         raise ManifestError(f"{path}: not a usable database ({error}); delete it and build again") from None
     finally:
         connection.close()
-
-
-def _batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
-    iterator = iter(rows)
-    while batch := list(itertools.islice(iterator, BATCH)):
-        yield batch

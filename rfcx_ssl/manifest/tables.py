@@ -1,15 +1,14 @@
 """Write what a build found: fairseq's TSVs, or virtual splits; segments.parquet; quarantine.csv. All atomic."""
 
 import csv
-import itertools
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
 
-from rfcx_ssl.atomic import atomic_path
+from rfcx_ssl.batching import batched
+from rfcx_ssl.files import atomic_path
 from rfcx_ssl.manifest.cut import segment_name
 from rfcx_ssl.manifest.metadata import add_seconds
 from rfcx_ssl.manifest.settings import ManifestSettings
@@ -69,7 +68,7 @@ def write_virtual(state: BuildState, folder: Path, split: str, settings: Manifes
     rows = state.connection.execute(_USED_VIRTUAL, (split,))
     path = folder / f"{split}.parquet"
     with virtual_writer(path, sample_rate_hz=settings.sample_rate_hz, channel=settings.channel) as writer:
-        for batch in _batches(rows):
+        for batch in batched(rows, ROWS_PER_GROUP):
             columns = zip(*batch, strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, VIRTUAL_SCHEMA, strict=True)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=writer.schema))
@@ -82,7 +81,7 @@ def write_segments(state: BuildState, folder: Path, sample_rate_hz: int, *, virt
         atomic_path(folder / "segments.parquet") as temporary,
         pa.parquet.ParquetWriter(temporary, SEGMENTS_SCHEMA, compression="zstd") as writer,
     ):
-        for batch in _batches(rows):
+        for batch in batched(rows, ROWS_PER_GROUP):
             columns = zip(*batch, strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, SEGMENTS_SCHEMA, strict=True)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=SEGMENTS_SCHEMA))
@@ -119,9 +118,3 @@ def _segment_row(row: tuple[Any, ...], sample_rate_hz: int, *, virtual: bool) ->
         time,
         *rest,
     )
-
-
-def _batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
-    iterator = iter(rows)
-    while batch := list(itertools.islice(iterator, ROWS_PER_GROUP)):
-        yield batch

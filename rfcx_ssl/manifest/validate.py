@@ -1,9 +1,7 @@
 """Read a manifest folder back and name every line that is wrong: file, line, field, value, rule."""
 
-import itertools
 import json
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,10 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from rfcx_ssl.audio import open_audio, resampled_samples
-from rfcx_ssl.errors import AudioError, ManifestError
-from rfcx_ssl.manifest.progress import Progress, no_progress
+from rfcx_ssl.batching import batched
+from rfcx_ssl.errors import AudioError, ManifestError, first_line
 from rfcx_ssl.manifest.virtual import load_virtual
-from rfcx_ssl.manifest.workers import DEATH, run_unordered
+from rfcx_ssl.progress import Progress, no_progress
+from rfcx_ssl.workers import DEATH, Workers
 
 LINES_PER_TASK = 64
 _BLOCK_FRAMES = 1 << 18
@@ -55,7 +54,7 @@ class Row:
 
 
 def validate_folder(
-    folder: Path, executor: Executor, *, in_flight: int = 1, decode: bool = True, progress: Progress = no_progress
+    folder: Path, workers: Workers, *, decode: bool = True, progress: Progress = no_progress
 ) -> list[Problem]:
     """Every problem of a manifest folder, in order; ``decode`` reads all audio, else headers only.
 
@@ -74,7 +73,7 @@ def validate_folder(
         def blame(row: Row, file: str = name) -> Problem:
             return Problem(file, row.line, "path", row.path, DEATH)
 
-        for found in run_unordered(executor, check, _chunks(sound, LINES_PER_TASK), in_flight, blame):
+        for found in workers.run(check, batched(sound, LINES_PER_TASK), blame):
             problems += found
             done += LINES_PER_TASK
             lines = summary["train_segments"] + summary["valid_segments"]
@@ -179,7 +178,7 @@ def _check_table(folder: Path, summary: dict[str, Any]) -> Iterator[Problem]:
     try:
         table = pa.parquet.read_table(path, columns=["recording_id", "group", "audio_hash", "split", "num_samples"])
     except (OSError, pa.ArrowException) as error:
-        yield Problem(path.name, 0, "file", path.name, f"cannot be read ({str(error).splitlines()[0]})")
+        yield Problem(path.name, 0, "file", path.name, f"cannot be read ({first_line(error)})")
         return
     used = table.filter(pc.not_equal(table.column("split"), ""))
     for split in SPLITS:
@@ -214,9 +213,3 @@ def _check_batchable(summary: dict[str, Any]) -> Iterator[Problem]:
         if count < need:
             rule = f"fairseq needs at least {need} (dataset.required_batch_size_multiple) or stops: dataset is empty"
             yield Problem("manifest.json", 0, f"{split}_segments", str(count), rule)
-
-
-def _chunks(items: Iterable[Row], size: int) -> Iterator[list[Row]]:
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch

@@ -27,9 +27,9 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.audio import FloatArray, audio_info, read_audio
-from rfcx_ssl.errors import ManifestError
+from rfcx_ssl.errors import ManifestError, first_line
+from rfcx_ssl.files import atomic_path
 
 KIND = "virtual/1"
 SCHEMA = pa.schema(
@@ -133,7 +133,7 @@ def _load_parquet(path: Path) -> VirtualManifest:
     try:
         table = pa.parquet.read_table(path, read_dictionary=["path"]).unify_dictionaries()
     except (pa.ArrowException, OSError) as error:
-        raise ManifestError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from None
+        raise ManifestError(f"{path}: not a Parquet file ({first_line(error)})") from None
     metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     if metadata.get("rfcx_ssl.kind") != KIND:
         raise ManifestError(f"{path}: rfcx_ssl.kind={metadata.get('rfcx_ssl.kind')!r}, need {KIND!r}; rebuild it")
@@ -162,7 +162,7 @@ def _load_tsv(path: Path) -> VirtualManifest:
     try:
         table = pa.csv.read_csv(path, **options) if _has_rows(path) else _empty_rows()
     except pa.ArrowException as error:
-        raise ManifestError(f"{path}: rows must be relpath<TAB>frames ({str(error).splitlines()[0]})") from None
+        raise ManifestError(f"{path}: rows must be relpath<TAB>frames ({first_line(error)})") from None
     rate = _prepared_rate(path, root, table)
     rows = len(table)
     table = table.append_column("start_samples", pa.array(np.zeros(rows, dtype=np.int64)))

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.config import settings
 from rfcx_ssl.errors import require_extra
 from rfcx_ssl.metrics.arrays import FloatArray, mean_or_nan
+from rfcx_ssl.settings import settings
 
 Call: TypeAlias = tuple[float, float, int]  # start_s, end_s, species
 

@@ -12,7 +12,7 @@ from transformers.utils import logging as hf_logging
 from transformers.utils.hub import cached_file
 
 from rfcx_ssl.config import settings_dict
-from rfcx_ssl.errors import CheckpointError, ConfigError
+from rfcx_ssl.errors import CheckpointError, ConfigError, first_line
 from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.encoder import SedSettings
 from rfcx_ssl.models.modeling import RainforestSedModel
@@ -77,8 +77,9 @@ def _backbone_config(settings: Wav2Vec2Settings) -> dict[str, Any]:
     try:
         config = AutoConfig.from_pretrained(settings.encoder)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"model.encoder={settings.encoder}: no usable config.json ({reason})") from None
+        raise CheckpointError(
+            f"model.encoder={settings.encoder}: no usable config.json ({first_line(error)})"
+        ) from None
     if config.model_type not in FAMILY:
         raise CheckpointError(
             f"model.encoder={settings.encoder}: model_type {config.model_type!r}, need one of {', '.join(FAMILY)}"
@@ -129,8 +130,9 @@ def _load_backbone(model: RainforestSedModel, settings: Wav2Vec2Settings) -> Non
                 output_loading_info=True,
             )
     except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"model.encoder={settings.encoder}: weights cannot be loaded ({reason})") from None
+        raise CheckpointError(
+            f"model.encoder={settings.encoder}: weights cannot be loaded ({first_line(error)})"
+        ) from None
     missing = sorted(key for key in info["missing_keys"] if not key.endswith(MISSING_IS_FINE))
     mismatched = sorted(str(key) for key in info["mismatched_keys"])
     if missing or mismatched:
@@ -148,9 +150,8 @@ def _load_timm(model: RainforestSedModel, settings: SpectrogramSettings) -> None
     try:
         model.encoder.network.load_state_dict(timm_features(settings, pretrained=True).state_dict())
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise CheckpointError(
-            f"model.architecture={settings.architecture}: no pretrained weights ({reason})"
+            f"model.architecture={settings.architecture}: no pretrained weights ({first_line(error)})"
         ) from None
 
 

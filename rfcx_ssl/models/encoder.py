@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rfcx_ssl.config import settings
 from rfcx_ssl.models.head import HeadSettings
 from rfcx_ssl.models.temporal import TemporalSettings
+from rfcx_ssl.settings import settings
 
 
 @settings

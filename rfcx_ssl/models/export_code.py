@@ -8,7 +8,7 @@ import ast
 import json
 from pathlib import Path
 
-from rfcx_ssl.atomic import atomic_path
+from rfcx_ssl.files import write_text
 from rfcx_ssl.models.modeling import RainforestSedModel
 
 PACKAGE = "rfcx_ssl"
@@ -23,7 +23,7 @@ def save_with_code(model: RainforestSedModel, directory: Path) -> None:
     model.save_pretrained(directory)
     _write_json(directory / "preprocessor_config.json", feature_extractor_values(model))
     for module in needed_modules(ENTRY):
-        _write(directory / f"{exported_name(module)}.py", exported_source(module))
+        write_text(directory / f"{exported_name(module)}.py", exported_source(module))
     config = json.loads((directory / "config.json").read_text())
     config["auto_map"] = {
         "AutoConfig": f"{exported_name(CONFIGURATION)}.RainforestSedConfig",
@@ -84,10 +84,4 @@ def _imports(source: str) -> list[str]:
 
 
 def _write_json(path: Path, values: dict[str, object]) -> None:
-    _write(path, json.dumps(values, indent=2, sort_keys=True) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    """Atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, json.dumps(values, indent=2, sort_keys=True) + "\n")

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.errors import require_extra
+from rfcx_ssl.files import atomic_path
 from rfcx_ssl.models.modeling import RainforestSedModel
 
 INPUT = "waveform"

@@ -5,9 +5,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from rfcx_ssl.config import settings
 from rfcx_ssl.models.outputs import SedOutput
 from rfcx_ssl.models.pooling import ClipPooling, PoolingSettings, multiply_probabilities
+from rfcx_ssl.settings import settings
 
 
 @settings

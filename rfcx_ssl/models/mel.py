@@ -7,7 +7,7 @@ import torch.nn.functional as F
 import torchaudio.functional as AF
 from torch import Tensor, nn
 
-from rfcx_ssl.config import settings
+from rfcx_ssl.settings import settings
 
 POWER_FLOOR = 1e-10  # amin of the published log-mel
 

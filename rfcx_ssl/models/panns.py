@@ -8,10 +8,10 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rfcx_ssl.config import settings
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths, fit_frames
 from rfcx_ssl.models.mel import MelSettings, PowerMel, add_frequency_channel, power_to_db
 from rfcx_ssl.models.spec_mask import SpecMask, SpecMaskSettings
+from rfcx_ssl.settings import settings
 
 
 @settings

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.errors import CheckpointError, first_line
 from rfcx_ssl.models.head import SedHead
 from rfcx_ssl.models.panns import PannsEncoder
 
@@ -40,8 +40,7 @@ def read_panns_checkpoint(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise CheckpointError(f"model.checkpoint={path}: no such file") from None
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"model.checkpoint={path}: not a loadable PyTorch file ({reason})") from None
+        raise CheckpointError(f"model.checkpoint={path}: not a loadable PyTorch file ({first_line(error)})") from None
     state = content.get("model", content) if isinstance(content, dict) else content
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"model.checkpoint={path}: holds no state dict under 'model'")

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rfcx_ssl.config import settings
+from rfcx_ssl.settings import settings
 
 ATTENTION_CLAMP = 10.0
 

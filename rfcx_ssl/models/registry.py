@@ -6,9 +6,9 @@ from typing import Any
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.models.encoder import Encoder, SedSettings
 from rfcx_ssl.models.panns import PannsEncoder, PannsSettings
-from rfcx_ssl.models.plain import from_plain
 from rfcx_ssl.models.spectrogram import SpectrogramEncoder, SpectrogramSettings
 from rfcx_ssl.models.wav2vec import Wav2Vec2Encoder, Wav2Vec2Settings
+from rfcx_ssl.settings import from_plain
 
 SETTINGS: dict[str, type[SedSettings]] = {
     "panns": PannsSettings,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from rfcx_ssl.config import settings
+from rfcx_ssl.settings import settings
 
 
 @settings

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rfcx_ssl.config import settings
 from rfcx_ssl.errors import require_extra
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths
 from rfcx_ssl.models.mel import MelSettings, PowerMel, add_frequency_channel, power_to_db
 from rfcx_ssl.models.pcen import Pcen
 from rfcx_ssl.models.spec_mask import SpecMask, SpecMaskSettings
+from rfcx_ssl.settings import settings
 
 
 @settings

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchaudio.models import Conformer
 
-from rfcx_ssl.config import settings
+from rfcx_ssl.settings import settings
 
 
 @settings

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
-from rfcx_ssl.config import settings
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths, inside
+from rfcx_ssl.settings import settings
 
 FAMILY = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-conformer")
 EXTRACTOR_EPS = 1e-7  # of transformers' feature extractor

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import rfcx_ssl
-from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.errors import ConfigError, MissingExtraError, RfcxError
-from rfcx_ssl.inference.picture import save_figure
+from rfcx_ssl.files import write_text
 from rfcx_ssl.metrics.events import EventMetrics, event_metrics
+from rfcx_ssl.pictures.recording import save_figure
 from rfcx_ssl.report.figures import pick_recording, recording_figure, species_bars, training_curves
 from rfcx_ssl.report.page import render_page
 from rfcx_ssl.report.runs import read_run
@@ -152,7 +152,7 @@ def write(request: CompareRequest, result: Comparison) -> None:
     for heading, figure in figures.items():
         save_figure(figure, request.out / f"{heading.lower().replace(' ', '-')}.png")
     gates = [{"gate": g.name, "holds": g.holds, "required": g.required, **g.margin._asdict()} for g in result.gates]
-    _write_text(request.out / "gates.json", json.dumps(gates, indent=1))
+    write_text(request.out / "gates.json", json.dumps(gates, indent=1))
     page = render_page(
         "Rainforest species detection: the comparison",
         _lead(result, best),
@@ -162,7 +162,7 @@ def write(request: CompareRequest, result: Comparison) -> None:
         _facts(request, result),
         request.resamples,
     )
-    _write_text(request.out / "report.html", page)
+    write_text(request.out / "report.html", page)
 
 
 def _coarse(scores: NDArray[Any]) -> NDArray[np.float64]:
@@ -199,8 +199,3 @@ def _facts(request: CompareRequest, result: Comparison) -> dict[str, str]:
         "runs": ", ".join(f"{name}={folder}" for name, folder in request.runs.items()),
         "test recordings": f"{len(result.test_set.paths)} in {request.data / 'test'}",
     }
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rfcx_ssl.audio import read_audio
-from rfcx_ssl.inference.picture import Box, draw_recording
+from rfcx_ssl.pictures.recording import Box, draw_recording
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

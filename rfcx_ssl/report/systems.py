@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.inference.load import load_model
+from rfcx_ssl.inference.windows import predict_recording
 from rfcx_ssl.metrics.arrays import FloatArray
-from rfcx_ssl.models.windows import predict_recording
 from rfcx_ssl.report.runs import RunFacts
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rfcx_ssl.atomic import atomic_path
+from rfcx_ssl.files import atomic_path
 from rfcx_ssl.metrics.arrays import FloatArray
 from rfcx_ssl.metrics.events import EventMetrics
 from rfcx_ssl.report.scoring import Floors, Gate, Scored

@@ -3,21 +3,19 @@
 import csv
 import hashlib
 import json
-import multiprocessing
-import os
-import shutil
-import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from rich.progress import track
 
+from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.errors import RunError
+from rfcx_ssl.files import atomic_folder
 from rfcx_ssl.species import RFCX_NUM_SPECIES
 from rfcx_ssl.synth.boxes import Box, false_boxes, true_boxes
 from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ
@@ -26,7 +24,10 @@ from rfcx_ssl.synth.repertoire import SONG_TYPES, SongType
 from rfcx_ssl.synth.scene import compose
 from rfcx_ssl.synth.settings import SynthSettings
 from rfcx_ssl.synth.sites import draw_site
+from rfcx_ssl.threads import usable_cores
+from rfcx_ssl.workers import DEATH, open_workers
 
+RECORDINGS_PER_TASK = 4
 Row = tuple[str | int | float, ...]
 _LABELS = ("recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max")
 
@@ -49,23 +50,24 @@ def generate(out: Path, settings: SynthSettings, workers: int | None = None, *, 
     Raises:
         RunError: ``out`` exists and is not an empty folder, or ``workers`` is below 1.
     """
-    workers = workers if workers is not None else len(os.sched_getaffinity(0))
+    workers = workers if workers is not None else usable_cores()
     if workers < 1:
         raise RunError(f"workers={workers} must be at least 1")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} exists and is not an empty folder; choose another name or remove it")
-    partial = out.with_name(f"{out.name}.partial")
-    if partial.exists():
-        shutil.rmtree(partial)
-    for split in SPLITS:
-        (partial / split).mkdir(parents=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
     plan = plan_forest(settings)
-    made = _make_all(partial, settings, plan, workers)
-    shown = track(made, "synthetic rainforest", len(plan), disable=not progress, transient=True)
-    _write_tables(partial, settings, list(shown))
-    if out.exists():
-        out.rmdir()
-    partial.replace(out)
+    with atomic_folder(out) as temporary:
+        for split in SPLITS:
+            (temporary / split).mkdir()
+        made = _make_all(temporary, settings, plan, workers)
+        shown = track(made, "synthetic rainforest", len(plan), disable=not progress, transient=True)
+        _write_tables(temporary, settings, list(shown))
+
+
+def make_recordings(root: Path, settings: SynthSettings, tasks: list[Task]) -> list[Written]:
+    """What :func:`make_recording` makes of each task."""
+    return [make_recording(root, settings, task) for task in tasks]
 
 
 def make_recording(root: Path, settings: SynthSettings, task: Task) -> Written:
@@ -95,28 +97,17 @@ def recording_id(seed: int, split: int, index: int) -> str:
     return f"{split * 8 + scrambled % 8:x}{scrambled:08x}"
 
 
-def _make_all(root: Path, settings: SynthSettings, plan: list[Task], workers: int) -> Iterator[Written]:
-    """Results in the order of the plan, whatever the number of workers."""
-    if workers == 1:
-        yield from (make_recording(root, settings, task) for task in plan)
-        return
-    # spawn: the parent may hold threads (torch, progress bar), which a forked child would inherit half-way
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        count = len(plan)
-        yield from pool.map(make_recording, [root] * count, [settings] * count, plan, chunksize=4)
+def _make_all(root: Path, settings: SynthSettings, plan: list[Task], count: int) -> Iterator[Written]:
+    """All recordings, in any order."""
 
+    def blame(task: Task) -> Written:
+        raise RunError(f"recording {task.index} of {task.split}: {DEATH}")
 
-def _end_with_parent() -> None:
-    """Let a worker end when the program that started it is killed, instead of waiting for work for ever."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    with open_workers(count) as workers:
+        for written in workers.run(
+            partial(make_recordings, root, settings), batched(plan, RECORDINGS_PER_TASK), blame
+        ):
+            yield from written
 
 
 def _write_tables(root: Path, settings: SynthSettings, made: list[Written]) -> None:

@@ -1,6 +1,6 @@
 """What a synthetic rainforest is made of: size, difficulty and labelling."""
 
-from rfcx_ssl.config import settings
+from rfcx_ssl.settings import settings
 
 LONGEST_TEMPLATE_S = 7.92  # species 23, song type 4
 

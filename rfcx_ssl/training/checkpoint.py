@@ -1,7 +1,6 @@
 """Checkpoints that are whole or absent: written under a temporary name, synced, then renamed."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from rfcx_ssl.errors import CheckpointError, RunError
+from rfcx_ssl.errors import CheckpointError, RunError, first_line
+from rfcx_ssl.files import atomic_folder, write_text
 from rfcx_ssl.training.state import TrainState
 
 TENSORS_FILE = "tensors.pt"
@@ -34,21 +34,12 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     Raises:
         RunError: when the disk is full or the parent folder is gone; nothing is left behind.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
+    if not folder.parent.is_dir():
+        raise RunError(f"{folder.parent} is gone: cannot write {folder.name}")
     try:
-        if not folder.parent.is_dir():
-            raise RunError(f"{folder.parent} is gone: cannot write {folder.name}")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        fill(partial)
-        for path in [*partial.rglob("*"), partial]:
-            sync(path)
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.replace(folder)
-        sync(folder.parent)
+        with atomic_folder(folder, durable=True) as partial:
+            fill(partial)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
         reason = getattr(error, "strerror", None) or str(error)
         raise RunError(f"cannot write {folder}: {reason}; earlier checkpoints are intact") from error
 
@@ -63,24 +54,15 @@ def save_tensors(tensors: dict[str, Any], path: Path) -> None:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` atomically."""
-    partial = path.with_name(f".{path.name}.partial")
+    """Replace ``path`` by ``text``, all or nothing, also across a power cut.
+
+    Raises:
+        RunError: when the disk is full or the folder is gone.
+    """
     try:
-        partial.write_text(text, encoding="utf-8")
-        sync(partial)
-        partial.replace(path)
+        write_text(path, text, durable=True)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def sync(path: Path) -> None:
-    """Flush a file or a folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class CheckpointFolder:
@@ -122,11 +104,7 @@ class CheckpointFolder:
             state = TrainState.from_dict(json.loads((path / STATE_FILE).read_text(encoding="utf-8")))
             tensors = torch.load(path / TENSORS_FILE, map_location="cpu", weights_only=True)
         except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, UnpicklingError) as error:
-            reason = str(error).split("\n", 1)[0]
-            raise CheckpointError(f"{path}: {reason}; remove the folder to go on from the one before") from error
+            raise CheckpointError(
+                f"{path}: {first_line(error)}; remove the folder to go on from the one before"
+            ) from error
         return state, tensors
-
-    def clean(self) -> None:
-        """Remove what an interrupted write left behind."""
-        for partial in self.folder.glob(".step_*.partial"):
-            shutil.rmtree(partial, ignore_errors=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfcx_ssl.atomic import atomic_path
 from rfcx_ssl.errors import RunError
+from rfcx_ssl.files import atomic_path
 from rfcx_ssl.metrics import Interval, average_precision, bootstrap_interval, lwlrap, random_floor, roc_auc
 from rfcx_ssl.training.checkpoint import write_file
 from rfcx_ssl.training.launch import Launch

@@ -7,8 +7,8 @@ from safetensors.torch import load_file
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.training.averaging import Weights, mean_weights
 from rfcx_ssl.training.checkpoint import step_name
-from rfcx_ssl.training.evaluate import score_recordings, validation_metrics, write_scores
 from rfcx_ssl.training.trainer import Trainer
+from rfcx_ssl.training.validation import score_recordings, validation_metrics, write_scores
 
 
 def finish(trainer: Trainer) -> None:

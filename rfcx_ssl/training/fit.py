@@ -11,8 +11,8 @@ from accelerate import Accelerator
 
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.training.finish import finish
-from rfcx_ssl.training.folder import RunFolder
 from rfcx_ssl.training.parts import Parts
+from rfcx_ssl.training.run_folder import RunFolder
 from rfcx_ssl.training.settings import LoopSettings
 from rfcx_ssl.training.signals import StopRequest
 from rfcx_ssl.training.trainer import Trainer

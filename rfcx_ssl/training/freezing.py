@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from rfcx_ssl.config import settings
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.settings import settings
 from rfcx_ssl.training.schedule import count_steps
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.training.folder import RunFolder
+from rfcx_ssl.training.run_folder import RunFolder
 
 SIGNAL_CODES = (128 + signal.SIGTERM, 128 + signal.SIGINT, -signal.SIGTERM, -signal.SIGINT)
 

@@ -5,8 +5,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from rfcx_ssl.config import settings
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.settings import settings
 from rfcx_ssl.training.freezing import FreezeSettings
 
 

@@ -3,7 +3,7 @@
 import math
 from typing import Literal
 
-from rfcx_ssl.config import settings
+from rfcx_ssl.settings import settings
 
 
 @settings

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.errors import ConfigError, first_line
 from rfcx_ssl.training.checkpoint import write_file
 from rfcx_ssl.training.launch import Launch
 
@@ -37,7 +37,7 @@ def _parse(override: str) -> Override:
     try:
         return OverridesParser.create().parse_override(override)
     except HydraException as error:
-        raise ConfigError(f"{override}: {str(error).splitlines()[0]}") from None
+        raise ConfigError(f"{override}: {first_line(error)}") from None
 
 
 def plan_list(output_dir: Path, fixed: Sequence[str], lines: Path) -> list[Launch]:

@@ -10,21 +10,20 @@ from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.labels import Batch
 from rfcx_ssl.training.averaging import Weights
 from rfcx_ssl.training.checkpoint import CheckpointFolder, step_name
-from rfcx_ssl.training.evaluate import score_recordings, validation_metrics
-from rfcx_ssl.training.folder import RunFolder
+from rfcx_ssl.training.data import StepStream
 from rfcx_ssl.training.freezing import Freezer
 from rfcx_ssl.training.journal import Journal
+from rfcx_ssl.training.learner import Session, seed_everything
 from rfcx_ssl.training.meter import Meter
 from rfcx_ssl.training.optim import set_learning_rates
 from rfcx_ssl.training.parts import Parts
-from rfcx_ssl.training.pictures import write_pictures
+from rfcx_ssl.training.run_folder import RunFolder
 from rfcx_ssl.training.sampler import StepSampler, accumulation_steps
 from rfcx_ssl.training.schedule import learning_rate_factor
-from rfcx_ssl.training.session import Session, seed_everything
 from rfcx_ssl.training.settings import LoopSettings
 from rfcx_ssl.training.signals import StopRequest
 from rfcx_ssl.training.state import TrainState
-from rfcx_ssl.training.stream import StepStream
+from rfcx_ssl.training.validation import score_recordings, validation_metrics, write_pictures
 
 
 class Trainer:

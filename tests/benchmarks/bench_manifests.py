@@ -26,7 +26,7 @@ from rfcx_ssl.audio import read_audio
 from rfcx_ssl.manifest.build import Build, build_manifest
 from rfcx_ssl.manifest.roots import parse_roots
 from rfcx_ssl.manifest.settings import ManifestSettings
-from rfcx_ssl.manifest.workers import SerialExecutor, open_executor
+from rfcx_ssl.workers import open_workers, this_process
 
 SOURCE_HZ, TARGET_HZ = 48_000, 32_000
 ROUNDS = 2
@@ -49,17 +49,17 @@ def write_recordings(folder, count):
 
 
 def build_serial(folder, out):
-    run_build(folder, out, SerialExecutor(), 1)
+    run_build(folder, out, this_process())
 
 
 def build_two(folder, out):
-    with open_executor(2) as executor:
-        run_build(folder, out, executor, 8)
+    with open_workers(2) as workers:
+        run_build(folder, out, workers)
 
 
-def run_build(folder, out, executor, in_flight):
+def run_build(folder, out, workers):
     roots = parse_roots([str(folder)])
-    build_manifest(Build(roots=roots, out=out, settings=ManifestSettings(), executor=executor, in_flight=in_flight))
+    build_manifest(Build(roots=roots, out=out, settings=ManifestSettings(), workers=workers))
 
 
 def bare_loop(folder, out):

@@ -10,7 +10,6 @@ samples, then prints one JSON line per way: milliseconds per crop in one thread,
 import json
 import logging
 import statistics
-import sys
 import tempfile
 import time
 import warnings
@@ -23,7 +22,6 @@ import torch
 from rfcx_ssl.audio import write_flac
 from rfcx_ssl.manifest.virtual import SCHEMA, load_virtual, virtual_writer
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "pretrain"))
 warnings.filterwarnings("ignore")
 logging.disable(logging.INFO)
 NUM_RECORDINGS, LENGTH_S, CROP_S, RATE_HZ, SOURCE_HZ = 4, 60, 10, 32000, 48000
@@ -70,7 +68,8 @@ def median_ms(work: Callable[[int], object], repeats: int = 40) -> float:
 def main() -> None:
     """Prove equality, then time."""
     from fairseq.data.audio.raw_audio_dataset import FileAudioDataset
-    from fairseq_plugin.crops import CropDataset
+
+    from rfcx_ssl.pretraining.plugin.crops import CropDataset
 
     torch.set_num_threads(1)
     crop = CROP_S * RATE_HZ

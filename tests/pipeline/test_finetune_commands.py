@@ -66,7 +66,7 @@ def test_cross_validation_by_accelerate_launch(data, tmp_path):
         assert record["finished"]
         assert record["fold"] == fold
         assert record["train_s"] > 0
-        assert len(record["data"]["sha256"]["train_tp.csv"]) == 64
+        assert len(record["data"]["sha256"][str(data / "train_tp.csv")]) == 64
         assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["kind"] == "panns"
         model = RainforestSedModel.from_pretrained(folder / "model")
         assert sum(p.numel() for p in model.parameters()) == record["num_parameters"]

@@ -139,7 +139,7 @@ def test_full_disk_leaves_the_checkpoint_before(tmp_path):
     before = saved_steps(folder)
 
     def full_disk():  # a limit on file size fails as a full disk does: in write(2)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (7000, 7000))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
     errors = run(folder, *STEPS, "num_workers=0", "trackers=[]", code=2, preexec_fn=full_disk)

@@ -18,7 +18,7 @@ import torch
 from transformers import AutoFeatureExtractor, AutoModel
 
 from rfcx_ssl.audio import write_flac
-from rfcx_ssl.models.fairseq_log import read_log
+from rfcx_ssl.pretraining.log import read_log
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fairseq")

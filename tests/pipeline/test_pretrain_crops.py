@@ -34,7 +34,7 @@ def manifest(tmp_path):
 
 
 def crops(manifest, **options):
-    from fairseq_plugin.crops import CropDataset
+    from rfcx_ssl.pretraining.plugin.crops import CropDataset
 
     defaults = {"seed": 1, "max_sample_size": 4000, "min_sample_size": 1000, "pad": False, "normalize": False}
     return CropDataset(load_virtual(manifest), **defaults | options)
@@ -93,7 +93,7 @@ def test_a_batch_is_cut_to_its_shortest_crop_without_chance(manifest):
 
 
 def test_an_unreadable_recording_stops_the_run_or_is_left_out(manifest, monkeypatch, caplog):
-    monkeypatch.setattr("fairseq_plugin.crops.time.sleep", lambda _: None)
+    monkeypatch.setattr("rfcx_ssl.pretraining.plugin.crops.time.sleep", lambda _: None)
     (manifest.parent / "2.flac").write_bytes(b"broken")
     with pytest.raises(AudioError, match=r"2\.flac"):
         crops(manifest)[1]
@@ -104,7 +104,11 @@ def test_an_unreadable_recording_stops_the_run_or_is_left_out(manifest, monkeypa
 
 
 def test_the_task_reads_either_form_and_refuses_another_rate(manifest):
-    from fairseq_plugin.task import RainforestAudioPretrainingConfig, RainforestAudioPretrainingTask, find_split
+    from rfcx_ssl.pretraining.plugin.task import (
+        RainforestAudioPretrainingConfig,
+        RainforestAudioPretrainingTask,
+        find_split,
+    )
 
     task = RainforestAudioPretrainingTask(
         RainforestAudioPretrainingConfig(data=str(manifest.parent), sample_rate=RATE, min_sample_size=1000, seed=3)

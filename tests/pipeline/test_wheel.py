@@ -89,3 +89,32 @@ def test_detect_works_from_the_wheel(installed, tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     events = (tmp_path / "events" / "events.csv").read_text().splitlines()
     assert len(events) > 1
+
+
+PLUGIN = """
+import argparse, sys
+from pathlib import Path
+import rfcx_ssl
+from fairseq import utils
+from fairseq.tasks import TASK_REGISTRY
+folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(rfcx_ssl.__file__).parent / "pretraining" / "plugin"
+utils.import_user_module(argparse.Namespace(user_dir=str(folder)))
+assert "rainforest_audio_pretraining" in TASK_REGISTRY
+from fairseq.models.wav2vec import wav2vec2
+assert hasattr(wav2vec2.compute_mask_indices, "__wrapped__")
+assert not hasattr(wav2vec2.compute_mask_indices.__wrapped__, "__wrapped__")
+print(folder)
+"""
+
+
+def test_fairseq_finds_the_plugin_in_the_installed_package(installed):
+    command = [str(installed / "bin" / "python"), "-W", "ignore", "-c", PLUGIN]
+    done = subprocess.run(command, cwd=installed, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert str(installed) in done.stdout
+
+
+def test_fairseq_finds_the_plugin_by_the_door_in_a_checkout():
+    command = [sys.executable, "-W", "ignore", "-c", PLUGIN, str(ROOT / "pretrain" / "fairseq_plugin")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

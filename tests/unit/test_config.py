@@ -3,8 +3,9 @@
 import pytest
 
 from rfcx_ssl import config
-from rfcx_ssl.config import check_settings, load_settings, settings, settings_dict
+from rfcx_ssl.config import check_settings, load_settings, settings_dict
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.settings import settings
 
 
 @settings

@@ -16,16 +16,16 @@ import yaml
 from safetensors.torch import save_file
 from torch import nn
 
+from rfcx_ssl import files
 from rfcx_ssl.config import check_settings
 from rfcx_ssl.errors import run_program
 from rfcx_ssl.labels import Crop, collate
 from rfcx_ssl.losses.sed import build_loss
 from rfcx_ssl.losses.settings import LossSettings
 from rfcx_ssl.species import LabelSpace
-from rfcx_ssl.training import checkpoint
 from rfcx_ssl.training.fit import fit
+from rfcx_ssl.training.learner import make_accelerator, seed_everything
 from rfcx_ssl.training.parts import FrameLabels, Parts, RecordingScores, Validation
-from rfcx_ssl.training.session import make_accelerator, seed_everything
 from rfcx_ssl.training.settings import LoopSettings
 
 HOP, FRAMES, RATE = 8, 6, 80
@@ -154,7 +154,7 @@ def toy_settings(*overrides, **values):
 def kill_in_sync(count):
     """SIGKILL this process in the ``count``-th fsync of a half-written checkpoint's files."""
     calls = 0
-    original = checkpoint.sync
+    original = files._sync
 
     def sync(path: Path) -> None:
         nonlocal calls
@@ -163,7 +163,7 @@ def kill_in_sync(count):
             os.kill(os.getpid(), signal.SIGKILL)
         original(path)
 
-    checkpoint.sync = sync
+    files._sync = sync
 
 
 def main() -> None:

@@ -3,38 +3,15 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
 from rfcx_ssl.species import LabelSpace, rfcx_label_space
 
-RATE_HZ, HOP = 32_000, 640
-
-
-@pytest.fixture
-def grid() -> FrameGrid:
-    return FrameGrid(RATE_HZ, HOP)
+HOP = 640
 
 
 @pytest.fixture
 def space() -> LabelSpace:
     return rfcx_label_space()
-
-
-@pytest.fixture
-def make_batch() -> Callable[..., Batch]:
-    """Noise with random hard three-state labels; clip labels follow the frames."""
-
-    def make(seed: int = 0, size: int = 4, samples: int = 32_000, outputs: int = 24, level: float = 0.1) -> Batch:
-        generator = torch.Generator().manual_seed(seed)
-        frames = -(-samples // HOP)
-        known = (torch.rand(size, frames, outputs, generator=generator) < 0.6).float()
-        target = (torch.rand(size, frames, outputs, generator=generator) < 0.2).float() * known
-        clip_target = target.amax(1)
-        clip_known = torch.maximum(clip_target, known.amin(1))
-        waveform = level * torch.randn(size, samples, generator=generator)
-        return Batch(waveform, target, known, clip_target, clip_known, torch.arange(size))
-
-    return make
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 
-from rfcx_ssl.data.recordings import find_audio, open_recordings, read_sites
+from rfcx_ssl.data.recordings import audio_by_id, open_recordings, read_sites
 from rfcx_ssl.errors import AudioError
 
 
@@ -25,7 +25,7 @@ def test_an_earlier_folder_wins_and_other_files_are_no_audio(tmp_path):
     for name in ("one/aaa.wav", "two/aaa.flac", "two/bbb.FLAC", "two/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert find_audio(tmp_path, ["one", "two", "three"]) == {
+    assert audio_by_id(tmp_path, ["one", "two", "three"]) == {
         "aaa": tmp_path / "one/aaa.wav",
         "bbb": tmp_path / "two/bbb.FLAC",
     }

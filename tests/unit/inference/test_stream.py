@@ -10,7 +10,7 @@ from rfcx_ssl.inference.events import EventDecoder
 from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.settings import DetectSettings
 from rfcx_ssl.inference.stream import listen, rate_warning, species_bands
-from rfcx_ssl.models.windows import predict_recording
+from rfcx_ssl.inference.windows import predict_recording
 from rfcx_ssl.species import LabelSpace, rfcx_label_space
 
 

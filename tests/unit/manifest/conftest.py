@@ -23,10 +23,10 @@ def write_noise(path: Path, seconds: float, seed: int, rate_hz: int = RATE_HZ, *
     return path
 
 
-def build_folder(out: Path, *roots, virtual=False, excluded=(), places=None, retry=False, executor=None, **settings):
+def build_folder(out: Path, *roots, virtual=False, excluded=(), places=None, retry=False, workers=None, **settings):
     """Build with small settings: 8 kHz, segments of at most 2 s."""
     values = {"sample_rate_hz": RATE_HZ, "segment_s": 2.0, **settings}
-    options = {} if executor is None else {"executor": executor}
+    options = {} if workers is None else {"workers": workers}
     return build_manifest(
         Build(
             roots=parse_roots([str(root) for root in roots]),

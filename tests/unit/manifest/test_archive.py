@@ -4,10 +4,10 @@ import types
 
 import pytest
 
+from rfcx_ssl.commands import download as command
 from rfcx_ssl.errors import ManifestError, MissingExtraError
-from rfcx_ssl.manifest import download_command
 from rfcx_ssl.manifest.archive import ArchiveLayout, fetch_archive, verify_archive
-from rfcx_ssl.manifest.workers import SerialExecutor
+from rfcx_ssl.workers import this_process
 
 LAYOUT = ArchiveLayout(
     true_positives=2, false_positives=3, train_recordings=3, test_recordings=2, sample_rate_hz=8_000
@@ -32,7 +32,7 @@ def write_archive(make_noise):
 
 
 def verify(root, layout=LAYOUT, **options):
-    return verify_archive(root, SerialExecutor(), layout=layout, **options)
+    return verify_archive(root, this_process(), layout=layout, **options)
 
 
 def test_a_complete_archive_has_no_problems(write_archive, tmp_path):
@@ -81,18 +81,18 @@ def test_the_archive_is_fetched_then_verified(monkeypatch, write_archive, tmp_pa
         return str(write_archive(tmp_path / output_dir))
 
     fake_kagglehub(monkeypatch, download)
-    monkeypatch.setattr(download_command, "ArchiveLayout", lambda: LAYOUT)
+    monkeypatch.setattr(command, "ArchiveLayout", lambda: LAYOUT)
     parser = argparse.ArgumentParser()
-    download_command.add_arguments(parser)
-    download_command.run(parser.parse_args([str(tmp_path / "new"), "--workers", "1"]))
+    command.add_arguments(parser)
+    command.run(parser.parse_args([str(tmp_path / "new"), "--workers", "1"]))
     assert asked == ["rfcx-species-audio-detection"]
     assert f"complete. Use it as data.root={tmp_path}/new" in capsys.readouterr().out
     (tmp_path / "new/test/dd.flac").unlink()
     with pytest.raises(ManifestError, match="2 problems"):
-        download_command.run(parser.parse_args(["--verify", str(tmp_path / "new"), "--workers", "1"]))
+        command.run(parser.parse_args(["--verify", str(tmp_path / "new"), "--workers", "1"]))
     for arguments in ([], ["a", "--verify", "b"], ["--verify", str(tmp_path / "nowhere")]):
         with pytest.raises(ManifestError, match=r"needs OUT|no such folder"):
-            download_command.run(parser.parse_args(arguments))
+            command.run(parser.parse_args(arguments))
 
 
 @pytest.mark.parametrize(

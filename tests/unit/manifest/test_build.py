@@ -9,7 +9,7 @@ import soundfile
 
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.errors import ManifestError
-from rfcx_ssl.manifest.workers import SerialExecutor, open_executor
+from rfcx_ssl.workers import SerialExecutor, Workers, open_workers
 
 
 def rows_of(tsv):
@@ -73,8 +73,8 @@ def test_two_runs_and_two_workers_give_the_same_bytes(recordings, tmp_path, buil
     assert (again.scanned, again.prepared) == (0, 0)
     assert read_folder(out) == first
     shutil.rmtree(out)
-    with open_executor(2) as executor:
-        build(out, recordings, executor=executor)
+    with open_workers(2) as workers:
+        build(out, recordings, workers=workers)
     assert read_folder(out) == first
 
 
@@ -139,7 +139,7 @@ def test_an_interrupted_build_continues_to_the_same_bytes(
     expected = read_folder(out)
     shutil.rmtree(out)
     with pytest.raises(Interrupted):
-        build(out, recordings, executor=DyingExecutor(tasks))
+        build(out, recordings, workers=Workers(DyingExecutor(tasks), 1))
     assert not (out / "train.tsv").exists()
     report = build(out, recordings)
     assert read_folder(out) == expected

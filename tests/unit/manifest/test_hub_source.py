@@ -6,7 +6,6 @@ from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.build import Build
 from rfcx_ssl.manifest.hub_source import HubSource, build_from_hub
 from rfcx_ssl.manifest.settings import ManifestSettings
-from rfcx_ssl.manifest.workers import SerialExecutor
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +20,6 @@ def from_hub(out, path, settings=None, **source):
         roots=(),
         out=out,
         settings=check_settings(ManifestSettings, values, source="test"),
-        executor=SerialExecutor(),
     )
     return build_from_hub(build, HubSource(path=str(path), **source))
 

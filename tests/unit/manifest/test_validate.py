@@ -7,7 +7,7 @@ import pytest
 from rfcx_ssl.audio import read_audio, write_flac
 from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.validate import validate_folder
-from rfcx_ssl.manifest.workers import SerialExecutor
+from rfcx_ssl.workers import this_process
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def virtual(recordings, tmp_path, build):
 
 
 def problems(folder, **options):
-    return [str(problem) for problem in validate_folder(folder, SerialExecutor(), **options)]
+    return [str(problem) for problem in validate_folder(folder, this_process(), **options)]
 
 
 def line(folder, number, split="train"):

@@ -1,24 +1,9 @@
-"""The toy model and data of tests/pipeline/programs/toy_finetune.py, for runs inside the test process."""
+"""Runs of the toy program inside the test process."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-
-PROGRAM = Path(__file__).parents[2] / "pipeline" / "programs" / "toy_finetune.py"
-
-
-@pytest.fixture(scope="session")
-def toy():
-    """The toy program as a module."""
-    spec = importlib.util.spec_from_file_location("toy_finetune", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # the compiler looks functions up there
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

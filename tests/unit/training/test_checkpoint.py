@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from rfcx_ssl.errors import CheckpointError, RunError
-from rfcx_ssl.training import checkpoint
 from rfcx_ssl.training.checkpoint import CheckpointFolder, write_file, write_folder
 from rfcx_ssl.training.state import Candidate, TrainState
 
@@ -35,7 +34,7 @@ def test_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "sync", full)
+    monkeypatch.setattr("rfcx_ssl.files._sync", full)
     with pytest.raises(RunError, match=r"step_0000002: No space left on device; earlier checkpoints are intact"):
         folder.save(TrainState(step=2), {"x": torch.ones(2)})
     assert [path.name for path in tmp_path.iterdir()] == ["step_0000001"]
@@ -78,9 +77,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
         folder.load_latest()
 
 
-def test_left_overs_are_cleaned(tmp_path):
-    (tmp_path / ".step_0000004.partial").mkdir()
+def test_left_overs_are_no_checkpoints(tmp_path):
+    (tmp_path / ".step_0000004.17.tmp").mkdir()
     folder = CheckpointFolder(tmp_path, 1)
     assert folder.load_latest() is None
-    folder.clean()
-    assert not list(tmp_path.iterdir())

@@ -1,14 +1,13 @@
 """The run folder: facts before the first step, one owner, no silent overwriting."""
 
 import json
-import subprocess
 import sys
 
 import pytest
 import yaml
 
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.training.folder import RunFolder, flatten, git_commit
+from rfcx_ssl.training.run_folder import RunFolder, flatten
 
 
 @pytest.fixture
@@ -64,16 +63,3 @@ def test_lock_is_held_until_it_is_closed(folder):
 
 def test_flatten():
     assert flatten({"a": {"b": 1, "c": {"d": 2}}, "e": []}) == {"a.b": 1, "a.c.d": 2, "e": []}
-
-
-def test_commit_of_a_checkout(tmp_path):
-    assert git_commit(tmp_path) is None
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
-    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "one"]):
-        subprocess.run([*git, *command], check=True)
-    commit = git_commit(tmp_path)
-    assert commit is not None
-    assert len(commit) == 40
-    (tmp_path / "file").write_text("")
-    subprocess.run([*git, "add", "file"], check=True)
-    assert git_commit(tmp_path) == f"{commit}-dirty"

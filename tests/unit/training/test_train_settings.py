@@ -4,7 +4,7 @@ import pytest
 
 from rfcx_ssl.config import config_root, load_settings
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.training import TrainSettings
+from rfcx_ssl.training.train import TrainSettings
 
 REQUIRED = ("model=panns_demo", "data.root=x", "output_dir=x", "max_steps=10")
 

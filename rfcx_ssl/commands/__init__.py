@@ -1,0 +1,1 @@
+"""One file per verb of ``rfcx-ssl``: its arguments, and what it runs."""

@@ -1,0 +1,97 @@
+"""Check the labels of a data set and show what they mean: rows per class and fold, conflicts, one crop as a picture.
+
+With ``--tables-only`` no audio is needed. ``--dataset`` saves the labelled corpus as a ``datasets`` folder, ``--push``
+sends it to the Hugging Face hub.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rfcx_ssl.annotations import Annotations, find_conflicts, read_annotations, read_complete
+from rfcx_ssl.config import load_settings
+from rfcx_ssl.data.corpus import Corpus, load_corpus
+from rfcx_ssl.data.crops import CropDataset
+from rfcx_ssl.data.exchange import push_dataset, save_dataset, to_dataset
+from rfcx_ssl.data.settings import DataSettings
+from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.folds import Folds, fold_table, make_folds
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.pictures.crop import draw_crop
+
+PICTURE_FRAMES_PER_S = 50
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``rfcx-ssl labels``."""
+    parser.add_argument("root", type=Path, help="data set in RFCX's layout")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="any setting of configs/finetune/data")
+    parser.add_argument("--config", default="rfcx", help="rfcx or synth: the settings to start from (default: rfcx)")
+    parser.add_argument("--tables-only", action="store_true", help="do not look at the audio")
+    parser.add_argument("--save-folds", type=Path, metavar="CSV", help="write the folds, for data.folds_file")
+    parser.add_argument("--picture", type=Path, metavar="PNG", help="draw one training crop with its labels")
+    parser.add_argument("--crop", type=int, default=0, metavar="N", help="which crop of epoch 0 to draw (default: 0)")
+    parser.add_argument("--dataset", type=Path, metavar="FOLDER", help="save the corpus as a datasets folder")
+    parser.add_argument("--push", metavar="REPO_ID", help="push the corpus to a private data set on the hub")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read, check and report; then write what was asked for."""
+    quoted = str(args.root).replace("'", r"\'")
+    settings = load_settings(DataSettings, "finetune/data", args.config, [f"root='{quoted}'", *args.overrides])
+    if args.tables_only and (args.picture or args.dataset or args.push):
+        raise ConfigError("--tables-only reads no audio, which --picture, --dataset and --push need")
+    if args.tables_only:
+        annotations, folds = _read_tables(settings)
+    else:
+        corpus = load_corpus(settings)
+        annotations, folds = corpus.annotations, corpus.folds
+    sys.stdout.write(describe(annotations, folds))
+    if args.save_folds:
+        folds.save(args.save_folds)
+    if not args.tables_only:
+        _write(args, corpus)
+
+
+def describe(annotations: Annotations, folds: Folds) -> str:
+    """Totals, conflicts and the table of rows per class and fold, as text that ends in a newline."""
+    counts, met = annotations.table["state"].value_counts(), find_conflicts(annotations)
+    sizes = [len(folds.valid_ids(fold)) for fold in range(folds.num_folds)]
+    lines = [
+        f"{counts.get('present', 0)} present and {counts.get('absent', 0)} absent boxes in {len(folds.fold_of)}"
+        f" recordings, {len(annotations.complete)} of them complete",
+        f"{met.contradicting} absent boxes contradict a present one of their species (the present one counts)",
+        f"{met.same_species} absent boxes name a species that is present at another time of the recording",
+        f"{met.crossing} absent boxes overlap a present one of another species",
+        f"{met.overlapping} pairs of present boxes overlap",
+        f"recordings per fold: {', '.join(map(str, sizes))}",
+        fold_table(annotations, folds).to_string(index=False),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _read_tables(settings: DataSettings) -> tuple[Annotations, Folds]:
+    annotations = read_annotations(
+        settings.root,
+        extra_tables=settings.extra_tables,
+        label_map=settings.label_map,
+        complete=read_complete(settings.complete_file) if settings.complete_file else (),
+    )
+    return annotations, make_folds(
+        annotations, annotations.recording_ids, num_folds=settings.num_folds, seed=settings.seed
+    )
+
+
+def _write(args: argparse.Namespace, corpus: Corpus) -> None:
+    if args.picture:
+        rate = corpus.settings.sample_rate_hz
+        dataset = CropDataset(corpus, None, FrameGrid(rate, rate // PICTURE_FRAMES_PER_S))
+        if not 0 <= args.crop < len(dataset):
+            raise ConfigError(f"--crop {args.crop}: must be 0 to {len(dataset) - 1}")
+        draw_crop(dataset, args.crop, args.picture)
+    if args.dataset or args.push:
+        dataset_of_rows = to_dataset(corpus)
+        if args.dataset:
+            save_dataset(dataset_of_rows, args.dataset)
+        if args.push:
+            sys.stdout.write(f"pushed: {push_dataset(dataset_of_rows, args.push)}\n")

@@ -1,0 +1,81 @@
+"""Files and folders that are either whole or not there: a temporary name beside them, then a rename.
+
+``atomic_path`` and ``atomic_folder`` yield the temporary name. With ``durable=True`` the content is on the disk before
+the rename, so that it survives a power cut: checkpoints need that, pictures do not.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; it replaces ``path`` at the end, and is removed on failure."""
+    final = Path(path)
+    temporary = _temporary(final)
+    try:
+        yield temporary
+        if durable:
+            _sync(temporary)
+        temporary.replace(final)
+    except BaseException:  # an interrupt, too, must leave no half-written file; it is raised again
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        _sync(final.parent)
+
+
+@contextmanager
+def atomic_folder(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
+    """Yield a new temporary folder beside ``path``; it replaces ``path`` at the end, and is removed on failure.
+
+    A folder that is already there is removed only when its successor is complete.
+    """
+    final = Path(path)
+    temporary = _temporary(final)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if durable:
+            for item in [*temporary.rglob("*"), temporary]:
+                _sync(item)
+        if final.exists():
+            shutil.rmtree(final)
+        temporary.replace(final)
+    except BaseException:  # as above
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    if durable:
+        _sync(final.parent)
+
+
+def write_text(path: str | Path, text: str, *, durable: bool = False) -> None:
+    """Replace ``path`` by ``text`` in UTF-8, atomically."""
+    with atomic_path(path, durable=durable) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writers that were killed left in ``folder``."""
+    for leftover in folder.glob(".*.tmp"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+def _temporary(final: Path) -> Path:
+    return final.with_name(f".{final.name}.{os.getpid()}.tmp")
+
+
+def _sync(path: Path) -> None:
+    """Flush a file or a folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,66 @@
+"""Write a converted encoder as a directory that ``AutoModel.from_pretrained`` loads, with its proof beside it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.files import atomic_folder
+from rfcx_ssl.pretraining.checkpoint import load_fairseq_checkpoint
+from rfcx_ssl.pretraining.convert import feature_extractor, to_transformers
+from rfcx_ssl.pretraining.parity import prove_parity
+
+WRITTEN = ("config.json", "model.safetensors", "preprocessor_config.json", "parity.json")
+
+
+def export_encoder(
+    path: Path,
+    out: Path,
+    *,
+    audio: Sequence[Path] = (),
+    heads: bool = False,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Convert a fairseq checkpoint into the directory ``out`` and prove it; nothing is left there on failure.
+
+    Args:
+        path: a fairseq wav2vec 2.0 checkpoint.
+        out: new directory: config.json, model.safetensors, preprocessor_config.json, parity.json.
+        audio: files for the proof; noise and sweeps where none are given.
+        heads: keep the quantiser and projections (``Wav2Vec2ForPreTraining``).
+        overwrite: replace an encoder directory that an earlier conversion wrote.
+
+    Returns:
+        The content of parity.json.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be converted, ``out`` is taken, or the two libraries disagree.
+    """
+    _refuse_taken(out, overwrite)
+    checkpoint = load_fairseq_checkpoint(path)
+    model = to_transformers(checkpoint, heads=heads)
+    report = prove_parity(checkpoint, model, audio)
+    if not report["passed"]:
+        worst = max(report["cases"], key=lambda case: max(case["hidden_difference"], case["feature_difference"]))
+        raise CheckpointError(
+            f"{path}: fairseq and transformers differ by {worst['hidden_difference']:.2e} (hidden) and "
+            f"{worst['feature_difference']:.2e} (features) on {worst['audio']}; must be below {report['tolerance']:g}"
+        )
+    with atomic_folder(out) as temporary:
+        model.save_pretrained(temporary)
+        feature_extractor(checkpoint).save_pretrained(temporary)
+        (temporary / "parity.json").write_text(json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def _refuse_taken(out: Path, overwrite: bool) -> None:
+    """``out`` must be new, or an encoder directory when ``overwrite`` is given: nothing else is ever deleted."""
+    if not out.exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return
+    if not overwrite:
+        raise CheckpointError(f"--out {out} exists; choose another, or --overwrite an encoder directory")
+    foreign = [item.name for item in out.iterdir() if item.name not in WRITTEN] if out.is_dir() else [out.name]
+    if foreign:
+        raise CheckpointError(f"--overwrite {out}: holds {sorted(foreign)[0]!r}, which no conversion wrote")

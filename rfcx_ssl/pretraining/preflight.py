@@ -1,0 +1,125 @@
+"""What can be known to be wrong before fairseq starts: settings, manifests, audio, device; each error names the key."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rfcx_ssl.audio import audio_info
+from rfcx_ssl.errors import ConfigError, ManifestError
+from rfcx_ssl.manifest.virtual import load_virtual
+from rfcx_ssl.pretraining.checkpoint import parse_conv_layers
+
+
+def compose_pretraining(config_dir: Path, name: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Compose ``<config_dir>/<name>.yaml`` with ``key=value`` overrides, as fairseq-hydra-train will.
+
+    Raises:
+        ConfigError: the file is missing, an override is malformed or unknown, or a required key is not set.
+    """
+    if not (config_dir / f"{name}.yaml").is_file():
+        known = ", ".join(sorted(path.stem for path in config_dir.glob("*.yaml"))) or "none"
+        raise ConfigError(f"--config-name {name}: not in {config_dir}; have {known}")
+    with initialize_config_dir(str(config_dir.resolve()), version_base="1.1"):
+        known_keys = _keys(OmegaConf.to_container(compose(name)))
+        for override in overrides:
+            key = override.split("=", 1)[0]
+            if "=" not in override:
+                raise ConfigError(f"{override!r}: an override is written key=value")
+            if not key.startswith(("+", "~", "hydra.")) and key not in known_keys:
+                near = difflib.get_close_matches(key, known_keys, n=1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise ConfigError(
+                    f"{key}: not a key of {name}.yaml; {hint}(++{override} adds a key that fairseq knows)"
+                )
+        try:
+            config = compose(name, list(overrides))
+            missing = sorted(OmegaConf.missing_keys(config))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(f"{name}.yaml {' '.join(overrides)}: {' '.join(str(error).split())}") from None
+    if missing:
+        raise ConfigError(f"{missing[0]}: required, not set (give {missing[0]}=...)")
+    return _resolved(config, name)
+
+
+def check_pretraining(config: Mapping[str, Any]) -> None:
+    """Stop on what fairseq would only find out later, or never say clearly.
+
+    Raises:
+        ConfigError: a setting breaks a rule or there is no GPU for it.
+        ManifestError: a manifest is missing, malformed, too small, or its audio has another sample rate.
+    """
+    parse_conv_layers(str(config["model"]["conv_feature_layers"]))
+    common = config["common"]
+    if not common["cpu"] and not torch.cuda.is_available():
+        raise ConfigError(
+            "common.cpu=false, and there is no GPU; add common.cpu=true common.fp16=false common.bf16=false"
+        )
+    if common["cpu"] and (common["fp16"] or common["bf16"]):
+        raise ConfigError("common.cpu=true needs common.fp16=false common.bf16=false")
+    if common.get("log_format") != "json" or not common.get("log_file"):
+        raise ConfigError("common.log_format=json and common.log_file are needed to follow the run")
+    if not (config["dataset"].get("max_tokens") or config["dataset"].get("batch_size")):
+        raise ConfigError("dataset.max_tokens or dataset.batch_size must be set")
+    _check_data(config)
+
+
+def _check_data(config: Mapping[str, Any]) -> None:
+    """Both manifests exist, are long enough to fill a batch, and hold audio of the task's rate."""
+    task, dataset = config["task"], config["dataset"]
+    folder = Path(task["data"])
+    if not folder.is_dir():
+        raise ManifestError(f"task.data={folder}: no such folder; manifests/build.py makes one")
+    subsets = [dataset["train_subset"]]
+    subsets += [] if dataset["disable_validation"] else str(dataset["valid_subset"]).split(",")
+    for subset in subsets:
+        manifest = load_virtual(_find_split(folder, str(subset), str(task["_name"])))
+        shortest = int(task.get("min_sample_size") or 0)
+        kept = int((manifest.sizes >= shortest).sum())
+        needed = max(int(dataset["required_batch_size_multiple"]), 1)
+        if kept < needed:
+            raise ManifestError(
+                f"{manifest.path}: {kept} of {len(manifest)} segments have task.min_sample_size={shortest} samples; "
+                f"fairseq needs {needed} to fill a batch (dataset.required_batch_size_multiple={needed})"
+            )
+        rates = {manifest.sample_rate_hz}
+        if manifest.path.suffix == ".tsv":
+            rates.add(audio_info(manifest[0].path).sample_rate_hz)
+        if rates != {task["sample_rate"]}:
+            raise ManifestError(f"{manifest.path}: {sorted(rates)} Hz, but task.sample_rate={task['sample_rate']}")
+
+
+def _find_split(folder: Path, split: str, task_name: str) -> Path:
+    """The manifest of a split that ``task_name`` will read."""
+    virtual, prepared = folder / f"{split}.parquet", folder / f"{split}.tsv"
+    if task_name != "audio_pretraining":
+        return virtual if virtual.is_file() else prepared
+    if virtual.is_file() and not prepared.is_file():
+        raise ManifestError(f"{virtual} is a virtual manifest; add task._name=rainforest_audio_pretraining")
+    return prepared
+
+
+def _resolved(config: DictConfig, name: str) -> dict[str, Any]:
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{name}.yaml: {' '.join(str(error).split())}") from None
+    if not isinstance(plain, dict):
+        raise ConfigError(f"{name}.yaml: not a mapping")
+    return {str(key): value for key, value in plain.items()}
+
+
+def _keys(values: Any, prefix: str = "") -> list[str]:  # noqa: ANN401 - nested plain containers
+    """All dotted keys of a nested mapping, groups included."""
+    if not isinstance(values, dict):
+        return []
+    found = []
+    for key, value in values.items():
+        found += [f"{prefix}{key}", *_keys(value, f"{prefix}{key}.")]
+    return found

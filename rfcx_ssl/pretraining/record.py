@@ -1,0 +1,49 @@
+"""run.json of a pretraining run: written before the first step, one entry per start, so that the run explains itself."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rfcx_ssl.errors import RunError
+from rfcx_ssl.files import write_text
+from rfcx_ssl.provenance import hash_files, new_record, session_record
+
+
+def record_run(save_dir: Path, config: Mapping[str, Any], command: Sequence[str]) -> None:
+    """Append this start to ``run.json``; ``config`` and ``data`` there are those of the latest start.
+
+    Raises:
+        RunError: the folder holds a checkpoint of a run with another model or task than ``config`` asks for.
+    """
+    path = save_dir / "run.json"
+    data = {"sha256": hash_files(_manifests(Path(config["task"]["data"])))}
+    last = save_dir / "checkpoint_last.pt"
+    run = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else new_record("pretraining", config, data)
+    if last.is_file():
+        _refuse_other_model(save_dir, run["config"], config)
+    run |= {"config": dict(config), "data": data}
+    run["sessions"].append(session_record(data, last.name if last.is_file() else None, command))
+    write_text(path, json.dumps(run, indent=2, default=str) + "\n")
+
+
+def record_end(save_dir: Path, **facts: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Add what is known at the end of a start to ``run.json``."""
+    path = save_dir / "run.json"
+    run = json.loads(path.read_text(encoding="utf-8"))
+    write_text(path, json.dumps({**run, **facts}, indent=2) + "\n")
+
+
+def _manifests(folder: Path) -> list[Path]:
+    """Everything below ``task.data`` that a run may read: prepared and virtual splits, and what says their rate."""
+    return sorted([*folder.glob("*.tsv"), *folder.glob("*.parquet"), *folder.glob("manifest.json")])
+
+
+def _refuse_other_model(save_dir: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for group in ("model", "task"):
+        for key, value in now[group].items():
+            if key != "data" and before[group].get(key, value) != value:
+                raise RunError(
+                    f"{save_dir} holds a run with {group}.{key}={before[group][key]!r}, now it is {value!r}; "
+                    "give another checkpoint.save_dir"
+                )

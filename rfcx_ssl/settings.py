@@ -1,0 +1,48 @@
+"""How settings are declared, and read back from plain values, with the standard library only.
+
+A schema lives beside the component it configures. :mod:`rfcx_ssl.config` composes YAML and checks it against the schema
+with pydantic; a saved model carries its settings as JSON and reads them with :func:`from_plain`, on machines that have
+neither pydantic nor Hydra nor rfcx-ssl.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar, dataclass_transform
+
+from rfcx_ssl.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def settings(cls: type[T]) -> type[T]:
+    """Make ``cls`` a frozen, keyword-only dataclass whose unknown keys are errors."""
+    cls.__pydantic_config__ = {"extra": "forbid", "arbitrary_types_allowed": True}  # type: ignore[attr-defined]
+    return dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+
+
+def from_plain(cls: type[T], values: Mapping[str, Any], source: str) -> T:
+    """Build the settings class ``cls`` from JSON values; :class:`ConfigError` names an unknown or broken key."""
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ConfigError(f"{source}.{unknown[0]}: unknown key; known: {', '.join(sorted(hints))}")
+    read = {key: _read(hints[key], value, f"{source}.{key}") for key, value in values.items()}
+    try:
+        return cls(**read)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{source}: {error}") from None
+
+
+def _read(hint: Any, value: Any, source: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Nested settings and tuples are rebuilt; a :class:`~typing.Literal` is checked; the rest passes."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{source}={value!r}: must be a mapping")
+        return from_plain(hint, value, source)
+    if isinstance(value, list):
+        return tuple(value)
+    if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):
+        raise ConfigError(f"{source}={value!r}: must be one of {', '.join(map(repr, typing.get_args(hint)))}")
+    return value

@@ -1,0 +1,137 @@
+"""Fine-tuning from settings: builds data, model, augmentation and loss, and runs the loop on them."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from rfcx_ssl.augment import AugmentSettings, build_augment
+from rfcx_ssl.data import Corpus, CropDataset, DataSettings, clip_truth, collate, load_corpus
+from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.inference.windows import predict_recording
+from rfcx_ssl.losses.sed import build_loss
+from rfcx_ssl.losses.settings import LossSettings
+from rfcx_ssl.models.build import build_model
+from rfcx_ssl.models.modeling import RainforestSedModel
+from rfcx_ssl.models.outputs import merge_outputs
+from rfcx_ssl.models.settings import ModelSettings
+from rfcx_ssl.provenance import hash_files
+from rfcx_ssl.settings import settings
+from rfcx_ssl.training.fit import fit
+from rfcx_ssl.training.learner import make_accelerator, seed_everything
+from rfcx_ssl.training.parts import FloatArray, FrameLabels, Parts, RecordingScores, Validation
+from rfcx_ssl.training.settings import EvaluationSettings, LoopSettings
+
+
+@settings
+class TrainSettings(LoopSettings):
+    """Everything a fine-tuning run is a function of; ``configs/finetune/train.yaml`` composes it."""
+
+    model: ModelSettings
+    data: DataSettings
+    augment: AugmentSettings
+    loss: LossSettings
+    fold: int | None = 0  # validation fold; null trains on everything and keeps the last weights
+
+    def __post_init__(self) -> None:
+        """Check the rules between components."""
+        super().__post_init__()
+        if self.fold is not None and not 0 <= self.fold < self.data.num_folds:
+            raise ValueError(f"fold={self.fold} must be in [0, {self.data.num_folds}) or null")
+
+
+def train(settings: TrainSettings) -> Path:
+    """Fine-tune as ``settings`` say; returns the run folder (docs/finetuning.md tells what is in it).
+
+    Called by every process of an ``accelerate launch`` or ``torchrun`` alike, and resumes what it finds.
+
+    Raises:
+        RfcxError: wrong settings, data or run folder; a signal asked to stop.
+    """
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    accelerator = make_accelerator(settings)
+    return fit(settings, build_parts(settings, accelerator), accelerator)
+
+
+def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
+    """Model, data, augmentation and loss of a run."""
+    with accelerator.main_process_first():  # which may write folds and the audio cache
+        corpus = load_corpus(settings.data)
+    seed_everything(settings.seed, step=0, rank=0)  # every process builds the same weights
+    model = build_model(settings.model, corpus.space)
+    grid, space = model.grid, model.space
+    train_set = CropDataset(corpus, settings.fold, grid, space, seed=settings.seed)
+    augment = build_augment(settings.augment, grid, space).train()
+    validation = None if settings.fold is None else build_validation(corpus, settings.fold, model, settings.evaluation)
+    return Parts(
+        model=model,
+        loss=build_loss(settings.loss, space, model.embedding_dim).to(accelerator.device),
+        augment=augment.to(accelerator.device),
+        train_set=train_set,
+        collate=collate,
+        sample_rate_hz=grid.sample_rate_hz,
+        validation=validation,
+        data_facts=data_facts(settings.data, corpus, settings.fold),
+        fold=settings.fold,
+    )
+
+
+def build_validation(
+    corpus: Corpus, fold: int, model: RainforestSedModel, evaluation: EvaluationSettings
+) -> Validation:
+    """The labelled recordings of ``fold``, scored through the model's windows as inference does."""
+    names = tuple(recording.recording_id for recording in corpus.recordings(fold, "valid"))
+    if not names:
+        raise ConfigError(f"fold={fold} has no validation recordings")
+    truth = clip_truth(corpus.annotations, names, num_species=corpus.space.num_species)
+    train_names = [recording.recording_id for recording in corpus.recordings(fold, "train")]
+    trained_on = clip_truth(corpus.annotations, train_names, num_species=corpus.space.num_species)
+    prevalence = (trained_on.truth * trained_on.known).sum(0) / np.maximum(trained_on.known.sum(0), 1)
+    grid, space = model.grid, model.space
+    window = model.config.window_samples
+    if evaluation.window_s is not None:
+        window = round(evaluation.window_s * grid.sample_rate_hz)
+
+    def predict(module: Any, waveform: FloatArray) -> RecordingScores:  # noqa: ANN401 - RainforestSedModel or its average
+        scores = predict_recording(
+            module,
+            torch.from_numpy(np.ascontiguousarray(waveform)),
+            window_samples=window,
+            hop_samples=max(grid.hop_samples, round(window * (1 - evaluation.overlap))),
+            aggregate=evaluation.aggregate,
+        )
+        return RecordingScores(scores.frame.numpy(), scores.clip.numpy())
+
+    def frame_labels(name: str) -> FrameLabels:
+        target, known = (torch.from_numpy(values) for values in corpus.frame_labels(name, grid))
+        return FrameLabels(merge_outputs(target, space).numpy(), merge_outputs(known, space).numpy())
+
+    return Validation(
+        recording_ids=names,
+        truth=truth.truth > 0,
+        known=truth.known,
+        prevalence=prevalence.astype(np.float32),
+        species_names=space.species_names,
+        read=corpus.read,
+        predict=predict,
+        frame_labels=frame_labels,
+        sample_rate_hz=grid.sample_rate_hz,
+        frame_s=grid.frame_s,
+    )
+
+
+def data_facts(data: DataSettings, corpus: Corpus, fold: int | None) -> Mapping[str, Any]:
+    """Hashes of every label table, and which recordings are on which side."""
+    sides = {side: [r.recording_id for r in corpus.recordings(fold, side)] for side in ("train", "valid")}
+    return {
+        "sha256": hash_files(data.label_files),
+        "recordings": {side: len(names) for side, names in sides.items()},
+        "recordings_sha256": {
+            side: hashlib.sha256("\n".join(names).encode()).hexdigest() for side, names in sides.items()
+        },
+    }

@@ -1,0 +1,37 @@
+"""The command line of ``rfcx-ssl detect``, without running it."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rfcx_ssl.commands.detect import add_arguments
+
+
+def parse(*arguments):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def test_arguments():
+    args = parse(
+        "a.wav", "b", "--model", "m", "--out", "o", "--format", "csv", "--format", "raven", "--threshold", "0.3"
+    )
+    assert args.files == [Path("a.wav"), Path("b")] and args.format == ["csv", "raven"] and args.threshold == 0.3
+    assert parse("a", "--model", "m", "--out", "o").format is None
+
+
+@pytest.mark.parametrize(
+    "arguments", [["a.wav", "--out", "o"], ["--model", "m", "--out", "o"], ["a", "--format", "xls"]]
+)
+def test_what_is_missing_or_unknown_is_refused(arguments):
+    with pytest.raises(SystemExit):
+        parse(*arguments)
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys, rfcx_ssl.commands.detect; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

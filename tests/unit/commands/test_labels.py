@@ -1,0 +1,64 @@
+import argparse
+from pathlib import Path
+
+import datasets
+import pytest
+
+from rfcx_ssl.commands import labels
+from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.folds import Folds
+
+SMALL = ("sample_rate_hz=16000", "crop_s=1.0", "num_folds=3")
+
+
+def run(*words):
+    parser = argparse.ArgumentParser()
+    labels.add_arguments(parser)
+    labels.run(parser.parse_args([str(word) for word in words]))
+
+
+def test_the_report_counts_boxes_and_folds(forest, capsys, tmp_path):
+    run(forest, *SMALL, "--save-folds", tmp_path / "folds.csv")
+    text = capsys.readouterr().out
+    assert text.startswith("8 present and 24 absent boxes in 12 recordings, 0 of them complete\n")
+    table = [line.split() for line in text.splitlines()[7:]]
+    assert [int(row[-1]) for row in table] == [3, 3, 2, 6, 6, 12]
+    assert Folds.load(tmp_path / "folds.csv").num_folds == 3
+
+
+def test_tables_can_be_checked_without_audio(forest, capsys, tmp_path):
+    for name in ("train_tp.csv", "train_fp.csv"):
+        (tmp_path / name).write_text((forest / name).read_text())
+    run(tmp_path, "num_folds=3", "--tables-only")
+    assert "8 present and 24 absent boxes in 12 recordings" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="--tables-only reads no audio"):
+        run(tmp_path, "--tables-only", "--picture", tmp_path / "x.png")
+
+
+def test_a_crop_is_drawn_and_the_corpus_saved(forest, capsys, tmp_path):
+    picture, folder = tmp_path / "new" / "crop.png", tmp_path / "corpus"
+    run(forest, *SMALL, "--picture", picture, "--crop", 3, "--dataset", folder)
+    assert picture.read_bytes().startswith(b"\x89PNG") and [p.name for p in picture.parent.iterdir()] == ["crop.png"]
+    assert len(datasets.load_from_disk(str(folder))) == 12
+    with pytest.raises(ConfigError, match="--crop 999: must be 0 to"):
+        run(forest, *SMALL, "--picture", picture, "--crop", 999)
+
+
+def test_pushing_reports_where(forest, capsys, monkeypatch):
+    class Commit:
+        commit_url = "https://hub/commit/1"
+
+    pushed = []
+    monkeypatch.setattr(
+        datasets.Dataset, "push_to_hub", lambda self, *a, **k: pushed.append((len(self), a, k)) or Commit
+    )
+    run(forest, *SMALL, "--push", "ann/frogs")
+    assert pushed == [(12, ("ann/frogs",), {"private": True})]
+    assert capsys.readouterr().out.endswith("pushed: https://hub/commit/1\n")
+
+
+def test_roots_with_odd_names_are_taken_literally(forest, capsys, tmp_path):
+    odd = tmp_path / "it's, here = [1]"
+    odd.symlink_to(Path(forest), target_is_directory=True)
+    run(odd, *SMALL)
+    assert "12 recordings" in capsys.readouterr().out

@@ -1,0 +1,173 @@
+"""What tests of several rooms share: tiny models, a small labelled forest, batches, the toy training program."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from transformers import AutoConfig, AutoModel, Wav2Vec2FeatureExtractor
+
+from rfcx_ssl.config import check_settings
+from rfcx_ssl.data import DataSettings
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.labels import Batch
+from rfcx_ssl.models.build import build_model
+from rfcx_ssl.models.encoder import SedSettings
+from rfcx_ssl.models.modeling import RainforestSedModel
+from rfcx_ssl.models.settings import ModelSettings
+from rfcx_ssl.species import rfcx_label_space
+
+RATE_HZ, HOP = 32_000, 640
+PROGRAM = Path(__file__).parents[1] / "pipeline" / "programs" / "toy_finetune.py"
+HEADER = "recording_id,species_id,songtype_id,t_min,f_min,t_max,f_max\n"
+
+
+_BACKBONE = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "conv_dim": [8] * 3,
+    "conv_kernel": [20, 3, 2],
+    "conv_stride": [10, 2, 2],
+    "num_feat_extract_layers": 3,
+    "num_conv_pos_embeddings": 4,
+    "num_conv_pos_embedding_groups": 2,
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+    "conv_bias": True,
+}
+_EXTRA = {
+    "wav2vec2_group": {"feat_extract_norm": "group", "do_stable_layer_norm": False, "conv_bias": False},
+    "data2vec-audio": {"conv_pos_kernel_size": 5},
+    "wav2vec2-conformer": {"position_embeddings_type": "relative"},
+}
+BACKBONES = ("wav2vec2", "wav2vec2_group", "hubert", "wavlm", "data2vec-audio", "wav2vec2-conformer")
+_MEL = {"n_fft": 256, "hop_samples": 128, "n_mels": 16}
+_CNN = {
+    "kind": "panns",
+    "mel": _MEL,
+    "channels": [4, 8],
+    "time_pools": [2, 1],
+    "freq_pools": [2, 2],
+    "embedding_dim": 8,
+    "block_dropout": 0.0,
+    "embedding_dropout": 0.0,
+}
+_TIMM = {"kind": "spectrogram", "mel": _MEL | {"n_mels": 32}, "stages": 2}
+OTHERS = {
+    "panns": _CNN,
+    "panns_5x5": _CNN | {"convs_per_block": 1, "frame_pool": 2},
+    "timm_resnet": _TIMM | {"architecture": "test_resnet"},
+    "timm_pcen": _TIMM | {"architecture": "test_efficientnet", "compression": "pcen", "frequency_channel": False},
+}
+TINY_NAMES = (*BACKBONES, *OTHERS)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "tiny_name" in metafunc.fixturenames:
+        metafunc.parametrize("tiny_name", TINY_NAMES)
+    if "backbone_name" in metafunc.fixturenames:
+        metafunc.parametrize("backbone_name", BACKBONES)
+
+
+@pytest.fixture(scope="session")
+def encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A saved tiny encoder of the wav2vec family, 32 kHz, hop 40 samples."""
+    made: dict[str, Path] = {}
+
+    def make(name: str) -> Path:
+        if name not in made:
+            torch.manual_seed(1)
+            model_type = name.removesuffix("_group")
+            config = AutoConfig.for_model(model_type, **(_BACKBONE | _EXTRA.get(name, {})))
+            made[name] = tmp_path_factory.mktemp(name)
+            AutoModel.from_config(config).save_pretrained(made[name])
+            Wav2Vec2FeatureExtractor(sampling_rate=32_000, do_normalize=True).save_pretrained(made[name])
+        return made[name]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(encoder_dir: Callable[[str], Path]) -> Callable[..., SedSettings]:
+    """``tiny_settings(name, **changes)``."""
+
+    def make(name: str, **changes: object) -> SedSettings:
+        values = OTHERS.get(name) or {"kind": "wav2vec2", "encoder": str(encoder_dir(name)), "frame_pool": 2}
+        base = {"window_s": 0.25}
+        return check_settings(ModelSettings, base | values | changes, name)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def tiny(tiny_settings: Callable[..., SedSettings]) -> Callable[..., RainforestSedModel]:
+    """``tiny(name, **changes)``: a built model, in evaluation mode."""
+    space = rfcx_label_space(split_songtypes=True, noise_class=True)
+    return lambda name, **changes: build_model(tiny_settings(name, **changes), space).eval()
+
+
+@pytest.fixture(scope="session")
+def forest(tmp_path_factory):
+    """12 recordings of noise, 4 s at 48 kHz, in RFCX's layout with sites."""
+    root = tmp_path_factory.mktemp("forest")
+    rng = np.random.default_rng(0)
+    (root / "train").mkdir()
+    present, absent, sites = [], [], []
+    for i in range(12):
+        samples = rng.integers(-3000, 3000, 4 * 48_000).astype(np.int16)
+        soundfile.write(root / "train" / f"rec{i:02d}.flac", samples, 48_000)
+        sites.append(f"rec{i:02d},train,site{i % 4},4.0")
+        if i < 8:
+            start = 0.2 + 0.3 * i
+            present.append(f"rec{i:02d},{i % 3},1,{start:.2f},1000,{start + 0.5:.2f},2000")
+        absent += [f"rec{i:02d},{s},1,{0.5 + s / 4:.2f},1000,{1.5 + s / 4:.2f},2000" for s in (3 + i % 2, 5)]
+    (root / "train_tp.csv").write_text(HEADER + "\n".join(present) + "\n")
+    (root / "train_fp.csv").write_text(HEADER + "\n".join(absent) + "\n")
+    (root / "recordings.csv").write_text("recording_id,split,site,duration_s\n" + "\n".join(sites) + "\n")
+    return root
+
+
+@pytest.fixture
+def settings_of(forest):
+    def make(**changes):
+        return DataSettings(**{"root": forest, "sample_rate_hz": 16_000, "crop_s": 1.0, "num_folds": 3, **changes})
+
+    return make
+
+
+@pytest.fixture
+def grid() -> FrameGrid:
+    return FrameGrid(RATE_HZ, HOP)
+
+
+@pytest.fixture
+def make_batch() -> Callable[..., Batch]:
+    """Noise with random hard three-state labels; clip labels follow the frames."""
+
+    def make(seed: int = 0, size: int = 4, samples: int = 32_000, outputs: int = 24, level: float = 0.1) -> Batch:
+        generator = torch.Generator().manual_seed(seed)
+        frames = -(-samples // HOP)
+        known = (torch.rand(size, frames, outputs, generator=generator) < 0.6).float()
+        target = (torch.rand(size, frames, outputs, generator=generator) < 0.2).float() * known
+        clip_target = target.amax(1)
+        clip_known = torch.maximum(clip_target, known.amin(1))
+        waveform = level * torch.randn(size, samples, generator=generator)
+        return Batch(waveform, target, known, clip_target, clip_known, torch.arange(size))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def toy():
+    """The toy program as a module."""
+    spec = importlib.util.spec_from_file_location("toy_finetune", PROGRAM)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # the compiler looks functions up there
+    spec.loader.exec_module(module)
+    return module

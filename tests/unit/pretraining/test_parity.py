@@ -1,0 +1,146 @@
+"""The proof against the real fairseq: random models of both extractor modes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rfcx_ssl.audio import write_flac
+from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint
+from rfcx_ssl.pretraining.convert import to_transformers
+from rfcx_ssl.pretraining.export import export_encoder
+from rfcx_ssl.pretraining.parity import TOLERANCE, prove_parity
+from rfcx_ssl.pretraining.preflight import compose_pretraining
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
+CONFIGS = Path(__file__).parents[3] / "configs" / "pretrain"
+SETTINGS = {
+    "_name": "wav2vec2",
+    "quantize_targets": True,
+    "encoder_layers": 2,
+    "encoder_embed_dim": 24,
+    "encoder_ffn_embed_dim": 40,
+    "encoder_attention_heads": 2,
+    "final_dim": 8,
+    "latent_vars": 6,
+    "latent_groups": 2,
+    "conv_pos_groups": 4,
+}
+FORMS = {
+    "base": {"extractor_mode": "default", "conv_feature_layers": "[(8, 20, 10)] + [(12, 3, 2)] * 4", "conv_pos": 16},
+    "large": {
+        "extractor_mode": "layer_norm",
+        "conv_feature_layers": "[(8, 20, 10)] + [(8, 3, 2)] * 4 + [(16, 2, 2)] * 2",
+        "conv_bias": True,
+        "layer_norm_first": True,
+        "conv_pos": 8,
+    },
+    "mixed": {
+        "extractor_mode": "layer_norm",
+        "conv_feature_layers": "[(24, 64, 40)] + [(24, 3, 2)] * 2",
+        "layer_norm_first": False,
+        "activation_fn": "relu",
+        "conv_pos": 15,
+    },
+    "equal widths": {
+        "extractor_mode": "default",
+        "conv_feature_layers": "[(24, 40, 20)] + [(24, 3, 3)] * 2",
+        "conv_bias": True,
+        "layer_norm_first": True,
+        "conv_pos": 128,
+    },
+}
+
+
+def random_checkpoint(form, path=Path("random.pt"), normalize=True):
+    wav2vec2 = pytest.importorskip("fairseq.models.wav2vec.wav2vec2")
+    torch.manual_seed(1)
+    settings = SETTINGS | FORMS[form]
+    model = wav2vec2.Wav2Vec2Model(wav2vec2.Wav2Vec2Config(**settings))
+    with torch.no_grad():  # norms start at one and zero, which would hide a swapped name
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    task = {"sample_rate": 32000, "normalize": normalize}
+    return FairseqCheckpoint(path, "0" * 64, model.state_dict(), settings, task, 0)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_both_libraries_compute_the_same(form):
+    checkpoint = random_checkpoint(form)
+    report = prove_parity(checkpoint, to_transformers(checkpoint))
+    assert report["passed"]
+    assert report["max_abs_difference_last_hidden_state"] < 2e-5
+    assert report["max_abs_difference_extractor_features"] < 2e-5
+    assert len(report["cases"]) == 3
+    assert all(case["hidden_rms"] > 0.1 for case in report["cases"])
+
+
+def test_heads_do_not_change_the_encoder():
+    checkpoint = random_checkpoint("large", normalize=False)
+    assert prove_parity(checkpoint, to_transformers(checkpoint, heads=True))["passed"]
+
+
+@pytest.mark.parametrize("name", ["encoder.layers.1.fc2.bias", "feature_extractor.conv_layers.1.0.weight"])
+def test_a_wrong_weight_is_seen(name):
+    checkpoint = random_checkpoint("large")
+    model = to_transformers(checkpoint)
+    checkpoint.weights[name].add_(1e-3 * torch.randn_like(checkpoint.weights[name]))
+    report = prove_parity(checkpoint, model)
+    assert not report["passed"]
+    assert report["max_abs_difference_last_hidden_state"] > TOLERANCE
+
+
+def test_audio_files_are_used_at_the_rate_of_the_model(tmp_path):
+    rng = np.random.default_rng(0)
+    write_flac(tmp_path / "a.flac", 0.1 * rng.standard_normal(48000).astype(np.float32), 48000)
+    write_flac(tmp_path / "short.flac", np.zeros(100, np.float32), 48000)
+    checkpoint = random_checkpoint("large")
+    model = to_transformers(checkpoint)
+    (case,) = prove_parity(checkpoint, model, [tmp_path / "a.flac", tmp_path / "short.flac"])["cases"]
+    assert case["samples"] == 32000
+    with pytest.raises(CheckpointError, match="parity needs audio"):
+        prove_parity(checkpoint, model, [tmp_path / "short.flac"])
+
+
+def save(checkpoint, path):
+    cfg = {"model": dict(checkpoint.model), "task": checkpoint.task}
+    torch.save({"model": checkpoint.weights, "cfg": cfg, "args": None}, path)
+
+
+def test_an_encoder_directory_is_written_once_and_whole(tmp_path):
+    save(random_checkpoint("base"), tmp_path / "c.pt")
+    export_encoder(tmp_path / "c.pt", tmp_path / "enc")
+    names = {"config.json", "model.safetensors", "preprocessor_config.json", "parity.json"}
+    assert {path.name for path in (tmp_path / "enc").iterdir()} == names
+    with pytest.raises(CheckpointError, match="exists"):
+        export_encoder(tmp_path / "c.pt", tmp_path / "enc")
+    export_encoder(tmp_path / "c.pt", tmp_path / "enc", heads=True, overwrite=True)
+    (tmp_path / "enc" / "notes.txt").touch()
+    with pytest.raises(CheckpointError, match=r"notes\.txt"):
+        export_encoder(tmp_path / "c.pt", tmp_path / "enc", overwrite=True)
+
+
+def test_nothing_is_written_when_the_proof_fails(tmp_path, monkeypatch):
+    save(random_checkpoint("base"), tmp_path / "c.pt")
+    monkeypatch.setattr("rfcx_ssl.pretraining.convert._ACTIVATIONS", {"gelu": "relu"})
+    with pytest.raises(CheckpointError, match="differ by"):
+        export_encoder(tmp_path / "c.pt", tmp_path / "enc")
+    assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+def test_every_shipped_config_builds_a_model_that_can_be_converted(name, tmp_path, monkeypatch):
+    config = compose_pretraining(CONFIGS, name, [f"task.data={tmp_path}"])
+    wav2vec2 = pytest.importorskip("fairseq.models.wav2vec.wav2vec2")
+    known = wav2vec2.Wav2Vec2Config.__dataclass_fields__
+    assert set(config["model"]) <= set(known)
+    monkeypatch.setattr(wav2vec2, "init_bert_params", lambda _: None)  # wants to draw numbers; meta has none
+    with torch.device("meta"):
+        settings = {key: value for key, value in config["model"].items() if key in known}
+        model = wav2vec2.Wav2Vec2Model(wav2vec2.Wav2Vec2Config(**settings))
+        checkpoint = FairseqCheckpoint(tmp_path, "", model.state_dict(), config["model"], config["task"], 0)
+        encoder = to_transformers(checkpoint, heads=True)
+    assert sum(p.numel() for p in encoder.parameters()) == sum(p.numel() for p in model.parameters())
+    assert encoder.config.rfcx_ssl["hop_samples"] == 640
