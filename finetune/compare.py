@@ -9,7 +9,6 @@ Prints a table beside two floors and writes comparison.csv, species.csv, gates.j
 With --gates the exit code is 3 when a gate does not hold.
 """
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,13 +16,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rfcx_ssl.errors import ConfigError, run_program
-from rfcx_ssl.report.compare import CompareRequest, compare, require_gates
+from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.program import Parser, add_threads, run_program
+from rfcx_ssl.threads import use_threads
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, compare, check the gates."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("runs", nargs="+", metavar="NAME=RUN_DIR", help="a name for the table and a run folder")
     parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="data set with test/ and truth.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
@@ -33,13 +33,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples (default 1000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default 0)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or auto")
+    add_threads(parser)
     args = parser.parse_args(argv)
     if args.gates and not (args.pretrained and args.random_init):
         raise ConfigError("--gates needs --pretrained NAME and --random-init NAME: the second gate compares them")
+    runs = parse_runs(args.runs)
+    from rfcx_ssl.report.compare import CompareRequest, compare, require_gates  # torch comes late
+
+    use_threads(args.threads)
     request = CompareRequest(
         data=args.data,
         out=args.out,
-        runs=parse_runs(args.runs),
+        runs=runs,
         pretrained=args.pretrained,
         random_init=args.random_init,
         resamples=args.resamples,

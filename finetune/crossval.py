@@ -7,19 +7,18 @@ Stopped at any moment, the same command goes on: finished folds are kept, the on
 Writes OUT/seed_S/fold_F (run folders), OUT/oof.parquet, OUT/crossval.json and OUT/crossval.csv.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from rfcx_ssl.config import load_settings
-from rfcx_ssl.errors import RunError, run_program
-from rfcx_ssl.training.crossval import plan, pool
+from rfcx_ssl.errors import RunError
+from rfcx_ssl.program import Parser, run_program
 from rfcx_ssl.training.launch import Launcher, default_launcher
 
 
 def main() -> None:
     """Parse, launch, pool."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the cross-validation")
     parser.add_argument("--folds", type=int, nargs="+", help="folds to run (default: all of data.num_folds)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="RNG seeds; folds stay the same")
@@ -28,7 +27,8 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
     args = parser.parse_intermixed_args()
-    from rfcx_ssl.training.train import TrainSettings  # takes seconds: not for --help
+    from rfcx_ssl.training.crossval import plan, pool  # takes seconds: not for --help
+    from rfcx_ssl.training.train import TrainSettings
 
     # Mistakes in the settings show here, once, and not in every run.
     settings = load_settings(TrainSettings, "finetune", "train", [*args.overrides, f"output_dir={args.out}"])

@@ -7,18 +7,17 @@ Several values are written as for Hydra's --multirun: a,b or range(0,3). Stopped
 Writes OUT/KEY=VALUE,... (run folders) and OUT/sweep.csv, the best run first.
 """
 
-import argparse
 from pathlib import Path
 
 from rfcx_ssl.config import load_settings
-from rfcx_ssl.errors import RunError, run_program
+from rfcx_ssl.errors import RunError
+from rfcx_ssl.program import Parser, run_program
 from rfcx_ssl.training.launch import Launcher, default_launcher
-from rfcx_ssl.training.sweep import plan_grid, plan_list, summarise
 
 
 def main() -> None:
     """Parse, launch, summarise."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the sweep")
     parser.add_argument("--list", type=Path, help="file with the overrides of one run per line")
     parser.add_argument("--launcher", default=default_launcher(), help="words before train.py (default: %(default)s)")
@@ -26,7 +25,8 @@ def main() -> None:
     parser.add_argument("--sort-by", default="lwlrap", help="column of the table (default: %(default)s)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
     args = parser.parse_intermixed_args()
-    from rfcx_ssl.training.train import TrainSettings  # takes seconds: not for --help
+    from rfcx_ssl.training.sweep import plan_grid, plan_list, summarise  # takes seconds: not for --help
+    from rfcx_ssl.training.train import TrainSettings
 
     if args.list is None:
         launches = plan_grid(args.out, args.overrides)

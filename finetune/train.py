@@ -12,7 +12,7 @@ import sys
 import yaml
 
 from rfcx_ssl.config import load_settings, settings_dict
-from rfcx_ssl.errors import run_program
+from rfcx_ssl.program import run_program
 
 
 def main() -> None:

@@ -7,31 +7,30 @@ about every segment), quarantine.csv (files left out, and why) and manifest.json
 run does only what is new; an interrupted run is continued by the same command. Settings: configs/manifest/build.yaml.
 """
 
-import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
 from rfcx_ssl.config import load_settings
-from rfcx_ssl.errors import run_program
 from rfcx_ssl.manifest.build import Build, build_manifest, print_report
 from rfcx_ssl.manifest.excluded import read_recording_ids
 from rfcx_ssl.manifest.places import read_places
 from rfcx_ssl.manifest.roots import parse_roots
 from rfcx_ssl.manifest.settings import ManifestSettings
+from rfcx_ssl.program import Parser, add_workers, run_program
 from rfcx_ssl.progress import progress_bar
-from rfcx_ssl.threads import usable_cores
+from rfcx_ssl.threads import choose_workers
 from rfcx_ssl.workers import open_workers
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result = Parser(__doc__)
     result.add_argument("roots", nargs="+", metavar="AUDIO_DIR", help="folder or file; LABEL=DIR names a root")
     result.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="manifest folder, new or to be continued"
     )
     result.add_argument("--virtual", action="store_true", help="copy nothing: rows point into the recordings")
-    result.add_argument("--workers", type=int, default=usable_cores(), help="processes (default: one per core)")
+    add_workers(result)
     result.add_argument(
         "--dask", metavar="tcp://HOST:PORT", help="work on this Dask cluster instead (shared disk needed)"
     )
@@ -50,7 +49,7 @@ def main() -> None:
     excluded = read_recording_ids(args.exclude_recordings, args.exclude_fold) if args.exclude_recordings else set()
     roots = parse_roots(args.roots)
     with ExitStack() as stack:
-        workers = stack.enter_context(open_workers(args.workers, args.dask))
+        workers = stack.enter_context(open_workers(choose_workers(args.workers), args.dask))
         report = build_manifest(
             Build(
                 roots=roots,

@@ -7,16 +7,15 @@ FOLDER then loads with datasets.load_dataset(FOLDER). The upload needs a token (
 unless --public is given. Only segments that are in train or valid are exported, and no path of this machine.
 """
 
-import argparse
 from pathlib import Path
 
-from rfcx_ssl.errors import run_program
 from rfcx_ssl.manifest.hub_export import export_folder, push_folder
+from rfcx_ssl.program import Parser, run_program
 
 
 def main() -> None:
     """Export, then upload where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="what manifests/build.py --out wrote")
     parser.add_argument("--export", type=Path, required=True, metavar="FOLDER", help="new folder for the data set")
     parser.add_argument("--repo-id", metavar="USER/NAME", help="data set on the hub to upload to")

@@ -7,28 +7,28 @@ group or audio is in both train and valid, that segments.parquet agrees, and tha
 side. Prints one line per problem (file:line: field='value': rule) and exits with 2 if there is any.
 """
 
-import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from rfcx_ssl.errors import ManifestError, run_program
+from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.validate import load_summary, validate_folder
+from rfcx_ssl.program import Parser, add_workers, run_program
 from rfcx_ssl.progress import progress_bar
-from rfcx_ssl.threads import usable_cores
+from rfcx_ssl.threads import choose_workers
 from rfcx_ssl.workers import open_workers
 
 
 def main() -> None:
     """Validate one folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="what manifests/build.py --out wrote")
     parser.add_argument("--headers-only", action="store_true", help="do not decode the audio")
-    parser.add_argument("--workers", type=int, default=usable_cores(), help="processes (default: one per core)")
+    add_workers(parser)
     parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="work on this Dask cluster instead")
     args = parser.parse_args()
     summary = load_summary(args.folder)
     with ExitStack() as stack:
-        workers = stack.enter_context(open_workers(args.workers, args.dask))
+        workers = stack.enter_context(open_workers(choose_workers(args.workers), args.dask))
         problems = validate_folder(
             args.folder,
             workers,

@@ -7,20 +7,16 @@ transformers; the largest differences are printed and stored in parity.json. Fro
 the exit code is 2. Writes config.json (with rfcx_ssl.sample_rate_hz), model.safetensors, preprocessor_config.json.
 """
 
-import argparse
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import transformers
-
-from rfcx_ssl.errors import run_program
-from rfcx_ssl.pretraining.export import export_encoder
+from rfcx_ssl.program import Parser, add_threads, run_program
+from rfcx_ssl.threads import use_threads
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, convert, prove, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("checkpoint", type=Path, help="checkpoint written by fairseq-hydra-train")
     parser.add_argument("--out", type=Path, required=True, help="new encoder directory")
     parser.add_argument(
@@ -28,9 +24,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--heads", action="store_true", help="keep quantiser and projections (Wav2Vec2ForPreTraining)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier encoder directory")
+    add_threads(parser)
     args = parser.parse_args(argv)
-    logging.getLogger("fairseq").setLevel(logging.WARNING)
-    transformers.utils.logging.disable_progress_bar()
+    from transformers.utils.logging import disable_progress_bar  # takes seconds: not for --help
+
+    from rfcx_ssl.pretraining.export import export_encoder
+
+    use_threads(args.threads)
+    disable_progress_bar()
     report = export_encoder(args.checkpoint, args.out, audio=args.audio, heads=args.heads, overwrite=args.overwrite)
     for case in report["cases"]:
         print(f"{case['audio']}: {case['frames']} frames, largest difference {case['hidden_difference']:.1e}")

@@ -8,21 +8,23 @@ checkpoint_last.pt, checkpoint_best.pt, metrics.csv, health.json, curves.png, te
 The same command again resumes there. Ctrl-C (or SIGTERM) saves and exits; a second one kills.
 """
 
-import argparse
 import math
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rfcx_ssl.config import config_root
-from rfcx_ssl.errors import run_program
-from rfcx_ssl.pretraining.run import PretrainRequest, Progress, run_pretraining
+from rfcx_ssl.program import Parser, add_threads, run_program
+
+if TYPE_CHECKING:
+    from rfcx_ssl.pretraining.run import Progress
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, train, say where the result is."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--config-name", required=True, help="file in --config-dir, without .yaml")
     parser.add_argument(
         "--config-dir", type=Path, default=config_root() / "pretrain", help="default: configs/pretrain"
@@ -30,14 +32,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--auto-stop", action="store_true", help="stop, with exit code 2, when the codes collapse or the loss is NaN"
     )
+    add_threads(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="any setting of the config")
     args = parser.parse_intermixed_args(argv)
+    from rfcx_ssl.pretraining.run import PretrainRequest, run_pretraining  # torch comes late: --help answers at once
+
     request = PretrainRequest(
         config_dir=args.config_dir,
         config_name=args.config_name,
         overrides=tuple(args.overrides),
         user_dir=Path(__file__).parent / "fairseq_plugin",
         auto_stop=args.auto_stop,
+        threads=args.threads,
     )
     save_dir = run_pretraining(request, _Display())
     print(f"wrote {save_dir}: checkpoint_last.pt, metrics.csv, curves.png")
@@ -50,7 +56,7 @@ class _Display:
         self.state = ""
         self.in_place = sys.stdout.isatty()
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: "Progress") -> None:
         eta = "?" if math.isnan(progress.eta_s) else time.strftime("%H:%M:%S", time.gmtime(progress.eta_s % 86400))
         days = f"{int(progress.eta_s // 86400)}d " if progress.eta_s >= 86400 else ""
         share = progress.num_updates / max(progress.max_update, 1)

@@ -1,11 +1,13 @@
 """The console script ``rfcx-ssl``: one subcommand per verb, each imported only when it runs."""
 
 import argparse
+import difflib
 import importlib
 from collections.abc import Sequence
 
 from rfcx_ssl import __version__
-from rfcx_ssl.errors import run_program
+from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.program import Parser, run_program
 
 COMMANDS = {
     "doctor": (
@@ -34,23 +36,19 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _dispatch(argv: Sequence[str] | None) -> None:
     listing = "\n".join(f"  {name:<16} {summary}" for name, (_, summary) in COMMANDS.items())
-    parser = argparse.ArgumentParser(
-        prog="rfcx-ssl",
-        description=f"Hear which birds and frogs live in a rainforest.\n\ncommands:\n{listing}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(f"Hear which birds and frogs live in a rainforest.\n\ncommands:\n{listing}", prog="rfcx-ssl")
     parser.add_argument("--version", action="version", version=f"rfcx-ssl {__version__}")
-    parser.add_argument(
-        "command", choices=COMMANDS, metavar="COMMAND", help="one of the above; COMMAND --help says more"
-    )
+    parser.add_argument("command", metavar="COMMAND", nargs="?", help="one of the above; COMMAND --help says more")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     chosen = parser.parse_args(argv)
+    if chosen.command is None:
+        raise ConfigError(f"rfcx-ssl: which command? One of {', '.join(COMMANDS)} (--help says more)")
+    if chosen.command not in COMMANDS:
+        near = difflib.get_close_matches(chosen.command, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(COMMANDS)}"
+        raise ConfigError(f"rfcx-ssl {chosen.command}: no such command; {hint}")
     module = importlib.import_module(COMMANDS[chosen.command][0])
-    command = argparse.ArgumentParser(
-        prog=f"rfcx-ssl {chosen.command}",
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = Parser(module.__doc__, prog=f"rfcx-ssl {chosen.command}")
     module.add_arguments(command)
     module.run(command.parse_intermixed_args(chosen.arguments))  # key=value may follow options
 

@@ -1,8 +1,6 @@
 """Errors a user can fix: one line that names the file, line or key, the value and the rule; exit code 2."""
 
 import importlib
-import sys
-from collections.abc import Callable
 from types import ModuleType
 
 
@@ -52,12 +50,3 @@ def first_line(error: BaseException) -> str:
     """What a foreign error says, on one line: its first line, or the name of its class where it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
-
-
-def run_program(main: Callable[[], None]) -> None:
-    """Run a program's ``main``; an :class:`RfcxError` becomes one line on stderr and exit code 2."""
-    try:
-        main()
-    except RfcxError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)

@@ -15,6 +15,8 @@ from rich.console import Console
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.inference.settings import FORMATS, DetectSettings
+from rfcx_ssl.program import add_threads
+from rfcx_ssl.threads import use_threads
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--picture", action="store_true", help="a picture per recording: spectrogram, boxes, scores")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_threads(parser)
     parser.add_argument(
         "--set", action="append", default=[], metavar="key=value", help="any setting of configs/inference/detect.yaml"
     )
@@ -40,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
 
     threshold = [] if args.threshold is None else [f"threshold={args.threshold}"]
     settings = load_settings(DetectSettings, "inference", "detect", [*args.set, *threshold])
+    use_threads(args.threads)
     request = DetectRequest(
         sources=args.files,
         model=args.model,

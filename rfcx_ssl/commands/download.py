@@ -13,8 +13,9 @@ from pathlib import Path
 
 from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.archive import ArchiveLayout, fetch_archive, verify_archive
+from rfcx_ssl.program import add_workers
 from rfcx_ssl.progress import progress_bar
-from rfcx_ssl.threads import usable_cores
+from rfcx_ssl.threads import choose_workers
 from rfcx_ssl.workers import open_workers
 
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", type=Path, metavar="ROOT", help="only verify an unpacked archive")
     parser.add_argument("--no-checksums", action="store_true", help="read headers only: a minute instead of several")
     parser.add_argument("--any-size", action="store_true", help="accept other counts and rates (synthetic forests)")
-    parser.add_argument("--workers", type=int, default=usable_cores(), help="processes (default: one per core)")
+    add_workers(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     with ExitStack() as stack:
         problems = verify_archive(
             root,
-            stack.enter_context(open_workers(args.workers)),
+            stack.enter_context(open_workers(choose_workers(args.workers))),
             layout=None if args.any_size else ArchiveLayout(),
             checksums=not args.no_checksums,
             progress=stack.enter_context(progress_bar()),

@@ -30,10 +30,12 @@ def run(args: argparse.Namespace) -> None:
     from rfcx_ssl.frames import FrameGrid
     from rfcx_ssl.pictures.preview import labelled_crops, write_preview
     from rfcx_ssl.species import rfcx_label_space
+    from rfcx_ssl.threads import use_threads
 
     if args.count < 1 or args.seconds <= 0 or args.sample_rate < 1 or args.hop < 1:
         raise ConfigError("need --count >= 1, --seconds > 0, --sample-rate >= 1 and --hop >= 1")
     config = load_settings(AugmentSettings, "finetune/augment", args.config, args.overrides)
+    use_threads()
     grid, space = FrameGrid(args.sample_rate, args.hop), rfcx_label_space()
     examples = labelled_crops(args.data, grid, space, count=args.count, crop_s=args.seconds, seed=args.seed)
     shown = write_preview(args.out, examples, config, grid, space, args.seed)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.program import add_workers
 from rfcx_ssl.synth.forest import generate
 from rfcx_ssl.synth.settings import SynthSettings
 
@@ -15,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="any setting of configs/synth")
     parser.add_argument("--preset", default="demo", help="tiny, demo or full (default: demo)")
     parser.add_argument("--seed", type=int, help="the same seed gives the same bytes (default: the preset's)")
-    parser.add_argument("--workers", type=int, help="processes (default: one per core); does not change the result")
+    add_workers(parser)
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw one spectrogram per song type")
 
 

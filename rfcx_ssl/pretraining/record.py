@@ -10,8 +10,9 @@ from rfcx_ssl.files import write_text
 from rfcx_ssl.provenance import hash_files, new_record, session_record
 
 
-def record_run(save_dir: Path, config: Mapping[str, Any], command: Sequence[str]) -> None:
-    """Append this start to ``run.json``; ``config`` and ``data`` there are those of the latest start.
+def record_run(save_dir: Path, config: Mapping[str, Any], command: Sequence[str], **facts: Any) -> None:  # noqa: ANN401
+    """Append this start to ``run.json``; ``config`` and ``data`` there are those of the latest start,
+    ``facts`` (any JSON values) those of the first.
 
     Raises:
         RunError: the folder holds a checkpoint of a run with another model or task than ``config`` asks for.
@@ -19,7 +20,10 @@ def record_run(save_dir: Path, config: Mapping[str, Any], command: Sequence[str]
     path = save_dir / "run.json"
     data = {"sha256": hash_files(_manifests(Path(config["task"]["data"])))}
     last = save_dir / "checkpoint_last.pt"
-    run = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else new_record("pretraining", config, data)
+    if path.is_file():
+        run = json.loads(path.read_text(encoding="utf-8"))
+    else:
+        run = new_record("pretraining", config, data, **facts)
     if last.is_file():
         _refuse_other_model(save_dir, run["config"], config)
     run |= {"config": dict(config), "data": data}

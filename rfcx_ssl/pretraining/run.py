@@ -24,6 +24,7 @@ from rfcx_ssl.pretraining.log import merge_records, read_log, write_metrics
 from rfcx_ssl.pretraining.plot import plot_run
 from rfcx_ssl.pretraining.preflight import check_pretraining, compose_pretraining
 from rfcx_ssl.pretraining.record import record_end, record_run
+from rfcx_ssl.threads import choose_threads, environment_threads
 
 _POLL_S = 0.5
 _PLOT_EVERY_S = 60.0
@@ -32,13 +33,14 @@ _REQUEST_EVERY_S = 5.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainRequest:
-    """One call of pretrain/run.py: the config, the overrides, the plugin folder, and whether alarms stop the run."""
+    """One call of pretrain/run.py: the config, the overrides, the plugin folder, whether alarms stop the run, threads."""
 
     config_dir: Path
     config_name: str
     overrides: tuple[str, ...]
     user_dir: Path
     auto_stop: bool = False
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ def run_pretraining(request: PretrainRequest, show: Callable[[Progress], None]) 
     save_dir = Path(config["checkpoint"]["save_dir"])
     save_dir.mkdir(parents=True, exist_ok=True)
     command = engine_command(request, config)
-    record_run(save_dir, config, command)
+    threads = engine_threads(request.threads, config, save_dir / "run.json")
+    record_run(save_dir, config, command, cpu_threads=threads)
     with (save_dir / "console.log").open("ab") as console:
         child = subprocess.Popen(
             command,
@@ -84,7 +87,7 @@ def run_pretraining(request: PretrainRequest, show: Callable[[Progress], None]) 
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=_ignore_sigterm,
-            env={"OMP_NUM_THREADS": "1", **os.environ},
+            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         )
         watcher = _Watcher(child, config, save_dir, show, request.auto_stop)
         watcher.follow()
@@ -103,6 +106,14 @@ def engine_command(request: PretrainRequest, config: Mapping[str, Any]) -> list[
     if config["common"].get("user_dir") is None:
         command.append(f"common.user_dir={request.user_dir.resolve()}")
     return command
+
+
+def engine_threads(asked: int | None, config: Mapping[str, Any], run_file: Path) -> int:
+    """Threads of each fairseq process: beside a GPU one, because loaders and other ranks need the cores."""
+    if not config["common"].get("cpu"):
+        return asked or environment_threads() or 1
+    jobs = config.get("distributed_training", {}).get("distributed_world_size") or 1
+    return choose_threads(asked, run_file=run_file, jobs=int(jobs))
 
 
 class _Watcher:

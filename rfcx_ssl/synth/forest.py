@@ -24,7 +24,7 @@ from rfcx_ssl.synth.repertoire import SONG_TYPES, SongType
 from rfcx_ssl.synth.scene import compose
 from rfcx_ssl.synth.settings import SynthSettings
 from rfcx_ssl.synth.sites import draw_site
-from rfcx_ssl.threads import usable_cores
+from rfcx_ssl.threads import choose_workers
 from rfcx_ssl.workers import DEATH, open_workers
 
 RECORDINGS_PER_TASK = 4
@@ -45,13 +45,12 @@ class Written:
 def generate(out: Path, settings: SynthSettings, workers: int | None = None, *, progress: bool = True) -> None:
     """Write a synthetic rainforest in RFCX's layout to the new folder ``out``; the same settings give the same bytes.
 
-    ``workers`` is the number of processes (default: one per core); 1 works in this process.
+    ``workers`` is the number of processes (default: one per free core); 1 works in this process.
 
     Raises:
         RunError: ``out`` exists and is not an empty folder, or ``workers`` is below 1.
     """
-    workers = workers if workers is not None else usable_cores()
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise RunError(f"workers={workers} must be at least 1")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} exists and is not an empty folder; choose another name or remove it")
@@ -60,7 +59,7 @@ def generate(out: Path, settings: SynthSettings, workers: int | None = None, *, 
     with atomic_folder(out) as temporary:
         for split in SPLITS:
             (temporary / split).mkdir()
-        made = _make_all(temporary, settings, plan, workers)
+        made = _make_all(temporary, settings, plan, choose_workers(workers))
         shown = track(made, "synthetic rainforest", len(plan), disable=not progress, transient=True)
         _write_tables(temporary, settings, list(shown))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from rfcx_ssl.errors import RunError
+from rfcx_ssl.threads import choose_threads
 from rfcx_ssl.training.run_folder import RunFolder
 
 SIGNAL_CODES = (128 + signal.SIGTERM, 128 + signal.SIGINT, -signal.SIGTERM, -signal.SIGINT)
@@ -33,8 +34,8 @@ class Launch:
 
 
 def default_launcher() -> str:
-    """``accelerate launch`` of this Python, with its own configuration file or defaults."""
-    return f"{shlex.quote(sys.executable)} -m accelerate.commands.launch"
+    """This Python: one process per run, whose errors and exit codes come through as they are."""
+    return shlex.quote(sys.executable)
 
 
 class Launcher:
@@ -51,6 +52,8 @@ class Launcher:
         self.command = [*shlex.split(launcher), str(program)]
         self.devices = list(devices)
         self.logs = logs
+        # Runs that start together do not see each other's load: they share what is free now.
+        self.threads = choose_threads(jobs=len(self.devices)) if len(self.devices) > 1 else None
         self.is_stopped = False
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
@@ -99,6 +102,8 @@ class Launcher:
         environment = dict(os.environ)
         if device is not None:
             environment["CUDA_VISIBLE_DEVICES"] = device
+        if self.threads is not None:
+            environment["OMP_NUM_THREADS"] = str(self.threads)
         log = None
         if len(self.devices) > 1:
             self.logs.mkdir(parents=True, exist_ok=True)

@@ -81,7 +81,7 @@ class LoopSettings:
     max_grad_norm: float | None = 1.0
     max_bad_steps: int = 20  # NaN/Inf steps in a row before the run stops
     num_workers: int = 2
-    threads: int | None = None  # torch threads per process; None: leave them
+    threads: int | None = None  # torch threads per process; None: rfcx_ssl.threads chooses
     log_every: int = 10
     save_every: int = 500
     keep_last: int = 2
@@ -96,7 +96,16 @@ class LoopSettings:
     def __post_init__(self) -> None:
         if (self.max_steps is None) == (self.epochs is None):
             raise ValueError("set one of max_steps and epochs")
-        for key in ("max_steps", "epochs", "batch_size", "micro_batch_size", "log_every", "save_every", "keep_last"):
+        for key in (
+            "max_steps",
+            "epochs",
+            "batch_size",
+            "micro_batch_size",
+            "log_every",
+            "save_every",
+            "keep_last",
+            "threads",
+        ):
             value = getattr(self, key)
             if value is not None and value <= 0:
                 raise ValueError(f"{key}={value} must be above 0")

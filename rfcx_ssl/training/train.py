@@ -21,6 +21,7 @@ from rfcx_ssl.models.outputs import merge_outputs
 from rfcx_ssl.models.settings import ModelSettings
 from rfcx_ssl.provenance import hash_files
 from rfcx_ssl.settings import settings
+from rfcx_ssl.threads import use_threads
 from rfcx_ssl.training.fit import fit
 from rfcx_ssl.training.learner import make_accelerator, seed_everything
 from rfcx_ssl.training.parts import FloatArray, FrameLabels, Parts, RecordingScores, Validation
@@ -52,8 +53,7 @@ def train(settings: TrainSettings) -> Path:
     Raises:
         RfcxError: wrong settings, data or run folder; a signal asked to stop.
     """
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
+    use_threads(settings.threads, run_file=Path(settings.output_dir) / "run.json")
     accelerator = make_accelerator(settings)
     return fit(settings, build_parts(settings, accelerator), accelerator)
 

@@ -18,10 +18,10 @@ from torch import nn
 
 from rfcx_ssl import files
 from rfcx_ssl.config import check_settings
-from rfcx_ssl.errors import run_program
 from rfcx_ssl.labels import Crop, collate
 from rfcx_ssl.losses.sed import build_loss
 from rfcx_ssl.losses.settings import LossSettings
+from rfcx_ssl.program import run_program
 from rfcx_ssl.species import LabelSpace
 from rfcx_ssl.training.fit import fit
 from rfcx_ssl.training.learner import make_accelerator, seed_everything
