@@ -1,9 +1,10 @@
 """Cross-validate: train every fold (and seed) as its own launch, then pool the out-of-fold scores.
 
     python finetune/crossval.py --out runs/cv model=panns_cnn14 data=rfcx data.root=DIR max_steps=3000
-    python finetune/crossval.py --out runs/cv --seeds 0 1 2 --launcher "accelerate launch --num_processes 4" ...
+    python finetune/crossval.py --out runs/cv --seeds 0 1 2 --devices 0 1 2 3 model=panns_cnn14 data=rfcx data.root=DIR max_steps=3000
 
-Stopped at any moment, the same command goes on: finished folds are kept, the one at work resumes from its checkpoint.
+--devices runs one training per GPU; for one training on several, give --launcher "python finetune/launch.py
+--config_file configs/accelerate/ddp.yaml". Stopped at any moment, the same command goes on: finished folds are kept, the one at work resumes from its checkpoint.
 Writes OUT/seed_S/fold_F (run folders), OUT/oof.parquet, OUT/crossval.json and OUT/crossval.csv.
 """
 

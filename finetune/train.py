@@ -1,32 +1,30 @@
 """Fine-tune a sound event detection model, or go on with a run that was stopped or killed.
 
-    accelerate launch finetune/train.py model=wav2vec2 model.encoder=DIR data=rfcx data.root=DIR fold=0 output_dir=RUN
-    accelerate launch finetune/train.py model=panns_cnn14 data=rfcx data.root=DIR fold=0 output_dir=RUN
+    python finetune/train.py model=wav2vec2 model.encoder=DIR data=rfcx data.root=DIR fold=0 max_steps=10000 output_dir=RUN
+    python finetune/train.py model=panns_cnn14 optim=scratch data=rfcx data.root=DIR fold=0 max_steps=10000 output_dir=RUN
 
-Arguments are Hydra overrides of configs/finetune/train.yaml: group=file picks a file of configs/finetune/group/,
-key=value sets one setting. --cfg prints the composed settings and trains nothing. docs/finetuning.md explains them.
+One process, on the GPU where there is one (with precision=bf16); several GPUs: finetune/launch.py. Arguments are Hydra
+overrides of configs/finetune/train.yaml: group=file picks a file of configs/finetune/group/, key=value sets one
+setting. --cfg prints the composed settings and trains nothing. docs/finetuning.md explains them.
 """
-
-import sys
 
 import yaml
 
 from rfcx_ssl.config import load_settings, settings_dict
-from rfcx_ssl.program import run_program
+from rfcx_ssl.program import Parser, run_program
 
 
 def main() -> None:
     """Parse, compose, train."""
-    arguments = sys.argv[1:]
-    if not arguments or "-h" in arguments or "--help" in arguments:
-        print(__doc__)
-        return
+    parser = Parser(__doc__)
+    parser.add_argument("--cfg", action="store_true", help="print the composed settings, train nothing")
+    parser.add_argument("overrides", nargs="+", metavar="KEY=VALUE", help="what differs from configs/finetune/train.yaml")
+    args = parser.parse_intermixed_args()
     from rfcx_ssl.training.signals import stop_with_parent
     from rfcx_ssl.training.train import TrainSettings, train  # takes seconds: not for --help
 
-    overrides = [argument for argument in arguments if argument != "--cfg"]
-    settings = load_settings(TrainSettings, "finetune", "train", overrides)
-    if "--cfg" in arguments:
+    settings = load_settings(TrainSettings, "finetune", "train", args.overrides)
+    if args.cfg:
         print(yaml.safe_dump(settings_dict(settings), sort_keys=False), end="")
         return
     from transformers.utils.logging import disable_progress_bar

@@ -44,8 +44,8 @@ def load_settings(cls: type[T], group: str, name: str, overrides: Sequence[str] 
             missing = OmegaConf.missing_keys(composed)
             values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
     except (HydraException, OmegaConfBaseException) as error:
-        message = str(error).strip().splitlines()
-        raise ConfigError(f"{group}/{name}.yaml {' '.join(overrides)}: {' '.join(message)}") from None
+        message = " ".join(str(error).split()).partition(" Config search path:")[0]
+        raise ConfigError(f"{group}/{name}.yaml {' '.join(overrides)}: {message}") from None
     return check_settings(cls, values, source=f"{group}/{name}", missing=missing)  # type: ignore[arg-type]
 
 

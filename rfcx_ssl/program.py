@@ -115,9 +115,11 @@ class _Line(logging.Handler):
 
 
 def _end(message: str, code: int) -> NoReturn:
-    """Say why, and exit. Of several processes with one mistake the first says it; the launcher ends the others."""
+    """Say why, and exit. Of several processes with one mistake or one signal the first says it."""
     if _rank() > 0:
-        time.sleep(FIRST_RANK_S)
+        if code > 128:  # by a signal, which all of them got
+            sys.exit(code)
+        time.sleep(FIRST_RANK_S)  # the launcher ends this process when the first one has failed
     print(f"error: {_one_line(message)}", file=sys.stderr)
     sys.exit(code)
 

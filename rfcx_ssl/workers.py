@@ -3,6 +3,7 @@
 import itertools
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
@@ -63,7 +64,11 @@ class ProcessExecutor(Executor):
 
 
 def _end_with_parent() -> None:
-    """Let a worker end when the program that started it is killed, instead of waiting for work for ever."""
+    """Let a worker end when the program that started it is killed, instead of waiting for work for ever.
+
+    Ctrl-C in a terminal reaches the workers too; the program alone answers it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

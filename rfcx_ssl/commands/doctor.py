@@ -131,7 +131,7 @@ def _gpu() -> Finding:
 def _threads() -> Finding:
     """What would be used here, and a measurement of one thread against it (or all cores) as busy as the machine is now."""
     cores, chosen = usable_cores(), choose_threads()
-    source = "OMP_NUM_THREADS" if environment_threads() else f"of {cores} usable cores {free_cores()} are free"
+    source = "OMP_NUM_THREADS" if environment_threads() else f"{free_cores()} of {cores} usable cores are free"
     used = f"{chosen} would be used ({source})"
     try:
         rates = measure_threads(sorted({1, chosen, cores}))
