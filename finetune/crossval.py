@@ -1,7 +1,7 @@
 """Cross-validate: train every fold (and seed) as its own launch, then pool the out-of-fold scores.
 
     python finetune/crossval.py --out runs/cv model=panns_cnn14 data=rfcx data.root=DIR max_steps=3000
-    python finetune/crossval.py --out runs/cv --seeds 0 1 2 --devices 0 1 2 3 model=panns_cnn14 data=rfcx data.root=DIR max_steps=3000
+    python finetune/crossval.py --out runs/cv model=panns_cnn14 data=rfcx data.root=DIR max_steps=3000 --seeds 0 1 2 --devices 0 1 2 3
 
 --devices runs one training per GPU; for one training on several, give --launcher "python finetune/launch.py
 --config_file configs/accelerate/ddp.yaml". Stopped at any moment, the same command goes on: finished folds are kept, the one at work resumes from its checkpoint.
@@ -14,7 +14,6 @@ from pathlib import Path
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.program import Parser, run_program
-from rfcx_ssl.training.launch import Launcher, default_launcher
 
 
 def main() -> None:
@@ -23,12 +22,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the cross-validation")
     parser.add_argument("--folds", type=int, nargs="+", help="folds to run (default: all of data.num_folds)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="RNG seeds; folds stay the same")
-    parser.add_argument("--launcher", default=default_launcher(), help="words before train.py (default: %(default)s)")
+    parser.add_argument("--launcher", help="words before train.py (default: this Python)")
     parser.add_argument("--devices", nargs="*", default=[], help="GPU ids: one run at a time on each")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
     args = parser.parse_intermixed_args()
     from rfcx_ssl.training.crossval import plan, pool  # takes seconds: not for --help
+    from rfcx_ssl.training.launch import Launcher, default_launcher
     from rfcx_ssl.training.train import TrainSettings
 
     # Mistakes in the settings show here, once, and not in every run.
@@ -36,7 +36,7 @@ def main() -> None:
     launches = plan(args.out, args.overrides, args.folds or range(settings.data.num_folds), args.seeds)
     args.out.mkdir(parents=True, exist_ok=True)
     program = Path(__file__).with_name("train.py")
-    failed = Launcher(program, args.launcher, args.devices, args.out / "logs").run_all(launches)
+    failed = Launcher(program, args.launcher or default_launcher(), args.devices, args.out / "logs").run_all(launches)
     if failed:
         raise RunError(
             f"failed: {', '.join(str(launch.output_dir) for launch in failed)}; the same command tries again"

@@ -1,7 +1,7 @@
 """Sweep settings: one run per combination, one summary table.
 
-    python finetune/sweep.py --out runs/lr data=rfcx data.root=DIR max_steps=3000 optim.head_lr=1e-3,3e-3 loss=bce,focal
-    python finetune/sweep.py --out runs/mine --list runs.txt data=rfcx data.root=DIR        # one run per line
+    python finetune/sweep.py --out runs/lr model=panns_cnn14 data.root=DIR max_steps=3000 optim.head_lr=1e-3,3e-3 loss=bce,focal
+    python finetune/sweep.py --out runs/mine --list runs.txt model=panns_cnn14 data.root=DIR max_steps=3000   # one run per line
 
 Several values are written as for Hydra's --multirun: a,b or range(0,3). Stopped at any moment, the same command goes on.
 Writes OUT/KEY=VALUE,... (run folders) and OUT/sweep.csv, the best run first.
@@ -12,7 +12,6 @@ from pathlib import Path
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.program import Parser, run_program
-from rfcx_ssl.training.launch import Launcher, default_launcher
 
 
 def main() -> None:
@@ -20,12 +19,13 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the sweep")
     parser.add_argument("--list", type=Path, help="file with the overrides of one run per line")
-    parser.add_argument("--launcher", default=default_launcher(), help="words before train.py (default: %(default)s)")
+    parser.add_argument("--launcher", help="words before train.py (default: this Python)")
     parser.add_argument("--devices", nargs="*", default=[], help="GPU ids: one run at a time on each")
     parser.add_argument("--sort-by", default="lwlrap", help="column of the table (default: %(default)s)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
     args = parser.parse_intermixed_args()
-    from rfcx_ssl.training.sweep import plan_grid, plan_list, summarise  # takes seconds: not for --help
+    from rfcx_ssl.training.launch import Launcher, default_launcher  # takes seconds: not for --help
+    from rfcx_ssl.training.sweep import plan_grid, plan_list, summarise
     from rfcx_ssl.training.train import TrainSettings
 
     if args.list is None:
@@ -36,7 +36,7 @@ def main() -> None:
         load_settings(TrainSettings, "finetune", "train", launch.arguments)
     args.out.mkdir(parents=True, exist_ok=True)
     program = Path(__file__).with_name("train.py")
-    failed = Launcher(program, args.launcher, args.devices, args.out / "logs").run_all(launches)
+    failed = Launcher(program, args.launcher or default_launcher(), args.devices, args.out / "logs").run_all(launches)
     print(summarise(launches, args.out, args.sort_by))
     if failed:
         raise RunError(f"{len(failed)} of {len(launches)} runs failed; the same command tries them again")

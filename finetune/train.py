@@ -18,7 +18,9 @@ def main() -> None:
     """Parse, compose, train."""
     parser = Parser(__doc__)
     parser.add_argument("--cfg", action="store_true", help="print the composed settings, train nothing")
-    parser.add_argument("overrides", nargs="+", metavar="KEY=VALUE", help="what differs from configs/finetune/train.yaml")
+    parser.add_argument(
+        "overrides", nargs="+", metavar="KEY=VALUE", help="what differs from configs/finetune/train.yaml"
+    )
     args = parser.parse_intermixed_args()
     from rfcx_ssl.training.signals import stop_with_parent
     from rfcx_ssl.training.train import TrainSettings, train  # takes seconds: not for --help

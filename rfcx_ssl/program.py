@@ -17,7 +17,7 @@ from rfcx_ssl.errors import ConfigError, RfcxError
 from rfcx_ssl.threads import wait_passively
 
 DEBUG_FLOODS = ("matplotlib", "PIL")  # hundreds of DEBUG lines for one picture
-FIRST_RANK_S = 2.0
+FIRST_RANK_S = 10.0
 
 
 class Parser(argparse.ArgumentParser):
