@@ -6,11 +6,13 @@ and broken rules (``ValueError`` raised in ``__post_init__``) are all reported a
 
 import dataclasses
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -39,7 +41,7 @@ def load_settings(cls: type[T], group: str, name: str, overrides: Sequence[str] 
         raise ConfigError(f"no config {name!r} in {directory}; have {', '.join(known) or 'none'}")
     forced = [_force(override, directory) for override in overrides]
     try:
-        with initialize_config_dir(str(directory), version_base="1.3"):
+        with initialize_config_dir(str(directory), version_base="1.3"), _own_groups(directory):
             composed = compose(name, forced)
             missing = OmegaConf.missing_keys(composed)
             values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
@@ -69,6 +71,20 @@ def settings_dict(config: Any) -> dict[str, Any]:  # noqa: ANN401 - any settings
     """The plain mapping of a settings object, ready for YAML or JSON."""
     plain: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
     return plain
+
+
+@contextmanager
+def _own_groups(directory: Path) -> Iterator[None]:
+    """Hide what other packages stored under the names of our groups: Hydra would check our files against it.
+
+    fairseq registers its own ``model/wav2vec2`` when it is imported.
+    """
+    stored = ConfigStore.instance().repo
+    hidden = {name: stored.pop(name) for name in list(stored) if (directory / name).is_dir()}
+    try:
+        yield
+    finally:
+        stored.update(hidden)
 
 
 def _force(override: str, directory: Path) -> str:

@@ -1,6 +1,7 @@
 """Settings: unknown keys fail, every mistake is named with its full key."""
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
 from rfcx_ssl import config
 from rfcx_ssl.config import check_settings, load_settings, settings_dict
@@ -80,3 +81,14 @@ def test_wrong_overrides_are_config_errors(overrides, said):
 def test_unknown_config_lists_the_known():
     with pytest.raises(ConfigError, match="have top"):
         load_settings(Outer, "demo", "tpo")
+
+
+@pytest.mark.usefixtures("shipped")
+def test_another_package_may_have_groups_of_the_same_name(monkeypatch):
+    """fairseq stores a schema model/wav2vec2 when it is imported, which our file of that name does not follow."""
+    store = ConfigStore.instance()
+    monkeypatch.setattr(store, "repo", dict(store.repo))
+    store.store(name="slow", group="inner", node={"theirs": 1})
+    before = dict(store.repo)
+    assert load_settings(Outer, "demo", "top", ["name=a"]).inner.rate_hz == 16000
+    assert store.repo == before

@@ -11,7 +11,7 @@ import pytest
 
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.pretraining import run as run_module
-from rfcx_ssl.pretraining.run import PretrainRequest, engine_command, run_pretraining
+from rfcx_ssl.pretraining.run import PretrainRequest, engine_command, engine_threads, run_pretraining
 
 ENGINE = """
 import json, pathlib, signal, sys, time
@@ -26,6 +26,7 @@ with log.open("a") as file:
     for n in range(1, 9):
         line = {"loss": str(loss), "num_updates": str(n), "code_perplexity": str(perplexity), "ups": "2", "gnorm": "1"}
         file.write(json.dumps(line) + "\\n")
+print("threads", __import__("os").environ["OMP_NUM_THREADS"], flush=True)
 if mode == "crash":
     print("ValueError: the reason", file=sys.stderr)
     sys.exit(1)
@@ -66,7 +67,8 @@ def test_a_finished_run_leaves_metrics_picture_and_verdict(run):
     assert len((save_dir / "metrics.csv").read_text().splitlines()) == 9
     assert json.loads((save_dir / "health.json").read_text())["state"] == "learning"
     assert (save_dir / "curves.png").stat().st_size > 1000
-    assert (save_dir / "run.json").is_file()
+    threads = json.loads((save_dir / "run.json").read_text())["cpu_threads"]
+    assert f"threads {threads}\n" in (save_dir / "console.log").read_text()
     run("finish")
     assert len((save_dir / "metrics.csv").read_text().splitlines()) == 9
 
@@ -104,3 +106,18 @@ def test_the_engine_is_the_stock_command_with_our_plugin_unless_another_is_given
     assert command[1:6] == ["--config-dir", str(tmp_path), "--config-name", "base", "task.data=x"]
     assert command[6] == f"common.user_dir={Path('plugin').resolve()}"
     assert len(engine_command(request, {"common": {"user_dir": "mine"}})) == 6
+
+
+def test_threads_of_the_engine(tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("rfcx_ssl.threads.usable_cores", lambda *_: 16)
+    monkeypatch.setattr("rfcx_ssl.threads.free_cores", lambda *_: 16)
+    run_file = tmp_path / "run.json"
+    gpu, cpu = {"common": {"cpu": False}}, {"common": {"cpu": True}}
+    four = cpu | {"distributed_training": {"distributed_world_size": 4}}
+    assert [engine_threads(None, config, run_file) for config in (gpu, cpu, four)] == [1, 4, 2]
+    assert [engine_threads(3, config, run_file) for config in (gpu, cpu, four)] == [3, 3, 3]
+    run_file.write_text(json.dumps({"cpu_threads": 2}))
+    assert engine_threads(None, cpu, run_file) == 2  # a resumed run goes on bit for bit
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert [engine_threads(None, config, run_file) for config in (gpu, cpu, four)] == [5, 5, 5]

@@ -1,6 +1,7 @@
 """Launching runs, with a stand-in for the training program."""
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.training.launch import Launch, Launcher
+from rfcx_ssl.training.launch import Launch, Launcher, default_launcher
 
 PROGRAM = """
 import json, os, pathlib, sys, time
@@ -17,6 +18,7 @@ folder = pathlib.Path(sys.argv[-1].removeprefix("output_dir='").removesuffix("'"
 folder.mkdir(parents=True, exist_ok=True)
 (folder / "device").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
 (folder / "calls").open("a").write("x")
+(folder / "threads").write_text(os.environ.get("OMP_NUM_THREADS", ""))
 print("hello from", folder.name)
 if "wait" in sys.argv:
     time.sleep(60)
@@ -62,3 +64,17 @@ def test_signal_ends_the_run_at_work_and_starts_no_other(launcher, tmp_path):
     thread.join()
     assert not (tmp_path / "b").exists()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_runs_side_by_side_share_the_threads(launcher, tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("rfcx_ssl.threads.usable_cores", lambda *_: 16)
+    monkeypatch.setattr("rfcx_ssl.threads.free_cores", lambda *_: 16)
+    launches = [Launch(tmp_path / name, ()) for name in "ab"]
+    assert launcher().run_all(launches[:1]) == []
+    assert launcher(["0", "1", "2", "3"]).run_all(launches[1:]) == []
+    assert [(tmp_path / name / "threads").read_text() for name in "ab"] == ["", "2"]  # alone it chooses by itself
+
+
+def test_one_process_needs_no_launcher():
+    assert shlex.split(default_launcher()) == [sys.executable]

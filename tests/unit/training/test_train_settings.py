@@ -1,9 +1,13 @@
 """Rules of the loop's settings, and the shipped YAML files."""
 
+import json
+
 import pytest
+import torch
 
 from rfcx_ssl.config import config_root, load_settings
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.training import train as train_module
 from rfcx_ssl.training.train import TrainSettings
 
 REQUIRED = ("model=panns_demo", "data.root=x", "output_dir=x", "max_steps=10")
@@ -53,3 +57,40 @@ def test_broken_rules_are_named(overrides, message):
 def test_epochs_become_steps(toy):
     settings = toy.toy_settings("output_dir=x", "epochs=2.5", batch_size=8)
     assert settings.total_steps(num_items=100) == 31
+
+
+@pytest.mark.parametrize(
+    ("name", "max_steps", "batch_size", "num_folds", "max_recordings"),
+    [("demo", 320, 16, 8, 48), ("tiny", 20, 8, 5, 8)],
+)
+def test_the_demo_is_one_file_whatever_the_model(name, max_steps, batch_size, num_folds, max_recordings):
+    given = [f"experiment={name}", "data.root=x", "output_dir=x"]
+    ours = load_settings(TrainSettings, "finetune", "train", [*given, "model.encoder=x"])
+    cnn = load_settings(TrainSettings, "finetune", "train", [*given, "model=panns_demo", "optim.encoder_lr=2e-3"])
+    assert (ours.max_steps, ours.batch_size, ours.data.num_folds) == (max_steps, batch_size, num_folds)
+    assert ours.evaluation.max_recordings == max_recordings
+    assert ours.data.crop_s == ours.model.window_s == cnn.model.window_s
+    assert (ours.optim.encoder_lr, cnn.optim.encoder_lr) == (1e-3, 2e-3)
+    for key in ("data", "augment", "loss", "schedule", "evaluation", "max_steps", "batch_size"):
+        assert getattr(ours, key) == getattr(cnn, key), key
+    longer = load_settings(TrainSettings, "finetune", "train", [*given, "model.encoder=x", "max_steps=7"])
+    assert longer.max_steps == 7
+
+
+def test_a_resumed_run_keeps_its_threads(tmp_path, monkeypatch):
+    """Sums in another order give other last bits: "the same bits after a kill" would hold on an idle machine only."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("rfcx_ssl.threads.usable_cores", lambda *_: 8)
+    monkeypatch.setattr("rfcx_ssl.threads.free_cores", lambda *_: 8)
+    monkeypatch.setattr(train_module, "make_accelerator", lambda _: pytest.fail("far enough"))
+    settings = load_settings(TrainSettings, "finetune", "train", [*REQUIRED, f"output_dir={tmp_path}"])
+    before = torch.get_num_threads()
+    try:
+        for recorded, used in ((None, 4), (3, 3)):
+            if recorded:
+                (tmp_path / "run.json").write_text(json.dumps({"cpu_threads": recorded}))
+            with pytest.raises(pytest.fail.Exception):
+                train_module.train(settings)
+            assert torch.get_num_threads() == used
+    finally:
+        torch.set_num_threads(before)
