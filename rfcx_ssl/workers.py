@@ -56,7 +56,11 @@ class ProcessExecutor(Executor):
 
     def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> "Future[Result]":  # noqa: ANN401
         """Run ``fn`` in a process."""
-        return self._pool.submit(fn, *args, **kwargs)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # of processes that start now
+        try:
+            return self._pool.submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Let the processes end."""
@@ -66,9 +70,11 @@ class ProcessExecutor(Executor):
 def _end_with_parent() -> None:
     """Let a worker end when the program that started it is killed, instead of waiting for work for ever.
 
-    Ctrl-C in a terminal reaches the workers too; the program alone answers it.
+    Ctrl-C in a terminal reaches the workers too. It is held back until here, and then they die of it without a word:
+    the program is the one to speak.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
