@@ -19,7 +19,7 @@ def test_a_forest_is_written_with_overrides(tmp_path):
     [
         (["OUT", "snr=3"], "snr"),
         (["OUT", "--preset", "huge"], "huge"),
-        (["OUT", "--preset", "tiny", "--workers", "0"], "workers=0"),
+        (["OUT", "--preset", "tiny", "--workers", "0"], "--workers: '0'"),
         (["OUT", "duration_s=1"], "duration_s=1"),
         ([], "--picture"),
         (["rain=0.5"], "--picture"),
