@@ -14,11 +14,12 @@ from rfcx_ssl.audio import read_audio
 from rfcx_ssl.data.cache import AudioCache
 from rfcx_ssl.data.recordings import Recording, open_recordings
 from rfcx_ssl.data.settings import DataSettings
-from rfcx_ssl.data.truth import ClipTruth, clip_truth
+from rfcx_ssl.data.truth import recording_truth
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.folds import Folds, make_folds
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import PseudoLabels, add_pseudo_labels, clip_labels, frame_labels
+from rfcx_ssl.labels.judged import Judged, judged_boxes, species_labels
 from rfcx_ssl.species import LabelSpace, rfcx_label_space
 
 logger = logging.getLogger(__name__)
@@ -112,10 +113,16 @@ class Corpus:
             absent=self.settings.clip_absent,
         )
 
-    def clip_truth(self, recording_ids: Sequence[str], *, absent_boxes: bool = True) -> ClipTruth:
-        """Recording-level ``truth`` and ``known`` (R, S) for masked metrics; see :func:`clip_truth`."""
-        num_species = self.space.num_species
-        return clip_truth(self.annotations, recording_ids, num_species=num_species, absent_boxes=absent_boxes)
+    def judged(self, recording_ids: Sequence[str], grid: FrameGrid) -> Judged:
+        """What an expert said of these recordings and of the boxes in them; pseudo-labels are nobody's word."""
+        truth, known = recording_truth(self.annotations, recording_ids, num_species=self.space.num_species)
+        boxes = tuple(
+            judged_boxes(
+                self.annotations.events(name), *species_labels(*self.frame_labels(name, grid), self.space), grid
+            )
+            for name in recording_ids
+        )
+        return Judged(tuple(recording_ids), truth > 0, known, boxes)
 
 
 def load_corpus(settings: DataSettings) -> Corpus:

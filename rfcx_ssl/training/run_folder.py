@@ -51,6 +51,11 @@ class RunFolder:
         return self.path / "oof.parquet"
 
     @property
+    def oof_boxes(self) -> Path:
+        """The same for every labelled box of them."""
+        return self.path / "oof_boxes.parquet"
+
+    @property
     def metrics(self) -> Path:
         """One JSON object per line."""
         return self.path / "metrics.jsonl"

@@ -45,18 +45,20 @@ class EvaluationSettings:
     """Validation as inference is done: the same windows, the same aggregation."""
 
     every: int = 0  # optimizer steps; 0: only after the last one
-    select_metric: str = "lwlrap"  # any metric name of an evaluation line in metrics.jsonl
+    select_metric: str = "auto"  # or any metric name of an evaluation line in metrics.jsonl
     mode: Literal["max", "min"] = "max"
     aggregate: Literal["max", "mean"] = "max"  # over the windows of a recording
     window_s: float | None = None  # None: the model's own window
     overlap: float = 0.5  # share of a window that the next one covers again
     max_recordings: int | None = None  # None: every validation recording
     patience: int | None = None  # evaluations without a better score before the run ends; None: never
-    min_gain: float = 0.0  # what counts as better
+    min_gain: float = 0.0  # a better score is one this far above the score at the last gain
 
     def __post_init__(self) -> None:
         if self.every < 0:
             raise ValueError(f"every={self.every} must be 0 or more optimizer steps")
+        if self.mode == "min" and self.select_metric == "auto":
+            raise ValueError("mode=min needs a select_metric: auto chooses metrics of which more is better")
         if not 0 <= self.overlap < 1:
             raise ValueError(f"overlap={self.overlap} must be in [0, 1)")
         if self.patience is not None and self.patience < 1:

@@ -68,10 +68,9 @@ class Update:
         self.sam_radius = sam_radius
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
 
-    def __call__(self, batches: Sequence[Batch], reseed: Callable[[], None], *, stop: bool = False) -> StepReport:
-        """Step on this process's ``batches``; ``reseed`` resets the random generators before each pass."""
+    def __call__(self, batches: Sequence[Batch], reseed: Callable[[], object], *, stop: bool = False) -> StepReport:
+        """Step on this process's ``batches``; ``reseed`` gives SAM's second pass the random numbers of the first."""
         names, shares = self._shares(batches)
-        reseed()
         sums = self._backward(batches, names, shares)
         if self.sam_radius:
             weights = [parameter.detach().clone() for parameter in self.parameters]

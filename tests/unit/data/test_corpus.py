@@ -36,15 +36,24 @@ def test_labels_of_a_whole_recording(settings_of):
     assert known[:, 1].sum() == 0
 
 
-def test_recording_level_truth_is_three_state(settings_of, tmp_path):
+def test_an_absent_box_says_nothing_about_its_recording(settings_of, tmp_path):
     complete = tmp_path / "complete.txt"
     complete.write_text("rec08\n")
     corpus = load_corpus(settings_of(complete_file=complete))
-    truth, known = corpus.clip_truth(["rec00", "rec08"])
-    assert np.flatnonzero(truth[0]).tolist() == [0] and np.flatnonzero(known[0]).tolist() == [0, 3, 5]
-    assert truth[1].sum() == 0 and known[1].all()
-    _, strictly = corpus.clip_truth(["rec00"], absent_boxes=False)
-    assert np.flatnonzero(strictly[0]).tolist() == [0]
+    judged = corpus.judged(["rec00", "rec08"], GRID)
+    assert np.flatnonzero(judged.truth[0]).tolist() == [0] and np.flatnonzero(judged.known[0]).tolist() == [0]
+    assert not judged.truth[1].any() and judged.known[1].all()
+
+
+def test_boxes_are_judged_in_the_frames_that_training_learns(settings_of):
+    corpus = load_corpus(settings_of(edge_tolerance_s=0.1))
+    (boxes,) = corpus.judged(["rec00"], GRID).boxes
+    assert [(box.box, box.species_id, box.present) for box in boxes] == [(0, 0, True), (1, 3, False), (2, 5, False)]
+    target, known = corpus.frame_labels("rec00", GRID)
+    for box in boxes:
+        assert known[box.frames, box.species_id].min() == 1
+        assert set(target[box.frames, box.species_id]) == {float(box.present)}
+    assert boxes[0].frames.tolist() == list(range(15, 30))  # 0.2 to 0.7 s less 0.1 s at each edge, frames of 20 ms
 
 
 def test_cached_and_decoded_audio_agree(settings_of, tmp_path):

@@ -48,9 +48,9 @@ def assert_same_run(one, other, metric_lines):
 @pytest.mark.parametrize(
     ("method", "step"),
     [
-        ("augment", 0),  # before anything
-        ("augment", 6),  # mid-epoch (5 steps of 4 clips), mid log window, after the checkpoint at 4
-        ("augment", 11),  # third epoch
+        ("take_step", 0),  # before anything
+        ("take_step", 6),  # mid-epoch (5 steps of 4 clips), mid log window, after the checkpoint at 4
+        ("take_step", 11),  # third epoch
         ("save", 8),  # before a checkpoint
         ("evaluate_if_due", 5),  # before an evaluation
         ("_publish", 10),  # in the middle of one
@@ -106,10 +106,10 @@ def test_oof_scores_belong_to_the_model(run_toy, toy):
     model.eval()
     validation = toy.toy_validation()
     for _, row in table.iterrows():
-        clip = validation.predict(model, validation.read(row["recording_id"])).clip
+        clip = validation.predict(model, validation.source.read(row["recording_id"])).clip
         np.testing.assert_allclose([row[f"score_{s}"] for s in range(3)], clip, rtol=1e-6)
     truth = table[[f"truth_{s}" for s in range(3)]].to_numpy()
-    np.testing.assert_array_equal(truth, validation.truth)
+    np.testing.assert_array_equal(truth, validation.judged.truth)
 
 
 def test_early_stopping_ends_the_run(run_toy, metric_lines):
@@ -121,7 +121,7 @@ def test_early_stopping_ends_the_run(run_toy, metric_lines):
 
 
 def test_without_validation_the_last_weights_are_kept(run_toy):
-    folder = run_toy("run", "max_steps=5", parts={"validation": False})
+    folder = run_toy("run", "max_steps=5", parts={"validation": None})
     assert not (folder / "oof.parquet").exists()
     saved = torch.load(folder / "checkpoints" / "step_0000005" / "tensors.pt", weights_only=True)["module"]
     final = load_file(folder / "model" / "model.safetensors")
@@ -160,7 +160,7 @@ def test_other_settings_are_refused_by_name(run_toy):
 def test_operational_settings_may_change(run_toy, metric_lines, monkeypatch):
     whole = run_toy("whole", "max_steps=10")
     with monkeypatch.context() as patch:
-        crash_at(patch, "augment", 7)
+        crash_at(patch, "take_step", 7)
         with pytest.raises(Crash):
             run_toy("broken", "max_steps=10")
     assert_same_run(whole, run_toy("broken", "max_steps=10", "save_every=3", "keep_last=5"), metric_lines)
