@@ -40,7 +40,7 @@ class Journal:
         self._bar.start()
 
     def write(self, step: int, kind: str, values: Mapping[str, Any], note: str = "") -> None:
-        """Add one line to metrics.jsonl and the trackers, and show ``note`` on the bar (a plain line off a terminal)."""
+        """Add one line to metrics.jsonl and the trackers, and show ``note``: of training on the bar, else in a line."""
         line = json.dumps(plain({"step": step, "kind": kind, **values}))
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as lines:
             lines.write(line + "\n")
@@ -49,9 +49,10 @@ class Journal:
         for writer in self._writers:
             writer.log(scalars, step)
         if note:
-            self._bar.update(self._task, note=note)
+            if kind == "train":
+                self._bar.update(self._task, note=note)
             if kind != "train" or not self.console.is_terminal:
-                self.console.print(f"step {step}/{self.max_steps} {kind}: {note}", highlight=False)
+                self.say(f"step {step}/{self.max_steps} {kind}: {note}")
 
     def picture(self, step: int, path: Path) -> None:
         """Show a written picture in the trackers."""
@@ -60,7 +61,7 @@ class Journal:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, soft_wrap=True)
 
     def progress(self, state: TrainState, max_steps: int, **values: float | bool | None) -> None:
         """Replace progress.json: where the run is, for people and programs that watch it."""

@@ -121,7 +121,9 @@ def toy_validation(count=7, known=None, boxes=toy_boxes):
     truth = rng.random((count, 3)) < 0.5
     truth[:, 0] |= ~truth.any(axis=1)
     calls = np.tile(truth @ CALLS, FRAMES)
-    source = ToySource((f"rec{i}", (rng.normal(size=FRAMES * HOP) + calls[i]).astype(np.float32)) for i in range(count))
+    source = ToySource(
+        (f"rec{i}", (rng.normal(size=FRAMES * HOP) + calls[i]).astype(np.float32)) for i in range(count)
+    )
     partly = rng.random((count, 3)) < 0.9
 
     def predict(model, waveform):

@@ -1,6 +1,7 @@
 """A run is the same whether it stops or not; in the test's own process, so crashes are exceptions here."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -191,3 +192,82 @@ def test_a_model_handed_over_in_evaluation_mode_is_trained_all_the_same(run_toy,
 
     monkeypatch.setattr(toy, "toy_parts", in_evaluation_mode)
     assert_same_run(expected, run_toy("two", "max_steps=6", parts={"dropout": 0.5, "batch_norm": True}), metric_lines)
+
+
+def partial(toy):
+    return lambda: toy.toy_validation(known=lambda truth: truth)
+
+
+def test_partial_labels_choose_the_best_weights_by_boxes(run_toy, toy, metric_lines):
+    options = ("max_steps=20", "optim.head_lr=0.3", "evaluation.every=2", "evaluation.select_metric=auto")
+    folder = run_toy("run", *options, parts={"validation": partial(toy)})
+    lines = metric_lines(folder)
+    evaluations = {line["step"]: line["box_auc"] for line in lines if line["kind"] == "eval"}
+    best = max(evaluations, key=evaluations.get)
+    assert [path.name for path in (folder / "best").iterdir()] == [f"step_{best:07d}"]
+    assert all(line["lwlrap"] is None for line in lines if line["kind"] != "train")
+    record = json.loads((folder / "run.json").read_text())
+    assert record["select_metric"] == "box_auc"
+    assert record["metrics"]["box_auc"] == evaluations[best]
+    assert record["metrics"]["lwlrap"] is None
+    boxes = pd.read_parquet(folder / "oof_boxes.parquet")
+    assert len(boxes) == 21
+
+
+def test_a_score_stands_beside_its_floors(run_toy, capsys):
+    run_toy("run", "max_steps=5")
+    lines = capsys.readouterr().err.splitlines()
+    judged = [line for line in lines if " eval: " in line or " final: " in line]
+    assert len(judged) == 2
+    for line in judged:
+        assert re.search(
+            r"lwlrap 0\.\d{4} \(random 0\.\d{4}, prior 0\.\d{4}\), box_auc \d\.\d{4} \(random 0\.5000\)", line
+        )
+    assert any("7 validation recordings: " in line and "chosen by lwlrap" in line for line in lines)
+
+
+def test_positives_alone_train_without_a_perfect_score(run_toy, toy, capsys, metric_lines):
+    def validation():
+        boxes = lambda truth: tuple(tuple(b for b in boxes if b.present) for boxes in toy.toy_boxes(truth))  # noqa: E731
+        return toy.toy_validation(known=lambda truth: truth, boxes=boxes)
+
+    options = ("max_steps=10", "evaluation.select_metric=auto")
+    folder = run_toy("run", *options, parts={"validation": validation})
+    said = capsys.readouterr().err
+    assert "absent boxes" in said and "data.complete_file" in said and "the last weights are kept" in said
+    assert "eval: nothing can be judged" in said and "1.0000" not in said
+    lines = [line for line in metric_lines(folder) if line["kind"] != "train"]
+    assert [line["kind"] for line in lines] == ["eval", "eval", "final"]
+    assert {value for line in lines for key, value in line.items() if key not in ("kind", "step", "known_share")} == {
+        None
+    }
+    record = json.loads((folder / "run.json").read_text())
+    assert record["selected"] == "last" and record["select_metric"] is None
+    with pytest.raises(ConfigError, match=r"evaluation.patience needs something to judge; 7 validation recordings"):
+        run_toy("patient", *options, "evaluation.patience=2", parts={"validation": validation})
+
+
+def test_the_random_numbers_of_a_step_are_set_once(run_toy, monkeypatch):
+    from rfcx_ssl.training import learner
+
+    seeds, states = [], []
+    original, forward = learner.seed_everything, learner.LossOfBatch.forward
+
+    def seed(*arguments):
+        seeds.append(arguments[1])
+        return original(*arguments)
+
+    def record(self, batch):
+        states.append(torch.get_rng_state())
+        return forward(self, batch)
+
+    monkeypatch.setattr(learner, "seed_everything", seed)
+    monkeypatch.setattr(learner.LossOfBatch, "forward", record)
+    run_toy("plain", "max_steps=4", parts={"dropout": 0.5})
+    assert seeds == [0, 1, 2, 3]
+    seeds.clear(), states.clear()
+    run_toy("sam", "max_steps=2", "optim.sam_radius=0.1", "micro_batch_size=2", parts={"dropout": 0.5})
+    assert seeds == [0, 0, 1, 1]
+    for first in (0, 4):  # two micro-batches, twice: the second pass drops what the first one dropped
+        assert torch.equal(states[first], states[first + 2]) and torch.equal(states[first + 1], states[first + 3])
+        assert not torch.equal(states[first], states[first + 1])
