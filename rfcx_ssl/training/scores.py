@@ -36,6 +36,19 @@ BOX_METRICS: Mapping[str, Metric] = {
     "box_map": RECORDING_METRICS["map"],
 }
 HEADLINES = ("box_auc", "lwlrap")  # of boxes, and of recordings
+COLUMNS = (  # of tables of several runs; floors follow their metric
+    "box_auc",
+    "box_auc_random_floor",
+    "box_map",
+    "box_map_random_floor",
+    "lwlrap",
+    "lwlrap_random_floor",
+    "lwlrap_prior_floor",
+    "map",
+    "map_random_floor",
+    "auc",
+    "auc_random_floor",
+)
 RECORDINGS_NEED = "complete recordings (data.complete_file)"
 BOXES_NEED = "absent boxes of a species that has present ones (train_fp.csv, or state=absent in data.extra_tables)"
 
