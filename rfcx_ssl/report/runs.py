@@ -14,6 +14,7 @@ from rfcx_ssl.inference.settings import DetectSettings
 
 CURVES = {  # kind of line and key in metrics.jsonl -> title of a panel
     ("train", "loss"): "training loss",
+    ("eval", "box_auc"): "validation AUC of boxes",
     ("eval", "lwlrap"): "validation LWLRAP (known cells)",
 }
 
