@@ -14,8 +14,7 @@ from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import RunError, run_program
-from rfcx_ssl.training.crossval import plan, pool, summary_text
-from rfcx_ssl.training.launch import Launcher, default_launcher, gather_lists, numbers, words
+from rfcx_ssl.training.arguments import gather_lists, numbers, words
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -26,20 +25,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--seeds", type=numbers, default=[0], metavar="N ...", help="RNG seeds (default: 0); folds stay the same"
     )
-    parser.add_argument("--launcher", default=default_launcher(), help="words before train.py (default: %(default)s)")
+    parser.add_argument("--launcher", help="words before train.py (default: this Python's accelerate launch)")
     parser.add_argument("--devices", type=words, default=[], metavar="ID ...", help="GPUs: one run at a time on each")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
     arguments = sys.argv[1:] if argv is None else argv
     args = parser.parse_intermixed_args(gather_lists(arguments, ("--folds", "--seeds", "--devices")))
-    from rfcx_ssl.training.train import TrainSettings  # takes seconds: not for --help
+    from rfcx_ssl.training.crossval import plan, pool, summary_text  # takes seconds: not for --help
+    from rfcx_ssl.training.launch import Launcher, default_launcher
+    from rfcx_ssl.training.train import TrainSettings
 
     # Mistakes in the settings show here, once, and not in every run.
     settings = load_settings(TrainSettings, "finetune", "train", [*args.overrides, f"output_dir={args.out}"])
     launches = plan(args.out, args.overrides, args.folds or range(settings.data.num_folds), args.seeds)
     args.out.mkdir(parents=True, exist_ok=True)
     program = Path(__file__).with_name("train.py")
-    failed = Launcher(program, args.launcher, args.devices, args.out / "logs").run_all(launches)
+    failed = Launcher(program, args.launcher or default_launcher(), args.devices, args.out / "logs").run_all(launches)
     if failed:
         raise RunError(
             f"failed: {', '.join(str(launch.output_dir) for launch in failed)}; the same command tries again"

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.training.launch import Launch, Launcher, gather_lists
+from rfcx_ssl.training.launch import Launch, Launcher
 
 PROGRAM = """
 import json, os, pathlib, sys, time
@@ -62,18 +62,3 @@ def test_signal_ends_the_run_at_work_and_starts_no_other(launcher, tmp_path):
     thread.join()
     assert not (tmp_path / "b").exists()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-
-
-@pytest.mark.parametrize(
-    ("line", "gathered"),
-    [
-        ("--seeds 0 1 2 model=a data=b", "--seeds 0,1,2 model=a data=b"),
-        ("model=a --folds 1 3 --seeds 4 ~augment.gain x=1", "model=a --folds 1,3 --seeds 4 ~augment.gain x=1"),
-        ("--seeds 7 --out runs/a --folds 0", "--seeds 7 --out runs/a --folds 0"),
-        ("--out runs/a x=1 +y=2", "--out runs/a x=1 +y=2"),
-        ("--devices GPU-1a 3 +optim.x=1 --seeds 1", "--devices GPU-1a,3 +optim.x=1 --seeds 1"),
-        ("--seeds --folds 0 1", "--seeds --folds 0,1"),
-    ],
-)
-def test_lists_end_where_settings_begin(line, gathered):
-    assert gather_lists(line.split(), ("--seeds", "--folds", "--devices")) == gathered.split()
