@@ -78,6 +78,7 @@ def run_facts(parts: Parts, accelerator: Accelerator) -> dict[str, Any]:
         "fold": parts.fold,
         "train_crops_per_epoch": len(parts.train_set),
         "validation_recordings": 0 if parts.validation is None else len(parts.validation.judged.recording_ids),
+        "validation": None if parts.validation is None else parts.validation.summary(),
         "num_parameters": sum(p.numel() for p in parameters),
         "num_trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
         "num_processes": accelerator.num_processes,
