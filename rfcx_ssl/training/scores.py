@@ -49,7 +49,7 @@ COLUMNS = (  # of tables of several runs; floors follow their metric
     "auc",
     "auc_random_floor",
 )
-RECORDINGS_NEED = "complete recordings (data.complete_file)"
+RECORDINGS_NEED = "complete recordings (data.complete_file) in which a species is heard"
 BOXES_NEED = "absent boxes of a species that has present ones (train_fp.csv, or state=absent in data.extra_tables)"
 
 

@@ -41,9 +41,8 @@ def assert_same_run(one, other, metric_lines):
     assert metric_lines(one) == metric_lines(other)
     for name, value in load_file(one / "model" / "model.safetensors").items():
         assert torch.equal(value, load_file(other / "model" / "model.safetensors")[name]), name
-    pd.testing.assert_frame_equal(
-        pd.read_parquet(one / "oof.parquet"), pd.read_parquet(other / "oof.parquet"), check_exact=True
-    )
+    for name in ("oof.parquet", "oof_boxes.parquet"):
+        pd.testing.assert_frame_equal(*(pd.read_parquet(folder / name) for folder in (one, other)), check_exact=True)
 
 
 @pytest.mark.parametrize(
