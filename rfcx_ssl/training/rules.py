@@ -59,13 +59,13 @@ def has_silence(corpus: Corpus, fold: int | None) -> bool:
 
 def _calls_silence(teacher: PseudoLabels, names: list[str], corpus: Corpus) -> bool:
     """Whether a teacher gives some frame of these recordings a low probability of every species."""
-    columns = {output: column for column, output in teacher.columns(corpus.space)}
-    columns.pop(corpus.space.noise_output, None)
-    if len(columns) < corpus.space.num_outputs - (corpus.space.noise_output is not None):
+    noise = corpus.space.noise_output
+    columns = [column for column, output in teacher.columns(corpus.space) if output != noise]
+    if len(columns) < corpus.space.num_outputs - (noise is not None):
         return False
     for name in names:
         if name in teacher.by_recording:
-            scores = teacher.by_recording[name].scores[:, list(columns.values())]
+            scores = teacher.by_recording[name].scores[:, columns]
             is_low = (scores >= corpus.settings.pseudo_min_probability) & (scores < PRESENT)
             if is_low.all(axis=1).any():
                 return True
