@@ -5,7 +5,6 @@ and broken rules (``ValueError`` raised in ``__post_init__``) are all reported a
 """
 
 import dataclasses
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -16,7 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
 
@@ -49,7 +48,7 @@ def load_settings(cls: type[T], group: str, name: str, overrides: Sequence[str] 
     try:
         return check_settings(cls, values, source=f"{group}/{name}", missing=missing)  # type: ignore[arg-type]
     except ConfigError as error:
-        raise ConfigError(f"{error}{_kind_hint(overrides, directory)}") from None
+        raise ConfigError(f"{error}{_kind_hint(str(error), overrides, directory)}") from None
 
 
 def check_settings(cls: type[T], values: Mapping[str, Any], source: str, missing: Collection[str] = ()) -> T:
@@ -81,11 +80,15 @@ def _force(override: str, directory: Path) -> str:
     return override if is_group or override.startswith(("+", "~")) else f"++{override}"
 
 
-def _kind_hint(overrides: Sequence[str], directory: Path) -> str:
-    """A kind chosen by its key keeps the keys of the file's own kind; where it has a file, name that."""
-    split = [override.split(".kind=", 1) for override in overrides if ".kind=" in override]
-    files = [(group, kind) for group, kind in split if (directory / group / f"{kind}.yaml").is_file()]
-    return "".join(f"; write {group}={kind} instead of {group}.kind={kind}" for group, kind in files)
+def _kind_hint(message: str, overrides: Sequence[str], directory: Path) -> str:
+    """A kind chosen by its key keeps the keys of the file's own kind: name the file of that kind, if there is one."""
+    chosen = [override.split(".kind=", 1) for override in overrides if ".kind=" in override]
+    hints = [
+        f"; write {group}={kind} instead of {group}.kind={kind}"
+        for group, kind in chosen
+        if f" {group}." in message and (directory / group / f"{kind}.yaml").is_file()
+    ]
+    return "".join(hints)
 
 
 def _explain(cls: type[Any], error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
@@ -95,9 +98,10 @@ def _explain(cls: type[Any], error: Any) -> str:  # noqa: ANN401 - pydantic's Er
     if error["type"] == "unexpected_keyword_argument":
         return f"{key}: {_unknown(place)}"
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        kinds = ", ".join(_kind(member) for member in _members(place.type))
-        given = f"={error['ctx']['tag']!r}" if "tag" in error["ctx"] else ""
-        return f"{key}.kind{given}: must be one of {kinds}"
+        kinds = [_kind(member) for member in _members(place.type)]
+        tag = error["ctx"].get("tag")
+        given, near = ("", "") if tag is None else (f"={tag!r}", did_you_mean(tag, kinds))
+        return f"{'.'.join([*place.key, 'kind'])}{given}: must be one of {', '.join(map(repr, kinds))}{near}"
     shown = "" if isinstance(error["input"], Mapping) else f"={error['input']!r}"
     return f"{key}{shown}: {message}" if key else message
 
@@ -136,8 +140,7 @@ def _unknown(place: _Place) -> str:
     kinds = [_kind(other) for other in place.others if name in {field.name for field in dataclasses.fields(other)}]
     if kinds:
         return f"unknown key, it belongs to kind={', '.join(kinds)}; this is kind={_kind(place.owner)}"
-    near = difflib.get_close_matches(name, names, n=1)
-    return "unknown key" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}")
+    return "unknown key" + (did_you_mean(name, names) or f"; known: {', '.join(names)}")
 
 
 def _kind(cls: type[Any]) -> str:

@@ -58,8 +58,9 @@ class Choice:
         ({"sound": {"kind": "noise", "inner": {"shar": 1}}}, "here: sound.inner.shar: unknown key, did you mean 'share'?"),
         ({"sound": {"kind": "sine", "period_s": "long"}}, "here: sound.period_s='long': "),
         ({"sound": {"kind": "sine", "period_s": 0}}, "here: sound: period_s=0.0 must be above 0"),
-        ({"sound": {"kind": "saw"}}, "here: sound.kind='saw': must be one of sine, noise"),
-        ({"sound": {"period_s": 2}}, "here: sound.kind: must be one of sine, noise"),
+        ({"sound": {"kind": "saw"}}, "here: sound.kind='saw': must be one of 'sine', 'noise'"),
+        ({"sound": {"kind": "sin"}}, "here: sound.kind='sin': must be one of 'sine', 'noise', did you mean 'sine'?"),
+        ({"sound": {"period_s": 2}}, "here: sound.kind: must be one of 'sine', 'noise'"),
         ({"extra": {"q": 2}}, "here: extra.q: unknown key; known: rate_hz, share"),
     ],
 )  # fmt: skip
@@ -77,6 +78,8 @@ def test_a_kind_that_has_a_file_is_to_be_chosen_by_it(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "config_root", lambda: tmp_path)
     assert load_settings(Choice, "demo", "top", ["sound=noise"]).sound == Noise(color="red")
     assert load_settings(Choice, "demo", "top", ["extra.share=0.1"]).extra == Inner(share=0.1)
+    with pytest.raises(ConfigError, match=r"extra.q: unknown key; known: rate_hz, share$"):
+        load_settings(Choice, "demo", "top", ["sound.kind=sine", "extra.q=1"])
     with pytest.raises(ConfigError, match=r"sound.period_s: .*; write sound=noise instead of sound.kind=noise$"):
         load_settings(Choice, "demo", "top", ["sound.kind=noise"])
 

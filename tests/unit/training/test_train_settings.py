@@ -99,7 +99,7 @@ def test_the_yaml_says_what_the_schema_says(toy):
         (["evaluation.patience=2"], "patience needs evaluation.every above 0"),
         (["optim.sam_radius=0.1", "precision=fp16"], "optim.sam_radius needs precision fp32 or bf16"),
         (["average.ema_decay=1.0"], r"ema_decay=1.0 must be in \[0, 1\)"),
-        (["optim.kind=adam"], "optim.kind='adam': must be one of adamw, sgd"),
+        (["optim.kind=adam"], "optim.kind='adam': must be one of 'adamw', 'sgd'"),
         (["optim.kind=sgd"], "optim.beta1: .*kind=adamw; this is kind=sgd.*write optim=sgd instead"),
         (["schedule=step", "schedule.end_factor=0.1"], "schedule.end_factor: .*kind=linear, cosine, tri_stage"),
         (["schedule.warmupp=1"], "schedule.warmupp: unknown key, did you mean 'warmup'"),
