@@ -18,6 +18,7 @@ RAVEN_FILES = ("Begin File", "Begin Path")
 RAVEN_OPTIONAL = ("View", "Selection", *RAVEN_BAND, "File Offset (s)", *RAVEN_FILES, *RAVEN_LABELS)
 #: Columns of the events that ``rfcx-ssl detect`` finds; an unknown band is empty.
 DETECTION_COLUMNS = ("recording", "start_s", "end_s", "species", "score", "f_min", "f_max")
+TABLE_ENDING = r"((\.Table\.\d+)?\.selections|\.labels)?(\.txt|\.tsv)?$"  # of a Raven or Audacity file's name
 #: What ``rfcx-ssl detect`` puts behind the species in an Audacity label: ``Eleutherodactylus coqui 0.87``.
 SCORE_AT_THE_END = re.compile(r"\s(0\.\d\d|1\.00)$")
 
@@ -114,7 +115,7 @@ def read_detections(
 
 def recording_of_table(path: Path) -> str:
     """Recording that a table belongs to by its name: ``abc.Table.1.selections.txt`` -> ``abc``."""
-    return re.sub(r"(\.Table\.\d+)?(\.selections|\.labels)?(\.txt|\.tsv)?$", "", path.name, flags=re.IGNORECASE)
+    return re.sub(TABLE_ENDING, "", path.name, flags=re.IGNORECASE)
 
 
 def _raven_recording(cells: Mapping[str, str], own_name: str) -> str:

@@ -90,7 +90,7 @@ def load_truth(path: Path, split: str = "test", *, space: LabelSpace | None = No
         )
     if missing := [name for name in names if name not in audio]:
         raise AnnotationError(
-            f"{path}: {len(missing)} recordings of split {split!r} have no audio file in {folder} (first: {missing[0]})"
+            f"{path}: {len(missing)} recordings of split {split!r} have no audio file (first: {missing[0]}) in {folder}"
         )
     if not path.is_file():
         raise AnnotationError(f"{path}: missing; complete truth is needed to judge recordings")
