@@ -107,5 +107,5 @@ def _split_ids(root: Path, split: str) -> list[str]:
     table = root / RECORDINGS_TABLE
     if not table.is_file():
         return []
-    rows = iter_csv(table, ("recording_id", "split"))
-    return [cells["recording_id"] for _, cells in rows if cells["split"] == split]
+    rows = iter_csv(table, ("recording_id",), ("split",))
+    return [cells["recording_id"] for _, cells in rows if cells.get("split") == split]

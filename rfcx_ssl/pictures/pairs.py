@@ -25,11 +25,12 @@ def draw_pairs(
     """Draw one row per crop: before on the left, after on the right, on one scale of loudness."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(14, 3.2 * len(names) + 0.8), layout="constrained", dpi=80)
-    axes = figure.subplots(2 * len(names), 2, squeeze=False, sharex=True, height_ratios=[3, 1] * len(names))
+    shown = [outputs_to_show(before, after, crop) for crop in range(len(names))]
+    heights = [height for outputs in shown for height in (2.6, 0.3 + 0.16 * len(outputs))]  # inches
+    figure = Figure(figsize=(14, sum(heights) + 0.4 * len(names) + 0.8), layout="constrained", dpi=80)
+    axes = figure.subplots(2 * len(names), 2, squeeze=False, sharex=True, height_ratios=heights)
     rate, seconds = grid.sample_rate_hz, before.waveform.shape[1] / grid.sample_rate_hz
     for crop, name in enumerate(names):
-        shown = outputs_to_show(before, after, crop)
         pictures = [
             spectrogram_db(batch.waveform[crop].numpy(), rate, max_columns=COLUMNS)[0] for batch in (before, after)
         ]
@@ -37,7 +38,7 @@ def draw_pairs(
             upper, lower = axes[2 * crop, column], axes[2 * crop + 1, column]
             draw_spectrogram(upper, picture, rate, seconds, limits_db=contrast(*pictures))
             upper.set_title(f"{name}: {title if column else 'before'}", fontsize=9)
-            _draw_strip(lower, batch, crop, shown, grid, space)
+            _draw_strip(lower, batch, crop, shown[crop], grid, space)
     for bottom in axes[-1]:
         bottom.set_xlabel("seconds; right of the line: the label of the whole crop")
     add_state_legend(figure)

@@ -37,7 +37,7 @@ def spectrogram_db(
 def contrast(*pictures: FloatArray) -> tuple[float, float]:
     """The decibels drawn black and white, the same for all ``pictures``: background near black, loudest cells white."""
     cells = np.concatenate([picture.ravel() for picture in pictures])
-    low, high = (float(value) for value in np.quantile(cells, [0.05, 0.999]))
+    low, high = (float(value) for value in np.quantile(cells, [0.25, 0.999]))
     return max(low, high - RANGE_DB), max(high, low + 1.0)
 
 

@@ -41,7 +41,7 @@ def draw_scores(
     middle.set_ylabel("labels")
     image = draw_probability(bottom, scores[:, shown], names, span_s)
     figure.colorbar(image, ax=[top, middle, bottom], label="probability", pad=0.01, fraction=0.02)
-    bottom.set(ylabel="probability", xlabel="seconds", xlim=(0, duration_s))
+    bottom.set(xlabel="seconds", xlim=(0, duration_s))
     add_state_legend(figure)
     save_figure(figure, path)
 

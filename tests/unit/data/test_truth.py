@@ -61,6 +61,8 @@ def test_without_a_split_column_all_rows_are_about_the_recordings_found(root):
     truth = load_truth(root)
     assert truth.recording_ids == ("aaa", "bbb") and np.argwhere(truth.truth).tolist() == [[0, 17]]
     assert [[call.songtype_id for call in calls] for calls in truth.calls] == [[1], []]  # its first song type
+    (root / "recordings.csv").write_text("recording_id,site\naaa,x\nbbb,y\n")
+    assert load_truth(root).recording_ids == ("aaa", "bbb"), "it says nothing about splits"
     edit(root, "aaa", "zzz")
     with pytest.raises(AnnotationError, match=r"truth.csv:2: no recording 'zzz'"):
         load_truth(root)
