@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.inference.settings import Aggregate, WindowSettings
+from rfcx_ssl.inference.settings import DEFAULT_AGGREGATE, DEFAULT_OVERLAP, Aggregate, WindowSettings
 from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.models.outputs import merge_outputs
 from rfcx_ssl.settings import from_plain
@@ -58,7 +58,7 @@ def windows_in_force(model: RainforestSedModel, wanted: WindowSettings = AS_VALI
         ConfigError: the windows in the model's config break a rule.
     """
     saved = from_plain(WindowSettings, model.config.windows or {}, "config.json: windows")
-    own = Windows(model.config.window_samples / model.grid.sample_rate_hz, 0.5, "max")
+    own = Windows(model.config.window_samples / model.grid.sample_rate_hz, DEFAULT_OVERLAP, DEFAULT_AGGREGATE)
     by_rank = [[getattr(source, key) for source in (wanted, saved, own)] for key in Windows._fields]
     return Windows(*(next(value for value in values if value is not None) for values in by_rank))
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from rfcx_ssl.inference.settings import WindowSettings
+from rfcx_ssl.inference.settings import DEFAULT_AGGREGATE, DEFAULT_OVERLAP, Aggregate, WindowSettings
 from rfcx_ssl.settings import settings
 from rfcx_ssl.training.optim import OptimSettings
 from rfcx_ssl.training.schedule import ScheduleSettings
@@ -45,6 +45,8 @@ class AverageSettings:
 class EvaluationSettings(WindowSettings):
     """Validation as inference is done; its windows are saved with the model, which is used with them ever after."""
 
+    overlap: float | None = DEFAULT_OVERLAP
+    aggregate: Aggregate | None = DEFAULT_AGGREGATE
     every: int = 0  # optimizer steps; 0: only after the last one
     select_metric: str = "lwlrap"  # any metric name of an evaluation line in metrics.jsonl
     mode: Literal["max", "min"] = "max"
