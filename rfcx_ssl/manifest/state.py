@@ -72,6 +72,13 @@ class BuildState:
             yield recording_id
         self.connection.commit()
 
+    def drop_unusable(self) -> Iterator[str]:
+        """Drop the segments of recordings that were sound once and now have a problem; yields their ids."""
+        for (recording_id,) in self.pages("SELECT recording_id FROM recordings WHERE problem <> ''"):
+            if self.connection.execute("DELETE FROM segments WHERE recording_id = ?", (recording_id,)).rowcount:
+                yield recording_id
+        self.connection.commit()
+
     def without_header(self, key: str) -> Iterator[tuple[str, str]]:
         """``(recording_id, path)`` of files whose header is to be scanned: not yet, under another key, or in vain."""
         new = "header IS NULL AND problem = ''"
