@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rfcx_ssl.annotations.table import BOX_COLUMNS
+from rfcx_ssl.audio import require_exact_time
 from rfcx_ssl.data.corpus import Corpus
 from rfcx_ssl.errors import AnnotationError, AudioError
 from rfcx_ssl.files import atomic_folder
@@ -78,7 +79,7 @@ def write_folder(dataset: "Dataset", root: Path) -> None:
 
     Raises:
         AnnotationError: the folder exists, or the data set lacks a column.
-        AudioError: a row carries no audio.
+        AudioError: a row carries no audio, or has events and an MP3 without exact time.
     """
     if root.exists():
         raise AnnotationError(f"{root} exists: choose a new folder")
@@ -130,6 +131,8 @@ def _write_audio(row: dict[str, Any], folder: Path) -> dict[str, Any]:
         shutil.copyfile(audio["path"], folder / f"{name}{suffix}")
     else:
         raise AudioError(f"{name}: the data set holds neither audio bytes nor a path to an existing file")
+    if row["events"]:
+        require_exact_time(folder / f"{name}{suffix}")
     return {key: value for key, value in row.items() if key != "audio"}
 
 

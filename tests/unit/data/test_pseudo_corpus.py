@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -53,6 +55,26 @@ def test_a_recording_with_pseudo_labels_only_is_always_trained_on_and_changes_no
         assert "new" not in [item.recording_id for item in corpus.recordings(fold, "valid")]
     _, known = corpus.frame_labels("new", GRID)
     assert known.sum() == 0  # validation and pictures see what people said
+
+
+def test_by_site_a_recording_with_pseudo_labels_only_stays_out_of_the_folds_that_hold_its_site_out(
+    settings_of, teachers, copied_forest
+):
+    table = copied_forest / "recordings.csv"
+    table.write_text(table.read_text() + "new,train,site2,4.0\n")
+    chosen = settings_of(root=copied_forest, pseudo_labels=teachers, audio_folders=("train", "more"), group_by="site")
+    corpus = load_corpus(chosen)
+    holding = corpus.folds.fold_of["rec02"]  # of site2
+    for fold in (None, 0, 1, 2):
+        trained_on = [item.recording_id for item in corpus.recordings(fold, "train")]
+        assert ("new" in trained_on) == (fold != holding)
+
+
+def test_pseudo_labels_fit_an_mp3_without_exact_time(settings_of, teachers, copied_forest, bare_mp3):
+    (copied_forest / "more" / "new.flac").unlink()
+    shutil.copy(bare_mp3, copied_forest / "more" / "new.mp3")
+    chosen = settings_of(root=copied_forest, pseudo_labels=teachers, audio_folders=("train", "more"))
+    assert load_corpus(chosen).recording_of["new"].path.suffix == ".mp3"
 
 
 def test_a_pseudo_labelled_recording_needs_its_audio(settings_of, teachers):
