@@ -18,7 +18,14 @@ from rfcx_ssl.data.truth import ClipTruth, clip_truth
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.folds import Folds, make_folds
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.labels import PseudoLabels, add_pseudo_labels, clip_labels, frame_labels
+from rfcx_ssl.labels import (
+    PseudoLabels,
+    add_pseudo_labels,
+    clip_labels,
+    fill_clip_labels,
+    frame_labels,
+    heard_outputs,
+)
 from rfcx_ssl.species import LabelSpace, rfcx_label_space
 
 logger = logging.getLogger(__name__)
@@ -103,18 +110,27 @@ class Corpus:
         target[recorded:], known[recorded:] = 0.0, 0.0
         return target, known
 
-    def clip_labels(self, recording_id: str, start_samples: int, num_samples: int) -> tuple[FloatArray, FloatArray]:
-        """``clip_target`` and ``clip_known`` (K,) of a crop, by the coverage rule."""
-        rate = self.settings.sample_rate_hz
-        return clip_labels(
-            self.annotations.events(recording_id),
+    def clip_labels(
+        self, recording_id: str, start_samples: int, num_samples: int, frames: tuple[FloatArray, FloatArray]
+    ) -> tuple[FloatArray, FloatArray]:
+        """``clip_target`` and ``clip_known`` (K,) of a crop, by the coverage rule.
+
+        What that leaves unknown takes the pseudo-labels of its ``frames`` (what :meth:`frame_labels` gave), if any.
+        """
+        rate, events = self.settings.sample_rate_hz, self.annotations.events(recording_id)
+        start_s, end_s = start_samples / rate, (start_samples + num_samples) / rate
+        target, known = clip_labels(
+            events,
             self.space,
-            start_s=start_samples / rate,
-            end_s=(start_samples + num_samples) / rate,
+            start_s=start_s,
+            end_s=end_s,
             coverage=self.settings.coverage,
             complete=self.annotations.is_complete(recording_id),
             absent=self.settings.clip_absent,
         )
+        if self.pseudo:
+            fill_clip_labels(target, known, *frames, heard_outputs(events, self.space, start_s=start_s, end_s=end_s))
+        return target, known
 
     def clip_truth(self, recording_ids: Sequence[str], *, absent_boxes: bool = True) -> ClipTruth:
         """Recording-level ``truth`` and ``known`` (R, S) for masked metrics; see :func:`clip_truth`."""

@@ -44,6 +44,22 @@ def test_unknown_cells_take_one_teacher_per_crop(settings_of, teachers):
     assert seen == {0, 1}
 
 
+@pytest.mark.parametrize("edge_tolerance_s", [0.0, 0.1])
+def test_a_sliver_of_a_call_leaves_the_crop_unknown_whatever_the_pseudo_labels_say(
+    settings_of, teachers, edge_tolerance_s
+):
+    chosen = settings_of(pseudo_labels=teachers, audio_folders=("train", "more"), edge_tolerance_s=edge_tolerance_s)
+    corpus = load_corpus(chosen)
+    start = round(0.6 * 16_000)  # 0.1 s of the call of species 0 in rec00, which lasts from 0.2 to 0.7 s
+    target, known = corpus.frame_labels("rec00", GRID, start, 16_000, teacher=0)
+    assert (known > 0).all() and target[0, 0] == (1.0 if edge_tolerance_s == 0 else 0.25)
+    clip_target, clip_known = corpus.clip_labels("rec00", start, 16_000, frames=(target, known))
+    assert (clip_target[0], clip_known[0]) == (0, 0)
+    assert clip_target[1] == 0.25 and clip_known[1] == pytest.approx(0.3)
+    clip_target, clip_known = corpus.clip_labels("rec00", 0, 16_000, frames=(target, known))
+    assert (clip_target[0], clip_known[0]) == (1, 1)
+
+
 def test_a_recording_with_pseudo_labels_only_is_always_trained_on_and_changes_no_fold(settings_of, teachers):
     plain, corpus = (
         load_corpus(settings_of()),
