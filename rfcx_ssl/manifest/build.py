@@ -19,6 +19,7 @@ from rfcx_ssl.manifest.cut import recording_folder, segment_bounds
 from rfcx_ssl.manifest.excluded import leak_warnings, mark_excluded
 from rfcx_ssl.manifest.flags import flag_segments
 from rfcx_ssl.manifest.headers import Header, scan_headers
+from rfcx_ssl.manifest.placed import recall_placed
 from rfcx_ssl.manifest.places import Places, place_recordings
 from rfcx_ssl.manifest.prepare import Prepared, PrepareTask, Segment, prepare_recordings
 from rfcx_ssl.manifest.roots import Root, find_recordings
@@ -195,6 +196,7 @@ def finish(build: Build, state: BuildState, scanned: int, prepared: int) -> Buil
         raise ManifestError(f"no audio files below {', '.join(str(root.path) for root in build.roots)}")
     excluded = mark_excluded(state, build.excluded)
     place_recordings(state, build.places)
+    recall_placed(state, build.out)
     statuses = flag_segments(state, build.settings)
     split = assign_splits(state, build.settings.split)
     check_leaks(state)

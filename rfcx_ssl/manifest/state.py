@@ -1,7 +1,8 @@
 """What a manifest folder knows about its recordings, in SQLite: survives a kill, and needs no memory per file.
 
 Only the process that builds writes here; workers return results. The file is a cache: without it a build decodes
-everything again and writes the same manifests.
+everything again and writes the same manifests (what depends on the past it reads back from the manifests themselves,
+:mod:`rfcx_ssl.manifest.placed`).
 """
 
 import dataclasses
@@ -107,11 +108,19 @@ class BuildState:
         self.connection.commit()
 
     def save_prepared(self, prepared: Iterable[Prepared], key: str) -> None:
-        """Store the segments of finished recordings, all of a recording in one transaction."""
+        """Store the segments of finished recordings, all of a recording in one transaction.
+
+        Audio that was there before keeps its side of the split (:mod:`rfcx_ssl.manifest.flags` asks for it).
+        """
         for item in prepared:
-            rows = [(item.recording_id, *dataclasses.astuple(segment)) for segment in item.segments]
+            before = "SELECT audio_hash, split FROM segments WHERE recording_id = ? ORDER BY split"  # used ones last
+            placed = dict(self.connection.execute(before, (item.recording_id,)))
+            rows = [
+                (item.recording_id, *dataclasses.astuple(segment), placed.get(segment.audio_hash or "", ""))
+                for segment in item.segments
+            ]
             self.connection.execute("DELETE FROM segments WHERE recording_id = ?", (item.recording_id,))
-            self.connection.executemany("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', 0, '')", rows)
+            self.connection.executemany("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', 0, ?)", rows)
             self.connection.execute(
                 "UPDATE recordings SET prepared = ?, problem = ? WHERE recording_id = ?",
                 (key, item.problem, item.recording_id),
