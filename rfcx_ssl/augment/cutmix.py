@@ -19,16 +19,10 @@ class CallCutMixSettings:
     """Paste a call from another clip of the batch."""
 
     p: float = 0.0
-    margin_s: float = 0.1  # of the call's surroundings, on either side
-    clip_coverage: float = 0.5  # share of a call that must be in the clip for its clip label to be present
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.p <= 1.0:
             raise ValueError(f"p={self.p} must lie in [0, 1]")
-        if self.margin_s < 0:
-            raise ValueError(f"margin_s={self.margin_s} must not be negative")
-        if not 0.0 < self.clip_coverage <= 1.0:
-            raise ValueError(f"clip_coverage={self.clip_coverage} must lie in (0, 1]")
 
 
 class Paste(NamedTuple):
@@ -43,19 +37,27 @@ class Paste(NamedTuple):
 class CallCutMixAugmentation(RowsAugmentation):
     """Replace a span of each chosen clip by a call of its partner.
 
-    The span is the run of present frames of one output around a random call frame, plus a margin; it lands on whole
-    frames. Inside, the partner's frame labels of every output replace the clip's own. The first and the last frame are
+    The span is the run of present frames of one output around a random call frame, and on either side the frames
+    within ``edge_tolerance_s`` (at least one), where the call may go on; it lands on whole frames. Inside, the partner's frame labels of every output replace the clip's own. The first and the last frame are
     crossfaded, so their labels are the union of both. Clip labels: the union of what remains of the clip (by
-    ``clip_coverage``) and of what the span is known to hold. Clips whose partner has no labelled call stay as they
+    ``coverage``) and of what the span is known to hold. Clips whose partner has no labelled call stay as they
     are, and so does a trailing partial frame.
     """
 
-    def __init__(self, config: CallCutMixSettings, grid: FrameGrid, noise_output: int | None = None) -> None:
+    def __init__(
+        self,
+        config: CallCutMixSettings,
+        grid: FrameGrid,
+        *,
+        coverage: float,
+        edge_tolerance_s: float,
+        noise_output: int | None = None,
+    ) -> None:
         super().__init__(config.p)
-        self.config = config
+        self.coverage = coverage
         self.hop_samples = grid.hop_samples
         self.noise_output = noise_output
-        self.margin_frames = max(1, grid.num_frames(seconds_to_samples(config.margin_s, grid.sample_rate_hz)))
+        self.margin_frames = max(1, grid.num_frames(seconds_to_samples(edge_tolerance_s, grid.sample_rate_hz)))
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
         """Partner of every clip (B,); of the chosen ones, a lot per label cell (the highest call wins) and the place."""
@@ -80,7 +82,7 @@ class CallCutMixAugmentation(RowsAugmentation):
         held = self._span_labels(theirs, States(other.clip_target, other.clip_known), pasted, paste.inside)
         after = (presence(own) & ~paste.inside[:, :, None]).sum(1)
         clip = States(part.clip_target, part.clip_known)
-        kept = clip_after_loss(clip, presence(own).sum(1), after, self.config.clip_coverage)
+        kept = clip_after_loss(clip, presence(own).sum(1), after, self.coverage)
         clip = select(paste.inside.any(1), union(kept, held, self.noise_output), clip)
         return Batch(waveform, frame.target, frame.known, clip.target, clip.known, part.index)
 
@@ -130,7 +132,7 @@ class CallCutMixAugmentation(RowsAugmentation):
     def _span_labels(self, other: States, other_clip: States, pasted: States, inside: Tensor) -> States:
         """(B, K) clip labels of the span alone: what the pasted audio is known to hold."""
         heard = (presence(pasted) & inside[:, :, None]).sum(1)
-        enough = heard >= self.config.clip_coverage * presence(other).sum(1)
+        enough = heard >= self.coverage * presence(other).sum(1)
         silent = torch.where(inside[:, :, None] & ~_absent(pasted), 0.0, pasted.known)
         silent = torch.where(inside[:, :, None], silent, torch.ones_like(silent)).amin(1)
         silent = torch.where(_absent(other_clip), torch.maximum(silent, other_clip.known), silent)

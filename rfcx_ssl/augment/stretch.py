@@ -24,7 +24,6 @@ class TimeStretchSettings:
     min_rate: float = 0.9  # above 1 is faster
     max_rate: float = 1.1
     window_samples: int = 512
-    clip_coverage: float = 0.5  # share of a call that must remain for its clip label to stay
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.p <= 1.0:
@@ -33,8 +32,6 @@ class TimeStretchSettings:
             raise ValueError(f"need 0.5 <= min_rate <= max_rate <= 2, got {self.min_rate} and {self.max_rate}")
         if self.window_samples < 64 or self.window_samples % 4:
             raise ValueError(f"window_samples={self.window_samples} must be a multiple of 4, at least 64")
-        if not 0.0 < self.clip_coverage <= 1.0:
-            raise ValueError(f"clip_coverage={self.clip_coverage} must lie in (0, 1]")
 
 
 class TimeStretchAugmentation(RowsAugmentation):
@@ -47,9 +44,12 @@ class TimeStretchAugmentation(RowsAugmentation):
 
     window: Tensor
 
-    def __init__(self, config: TimeStretchSettings, grid: FrameGrid, noise_output: int | None = None) -> None:
+    def __init__(
+        self, config: TimeStretchSettings, grid: FrameGrid, *, coverage: float, noise_output: int | None = None
+    ) -> None:
         super().__init__(config.p)
         self.config = config
+        self.coverage = coverage
         self.hop_samples = grid.hop_samples
         self.noise_output = noise_output
         self.stride = config.window_samples // 4
@@ -69,7 +69,7 @@ class TimeStretchAugmentation(RowsAugmentation):
         warped = warp_frames(source, start, stop, self.span_frames, self.noise_output)
         after = presence(warped).sum(1) * rate[:, None]
         clip = States(part.clip_target, part.clip_known)
-        clip = clip_after_loss(clip, presence(source).sum(1), after, self.config.clip_coverage)
+        clip = clip_after_loss(clip, presence(source).sum(1), after, self.coverage)
         waveform = self._vocode(part.waveform, rate)
         return Batch(waveform, warped.target, warped.known, clip.target, clip.known, part.index)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rfcx_ssl.annotations import Annotations, Event, read_annotations
 from rfcx_ssl.audio import audio_info, read_audio
 from rfcx_ssl.augment.chain import TRANSFORMS, AugmentSettings, build_augment
+from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.files import atomic_path
 from rfcx_ssl.frames import FrameGrid
@@ -51,7 +52,10 @@ def write_preview(
     _write_waves(out, "before", before, grid)
     for name in [*active, "chain"]:
         chosen = config if name == "chain" else _alone(config, name)
-        after = build_augment(chosen, grid, space)(before, torch.Generator().manual_seed(seed))
+        augment = build_augment(
+            chosen, grid, space, coverage=DataSettings.coverage, edge_tolerance_s=DataSettings.edge_tolerance_s
+        )
+        after = augment(before, torch.Generator().manual_seed(seed))
         _write_waves(out, name, after, grid)
         titles = [f"{example.recording_id} at {example.start_s:.1f} s" for example in examples]
         draw_pairs(out / f"{name}.png", name, titles, before, after, grid, space)

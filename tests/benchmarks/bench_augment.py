@@ -34,6 +34,7 @@ with warnings.catch_warnings():
 
 RATE_HZ, HOP, SIZE, SAMPLES = 32_000, 640, 32, 160_000
 GRID, SPACE = FrameGrid(RATE_HZ, HOP), rfcx_label_space()
+LABELS = {"coverage": 0.5, "edge_tolerance_s": 0.1}  # as in configs/finetune/data
 
 
 def make_batch(size=SIZE, samples=SAMPLES, grid=GRID, device="cpu"):
@@ -50,12 +51,14 @@ def make_batch(size=SIZE, samples=SAMPLES, grid=GRID, device="cpu"):
 def chain_of(name, overrides=(), device="cpu"):
     """Our chain from a shipped configuration."""
     config = load_settings(AugmentSettings, "finetune/augment", name, list(overrides))
-    return build_augment(config, GRID, SPACE).to(device)
+    return build_augment(config, GRID, SPACE, **LABELS).to(device)
 
 
 def only(name, **values):
     """Our chain with one transform, on every clip."""
-    return build_augment(check_settings(AugmentSettings, {name: {"p": 1.0, **values}}, "augment"), GRID, SPACE)
+    return build_augment(
+        check_settings(AugmentSettings, {name: {"p": 1.0, **values}}, "augment"), GRID, SPACE, **LABELS
+    )
 
 
 class LoopChain:
@@ -234,7 +237,7 @@ def bench_step(args):
     samples = int(model.config.window_samples)
     batch = make_batch(16, samples, model.grid, args.device)
     config = load_settings(AugmentSettings, "finetune/augment", "demo")
-    chain = build_augment(config, model.grid, SPACE).to(args.device)
+    chain = build_augment(config, model.grid, SPACE, **LABELS).to(args.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     generator = torch.Generator(args.device).manual_seed(0)
 

@@ -17,6 +17,7 @@ from rfcx_ssl.labels import Batch
 from rfcx_ssl.species import rfcx_label_space
 
 HOP = 640
+LABELS = {"coverage": 0.5, "edge_tolerance_s": 0.1}
 NAMES = [field.name for field in fields(AugmentSettings) if field.name != "peak_limit"]
 STANDARD = ["shift", "mixup", "pink_noise", "gain", "polarity"]
 FORGETFUL = {"band_stop", "background"}  # may turn a label into unknown on purpose
@@ -40,7 +41,7 @@ def build(names, pool, p=1.0, **more):
     for name, extra in more.items():
         values.get(name, {}).update(extra)
     config = check_settings(AugmentSettings, values, "augment")
-    return build_augment(config, FrameGrid(32_000, HOP), rfcx_label_space())
+    return build_augment(config, FrameGrid(32_000, HOP), rfcx_label_space(), **LABELS)
 
 
 def follow_clicks(chain, batch: Batch, generator: torch.Generator):
@@ -105,7 +106,7 @@ def test_transforms_run_in_the_order_of_the_settings(pool) -> None:
 def test_every_shipped_config_loads_and_runs(name, grid, space, make_batch) -> None:
     config = load_settings(AugmentSettings, "finetune/augment", name)
     batch = make_batch(samples=16_000)
-    chain = build_augment(config, grid, space)
+    chain = build_augment(config, grid, space, **LABELS)
     generator = torch.Generator().manual_seed(0)
     result = chain(batch, generator)
     assert result.waveform.isfinite().all() and result.waveform.shape == batch.waveform.shape
@@ -144,7 +145,7 @@ def test_peak_limit_scales_loud_clips_only(grid, space, make_batch) -> None:
     batch = make_batch(size=2)
     batch.waveform[0] *= 10
     batch.waveform[1] *= 0.1
-    result = build_augment(config, grid, space)(batch)
+    result = build_augment(config, grid, space, **LABELS)(batch)
     torch.testing.assert_close(result.waveform[0], -0.5 * batch.waveform[0] / batch.waveform[0].abs().max())
     assert torch.equal(result.waveform[1], -batch.waveform[1])
 

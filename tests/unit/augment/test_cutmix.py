@@ -38,7 +38,9 @@ def span_by_loop(
 def test_matches_a_loop(samples, noise, grid, make_batch, changed_clips) -> None:
     batch = make_batch(size=6, samples=samples, outputs=3)
     batch.target[3] = 0.0  # no call to give
-    module = CallCutMixAugmentation(CallCutMixSettings(p=0.8, margin_s=0.1), grid, noise)
+    module = CallCutMixAugmentation(
+        CallCutMixSettings(p=0.8), grid, coverage=0.5, edge_tolerance_s=0.1, noise_output=noise
+    )
     draws = module.draw(batch, torch.Generator().manual_seed(6))
     draws["partner"] = torch.tensor([1, 2, 3, 4, 5, 0])
     mixed = module.transform(batch, draws)
@@ -96,8 +98,8 @@ def small_batch() -> Batch:
 )
 def test_clip_labels_are_what_remains_and_what_came(place, coverage, expected) -> None:
     batch = small_batch()
-    config = CallCutMixSettings(p=1.0, margin_s=0.01, clip_coverage=coverage)
-    module = CallCutMixAugmentation(config, FrameGrid(1_000, 10))
+    config, grid = CallCutMixSettings(p=1.0), FrameGrid(1_000, 10)
+    module = CallCutMixAugmentation(config, grid, coverage=coverage, edge_tolerance_s=0.01)
     draws = {
         "rows": torch.arange(2),
         "active": torch.tensor([True, False]),
@@ -117,7 +119,8 @@ def test_noise_is_no_longer_noise_once_a_call_lands_on_it() -> None:
     batch.target[0] = 0.0
     batch.target[0, :, 3] = batch.clip_target[0, 3] = 1.0  # output 3 says: nothing calls in clip 0
     batch.clip_target[0, 1] = 0.0
-    module = CallCutMixAugmentation(CallCutMixSettings(p=1.0, margin_s=0.01), FrameGrid(1_000, 10), noise_output=3)
+    config, grid = CallCutMixSettings(p=1.0), FrameGrid(1_000, 10)
+    module = CallCutMixAugmentation(config, grid, coverage=0.5, edge_tolerance_s=0.01, noise_output=3)
     draws = {
         "rows": torch.arange(2),
         "partner": torch.tensor([1, 0]),
@@ -130,7 +133,27 @@ def test_noise_is_no_longer_noise_once_a_call_lands_on_it() -> None:
     assert torch.equal(mixed.waveform[1], batch.waveform[1])  # its partner has only noise to give
 
 
-@pytest.mark.parametrize("values", [{"p": 2.0}, {"margin_s": -1.0}, {"clip_coverage": 0.0}])
-def test_wrong_settings_are_refused(values) -> None:
-    with pytest.raises(ValueError, match=next(iter(values))):
-        CallCutMixSettings(**values)
+@pytest.mark.parametrize(("edge_tolerance_s", "margin_frames"), [(0.0, 1), (0.01, 1), (0.011, 2), (0.1, 10)])
+def test_the_span_takes_in_the_edges_that_labels_leave_unknown(edge_tolerance_s, margin_frames) -> None:
+    config, grid = CallCutMixSettings(p=1.0), FrameGrid(1_000, 10)
+    module = CallCutMixAugmentation(config, grid, coverage=0.5, edge_tolerance_s=edge_tolerance_s)
+    target = torch.zeros(2, 40, 1)
+    target[1, 18:21] = 1.0
+    clip = target.amax(1)
+    waveform = torch.stack([torch.zeros(400), torch.ones(400)])
+    batch = Batch(waveform, target, torch.ones(2, 40, 1), clip, torch.ones(2, 1), torch.arange(2))
+    draws = {
+        "rows": torch.arange(2),
+        "partner": torch.tensor([1, 0]),
+        "lot": torch.rand(2, 40, 1),
+        "place": torch.zeros(2),
+    }
+    mixed = module.transform(batch, draws)
+    heard = (mixed.waveform[0].view(40, 10).mean(1) > 0.25).sum()  # half of either edge frame is crossfaded
+    assert int(heard) == 3 + 2 * margin_frames
+    assert mixed.target[0, :, 0].sum() == 3
+
+
+def test_wrong_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"p=2\.0"):
+        CallCutMixSettings(p=2.0)
