@@ -3,8 +3,8 @@
 from typing import Literal
 
 from rfcx_ssl.settings import settings
-from rfcx_ssl.training.optim import OptimSettings
-from rfcx_ssl.training.schedule import ScheduleSettings
+from rfcx_ssl.training.optim import AdamWSettings, OptimSettings
+from rfcx_ssl.training.schedule import CosineScheduleSettings, ScheduleSettings
 
 # Settings that may change between the two halves of a resumed run: they do not touch a single weight.
 OPERATIONAL_KEYS = frozenset(
@@ -88,8 +88,8 @@ class LoopSettings:
     trackers: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)
     num_pictures: int = 2  # example pictures per evaluation
     lock_timeout_s: float = 30.0  # how long to wait for another process that still holds the run folder
-    optim: OptimSettings = OptimSettings()
-    schedule: ScheduleSettings = ScheduleSettings()
+    optim: OptimSettings = AdamWSettings()
+    schedule: ScheduleSettings = CosineScheduleSettings()
     average: AverageSettings = AverageSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 

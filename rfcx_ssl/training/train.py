@@ -24,6 +24,7 @@ from rfcx_ssl.settings import settings
 from rfcx_ssl.training.fit import fit
 from rfcx_ssl.training.learner import make_accelerator, seed_everything
 from rfcx_ssl.training.parts import FloatArray, FrameLabels, Parts, RecordingScores, Validation
+from rfcx_ssl.training.rules import check_activity, check_mixing
 from rfcx_ssl.training.settings import EvaluationSettings, LoopSettings
 
 
@@ -60,8 +61,10 @@ def train(settings: TrainSettings) -> Path:
 
 def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
     """Model, data, augmentation and loss of a run."""
+    check_mixing(settings, settings.augment, accelerator.num_processes)
     with accelerator.main_process_first():  # which may write folds and the audio cache
         corpus = load_corpus(settings.data)
+    check_activity(settings.loss, settings.model.head.activity, corpus, settings.fold)
     seed_everything(settings.seed, step=0, rank=0)  # every process builds the same weights
     model = build_model(settings.model, corpus.space)
     grid, space = model.grid, model.space
