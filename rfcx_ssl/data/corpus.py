@@ -10,22 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, fail_on_problems, find_conflicts, read_annotations, read_complete
+from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.data.cache import AudioCache
-from rfcx_ssl.data.recordings import RECORDINGS_TABLE, Recording, open_recordings, read_sites
+from rfcx_ssl.data.recordings import Recording, open_recordings, read_sites
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.data.truth import ClipTruth, clip_truth
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.folds import Folds, make_folds
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.labels import (
-    PseudoLabels,
-    add_pseudo_labels,
-    clip_labels,
-    fill_clip_labels,
-    frame_labels,
-    heard_outputs,
-)
+from rfcx_ssl.labels.clips import clip_labels, heard_outputs
+from rfcx_ssl.labels.frame_wise import frame_labels
+from rfcx_ssl.labels.pseudo import PseudoLabels, add_pseudo_labels, fill_clip_labels
 from rfcx_ssl.species import LabelSpace, rfcx_label_space
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rfcx_ssl.annotations.table import BOX_COLUMNS
+from rfcx_ssl.annotations.layout import (
+    ABSENT_TABLE,
+    BOX_COLUMNS,
+    PRESENT_TABLE,
+    RECORDING_COLUMNS,
+    RECORDINGS_TABLE,
+)
 from rfcx_ssl.audio import require_exact_time
 from rfcx_ssl.data.corpus import Corpus
 from rfcx_ssl.errors import AnnotationError, AudioError
@@ -89,14 +95,14 @@ def write_folder(dataset: "Dataset", root: Path) -> None:
     with atomic_folder(root) as temporary:
         (temporary / "train").mkdir()
         rows = [_write_audio(row, temporary / "train") for row in dataset]
-        for state, name in (("present", "train_tp.csv"), ("absent", "train_fp.csv")):
+        for state, name in (("present", PRESENT_TABLE), ("absent", ABSENT_TABLE)):
             boxes = [
                 [row["recording_id"], *(event[column] for column in (*BOX_COLUMNS[1:], "weight"))]
                 for row in rows for event in row["events"] if event["state"] == state
             ]  # fmt: skip
             _write_csv(temporary / name, [*BOX_COLUMNS, "weight"], boxes)
         sites = [[row["recording_id"], "train", row["site"] or "", row["duration_s"]] for row in rows]
-        _write_csv(temporary / "recordings.csv", ["recording_id", "split", "site", "duration_s"], sites)
+        _write_csv(temporary / RECORDINGS_TABLE, RECORDING_COLUMNS, sites)
         complete = "".join(f"{row['recording_id']}\n" for row in rows if row["complete"])
         (temporary / COMPLETE_LIST).write_text(complete, encoding="utf-8")
         fold_of = {row["recording_id"]: row["fold"] for row in rows}

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, read_truth_events
+from rfcx_ssl.annotations.layout import RECORDINGS_TABLE, TRUTH_TABLE
 from rfcx_ssl.annotations.rows import iter_csv
-from rfcx_ssl.data.recordings import RECORDINGS_TABLE, audio_by_id
+from rfcx_ssl.data.recordings import audio_by_id
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species import RFCX_NUM_SPECIES
 
@@ -70,7 +71,7 @@ def load_truth(path: Path, split: str = "test", *, num_species: int = RFCX_NUM_S
     Raises:
         AnnotationError: a wrong row, or a recording of the split without an audio file.
     """
-    path = path / "truth.csv" if path.is_dir() else path
+    path = path / TRUTH_TABLE if path.is_dir() else path
     audio = audio_by_id(path.parent, [split])
     names = sorted(_split_ids(path.parent, split) or audio)
     missing = [name for name in names if name not in audio]
