@@ -54,7 +54,7 @@ class Augment(nn.Module):
     """Transforms in order, with an optional limit of the peak at the end; identity in eval mode.
 
     Samples are not clipped: gain and noise may carry them beyond [-1, 1], which encoders that normalise their input
-    do not notice. ``peak_limit`` scales such clips down as a whole.
+    do not notice. ``peak_limit`` scales such crops down as a whole.
     """
 
     def __init__(self, transforms: dict[str, Augmentation], grid: FrameGrid, peak_limit: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Call CutMix: paste a labelled call of one clip into another (after Yun et al. 2019, along time, by label)."""
+"""Call CutMix: paste a labelled call of one crop into another (after Yun et al. 2019, along time, by label)."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from rfcx_ssl.settings import settings
 
 @settings
 class CallCutMixSettings:
-    """Paste a call from another clip of the batch."""
+    """Paste a call from another crop of the batch."""
 
     p: float = 0.0
 
@@ -26,7 +26,7 @@ class CallCutMixSettings:
 
 
 class Paste(NamedTuple):
-    """Which frames of a clip come from which frames of its partner."""
+    """Which frames of a crop come from which frames of its partner."""
 
     inside: Tensor  # (B, T) bool, the frames that are replaced
     first: Tensor  # (B,) int64, first of them
@@ -35,13 +35,14 @@ class Paste(NamedTuple):
 
 
 class CallCutMixAugmentation(RowsAugmentation):
-    """Replace a span of each chosen clip by a call of its partner.
+    """Replace a span of each chosen crop by a call of its partner.
 
     The span is the run of present frames of one output around a random call frame, and on either side the frames
-    within ``edge_tolerance_s`` (at least one), where the call may go on; it lands on whole frames. Inside, the partner's frame labels of every output replace the clip's own. The first and the last frame are
-    crossfaded, so their labels are the union of both. Clip labels: the union of what remains of the clip (by
-    ``coverage``) and of what the span is known to hold. Clips whose partner has no labelled call stay as they
-    are, and so does a trailing partial frame.
+    within ``edge_tolerance_s`` (at least one), where the call may go on; it lands on whole frames. Inside, the
+    partner's frame labels of every output replace the crop's own. The first and the last frame are crossfaded, so
+    their labels are the union of both. Clip labels: the union of what remains of the crop (by ``coverage``) and of
+    what the span is known to hold. Crops whose partner has no labelled call stay as they are, and so does a trailing
+    partial frame.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class CallCutMixAugmentation(RowsAugmentation):
         self.margin_frames = max(1, grid.num_frames(seconds_to_samples(edge_tolerance_s, grid.sample_rate_hz)))
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Partner of every clip (B,); of the chosen ones, a lot per label cell (the highest call wins) and the place."""
+        """Partner of every crop (B,); of the chosen ones, a lot per label cell (the highest call wins) and the place."""
         return {
             "partner": random_partner(batch, generator),
             "lot": torch.rand(count, *batch.target.shape[1:], device=batch.target.device, generator=generator),
@@ -108,7 +109,7 @@ class CallCutMixAugmentation(RowsAugmentation):
         return Paste(inside, first, last, source)
 
     def _paste(self, waveform: Tensor, other: Tensor, paste: Paste, frames: int) -> Tensor:
-        """Copy frames of the partner into the clip, crossfading over the first and the last of them."""
+        """Copy frames of the partner into the crop, crossfading over the first and the last of them."""
         hop, size = self.hop_samples, waveform.shape[0]
         own = waveform[:, : frames * hop].reshape(size, frames, hop)
         theirs = other[:, : frames * hop].reshape(size, frames, hop)

@@ -17,7 +17,7 @@ from rfcx_ssl.settings import settings
 
 @settings
 class TimeShiftSettings:
-    """Move each clip in time."""
+    """Move each crop in time."""
 
     p: float = 0.0
     max_shift_s: float = 1.0  # earlier or later by up to this much, rounded down to whole frames
@@ -34,7 +34,7 @@ class TimeShiftAugmentation(RowsAugmentation):
     """Shift waveform and frame labels by the same whole number of frames.
 
     ``roll``: whole frames are rotated; a trailing partial frame stays where it is; clip labels do not change.
-    ``zero``: the gap is silent and its labels unknown; a clip label whose call left the clip becomes unknown.
+    ``zero``: the gap is silent and its labels unknown; a clip label whose call left the crop becomes unknown.
     """
 
     def __init__(self, config: TimeShiftSettings, grid: FrameGrid, *, coverage: float) -> None:
@@ -45,7 +45,7 @@ class TimeShiftAugmentation(RowsAugmentation):
         self.max_frames = seconds_to_samples(config.max_shift_s, grid.sample_rate_hz) // grid.hop_samples
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Shift of each clip in frames, positive for later."""
+        """Shift of each crop in frames, positive for later."""
         limit = min(self.max_frames, max(batch.waveform.shape[1] // self.hop_samples - 1, 0))
         device = batch.waveform.device
         return {"shift_frames": torch.randint(-limit, limit + 1, (count,), device=device, generator=generator)}

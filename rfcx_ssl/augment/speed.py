@@ -20,7 +20,7 @@ FILTER_WIDTH = 16  # zero crossings on either side; torchaudio's default of 6 le
 
 @settings
 class SpeedSettings:
-    """Play a clip faster or slower."""
+    """Play a crop faster or slower."""
 
     p: float = 0.0
     factors: tuple[float, ...] = (0.9, 1.1)  # above 1 is faster; two decimals count
@@ -33,10 +33,10 @@ class SpeedSettings:
 
 
 class SpeedAugmentation(RowsAugmentation):
-    """Resample each chosen clip by a factor from a short list, keeping its middle and its length.
+    """Resample each chosen crop by a factor from a short list, keeping its middle and its length.
 
-    Every factor's version of the chosen clips is computed (torchaudio's windowed-sinc filter, which limits the band)
-    and each clip takes its own. A slower clip loses its ends; a faster one gets silent ends with unknown labels. A
+    Every factor's version of the chosen crops is computed (torchaudio's windowed-sinc filter, which limits the band)
+    and each crop takes its own. A slower crop loses its ends; a faster one gets silent ends with unknown labels. A
     frame's label is the union of the source frames it hears.
     """
 
@@ -58,12 +58,12 @@ class SpeedAugmentation(RowsAugmentation):
         self.span_frames = max(frames_heard(source / target) for source, target in self.ratios)
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Factor of each clip, as its place in the list."""
+        """Factor of each crop, as its place in the list."""
         device = batch.waveform.device
         return {"factor": torch.randint(len(self.ratios), (count,), device=device, generator=generator)}
 
     def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
-        """Choose each clip's version, and map its labels."""
+        """Choose each crop's version, and map its labels."""
         choice, device = draws["factor"], part.waveform.device
         samples, frames = part.waveform.shape[1], part.target.shape[1]
         versions = [_centred(resample(part.waveform), samples) for resample in self.resamplers]

@@ -18,7 +18,7 @@ from rfcx_ssl.settings import settings
 
 @settings
 class TimeStretchSettings:
-    """Change the tempo of a clip."""
+    """Change the tempo of a crop."""
 
     p: float = 0.0
     min_rate: float = 0.9  # above 1 is faster
@@ -35,9 +35,9 @@ class TimeStretchSettings:
 
 
 class TimeStretchAugmentation(RowsAugmentation):
-    """Phase vocoder (Flanagan and Golden 1966; Dolson 1986) with a rate of its own for every clip.
+    """Phase vocoder (Flanagan and Golden 1966; Dolson 1986) with a rate of its own for every crop.
 
-    The middle of the clip stays in place and its length is kept: a slower clip loses its ends, a faster one gets
+    The middle of the crop stays in place and its length is kept: a slower crop loses its ends, a faster one gets
     silent ends with unknown labels. A window smears a click over itself, so a frame's label is the union of the
     source frames within one window of what it hears.
     """
@@ -58,7 +58,7 @@ class TimeStretchAugmentation(RowsAugmentation):
         self.register_buffer("window", torch.hann_window(config.window_samples), persistent=False)
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Rate of each clip."""
+        """Rate of each crop."""
         return {"rate": uniform(count, batch, generator, self.config.min_rate, self.config.max_rate)}
 
     def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:

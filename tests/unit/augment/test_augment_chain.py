@@ -45,7 +45,7 @@ def build(names, pool, p=1.0, **more):
 
 
 def follow_clicks(chain, batch: Batch, generator: torch.Generator):
-    """For each clip's click: where it went (rows, frames), and the labels of its output there."""
+    """For each crop's click: where it went (rows, frames), and the labels of its output there."""
     draws = chain.draw(batch, generator)
     for source in range(batch.waveform.shape[0]):
         alone = torch.zeros_like(batch.waveform)
@@ -133,14 +133,14 @@ def test_the_same_seed_gives_the_same_batch_and_inputs_are_left_alone(pool, make
     assert all(torch.equal(before, after) for before, after in zip(copy, batch, strict=True))
 
 
-def test_clips_draw_for_themselves(pool, make_batch) -> None:
+def test_crops_draw_for_themselves(pool, make_batch) -> None:
     batch = make_batch(size=16)
     batch = batch._replace(waveform=batch.waveform[:1].repeat(16, 1))
     changed = build(["gain"], pool, p=0.5)(batch, torch.Generator().manual_seed(0)).waveform
     assert 3 < len({tuple(row[:4].tolist()) for row in changed}) < 16
 
 
-def test_peak_limit_scales_loud_clips_only(grid, space, make_batch) -> None:
+def test_peak_limit_scales_loud_crops_only(grid, space, make_batch) -> None:
     config = check_settings(AugmentSettings, {"polarity": {"p": 1.0}, "peak_limit": 0.5}, "augment")
     batch = make_batch(size=2)
     batch.waveform[0] *= 10

@@ -11,10 +11,10 @@ HOP, MARGIN = 640, 5
 
 
 def span_by_loop(
-    batch: Batch, draws: dict[str, torch.Tensor], clip: int, row: int | None, noise: int | None
+    batch: Batch, draws: dict[str, torch.Tensor], crop: int, row: int | None, noise: int | None
 ) -> tuple[int, int, int] | None:
-    """(first frame in the clip, first frame in the partner, length) of the paste, or None."""
-    partner = int(draws["partner"][clip])
+    """(first frame in the crop, first frame in the partner, length) of the paste, or None."""
+    partner = int(draws["partner"][crop])
     whole = batch.waveform.shape[1] // HOP
     call = ((batch.known[partner] > 0) & (batch.target[partner] >= 0.5))[:whole].numpy()
     if noise is not None:
@@ -35,7 +35,7 @@ def span_by_loop(
 
 @pytest.mark.parametrize("samples", [32_000, 32_500])
 @pytest.mark.parametrize("noise", [None, 0])
-def test_matches_a_loop(samples, noise, grid, make_batch, changed_clips) -> None:
+def test_matches_a_loop(samples, noise, grid, make_batch, changed_crops) -> None:
     batch = make_batch(size=6, samples=samples, outputs=3)
     batch.target[3] = 0.0  # no call to give
     module = CallCutMixAugmentation(
@@ -44,17 +44,17 @@ def test_matches_a_loop(samples, noise, grid, make_batch, changed_clips) -> None
     draws = module.draw(batch, torch.Generator().manual_seed(6))
     draws["partner"] = torch.tensor([1, 2, 3, 4, 5, 0])
     mixed = module.transform(batch, draws)
-    pasted, chosen = 0, changed_clips(draws, 6)
+    pasted, chosen = 0, changed_crops(draws, 6)
     rows = draws["rows"].tolist()
-    for clip in range(6):
-        span = span_by_loop(batch, draws, clip, rows.index(clip) if chosen[clip] else None, noise)
+    for crop in range(6):
+        span = span_by_loop(batch, draws, crop, rows.index(crop) if chosen[crop] else None, noise)
         if span is None:
-            assert all(torch.equal(after[clip], before[clip]) for after, before in zip(mixed, batch, strict=True))
+            assert all(torch.equal(after[crop], before[crop]) for after, before in zip(mixed, batch, strict=True))
             continue
         pasted += 1
         first, start, length = span
-        partner = int(draws["partner"][clip])
-        waveform, target, known = (batch[field][clip].clone() for field in range(3))
+        partner = int(draws["partner"][crop])
+        waveform, target, known = (batch[field][crop].clone() for field in range(3))
         for step in range(length):
             frame, source = first + step, start + step
             own = States(target[frame].clone(), known[frame].clone())
@@ -67,18 +67,18 @@ def test_matches_a_loop(samples, noise, grid, make_batch, changed_clips) -> None
         place = slice(first * HOP, (first + length) * HOP)
         piece = batch.waveform[partner, start * HOP : (start + length) * HOP]
         waveform[place] = waveform[place] * (1 - weight) + piece * weight
-        torch.testing.assert_close(mixed.waveform[clip], waveform, rtol=0, atol=1e-6)
-        torch.testing.assert_close(mixed.target[clip], target)
-        torch.testing.assert_close(mixed.known[clip], known)
+        torch.testing.assert_close(mixed.waveform[crop], waveform, rtol=0, atol=1e-6)
+        torch.testing.assert_close(mixed.target[crop], target)
+        torch.testing.assert_close(mixed.known[crop], known)
     assert pasted >= 3
 
 
 def small_batch() -> Batch:
-    """Two clips of ten frames; clip 1 calls with output 0 (frames 4 and 5), clip 0 with output 1 (frames 2 to 5)."""
+    """Two crops of ten frames; crop 1 calls with output 0 (frames 4 and 5), crop 0 with output 1 (frames 2 to 5)."""
     target, known = torch.zeros(2, 10, 4), torch.ones(2, 10, 4)
     target[1, 4:6, 0] = 1.0
     target[0, 2:6, 1] = 1.0
-    known[1, :, 2] = 0.0  # nobody knows whether clip 1 holds output 2
+    known[1, :, 2] = 0.0  # nobody knows whether crop 1 holds output 2
     clip_known = torch.ones(2, 4)
     clip_known[1, 2] = 0.0
     return Batch(torch.randn(2, 100), target, known, target.amax(1), clip_known, torch.arange(2))
@@ -117,7 +117,7 @@ def test_clip_labels_are_what_remains_and_what_came(place, coverage, expected) -
 def test_noise_is_no_longer_noise_once_a_call_lands_on_it() -> None:
     batch = small_batch()
     batch.target[0] = 0.0
-    batch.target[0, :, 3] = batch.clip_target[0, 3] = 1.0  # output 3 says: nothing calls in clip 0
+    batch.target[0, :, 3] = batch.clip_target[0, 3] = 1.0  # output 3 says: nothing calls in crop 0
     batch.clip_target[0, 1] = 0.0
     config, grid = CallCutMixSettings(p=1.0), FrameGrid(1_000, 10)
     module = CallCutMixAugmentation(config, grid, coverage=0.5, edge_tolerance_s=0.01, noise_output=3)

@@ -14,16 +14,16 @@ def moved_by_loop(batch: Batch, shifts: list[int], fill: str) -> tuple[np.ndarra
     waveform, target, known = (np.zeros(field.shape, np.float32) for field in batch[:3])
     size, samples = batch.waveform.shape
     frames, whole = batch.target.shape[1], samples // HOP
-    for clip in range(size):
+    for crop in range(size):
         for frame in range(frames):
-            source = frame - shifts[clip]
+            source = frame - shifts[crop]
             if fill == "roll":
                 source = source % whole if frame < whole else frame
             if not 0 <= source < frames:
                 continue
-            target[clip, frame], known[clip, frame] = batch.target[clip, source], batch.known[clip, source]
-            piece = batch.waveform[clip, source * HOP : (source + 1) * HOP].numpy()
-            room = waveform[clip, frame * HOP : (frame + 1) * HOP]
+            target[crop, frame], known[crop, frame] = batch.target[crop, source], batch.known[crop, source]
+            piece = batch.waveform[crop, source * HOP : (source + 1) * HOP].numpy()
+            room = waveform[crop, frame * HOP : (frame + 1) * HOP]
             length = min(len(piece), len(room))
             room[:length] = piece[:length]
     return waveform, target, known
@@ -65,7 +65,7 @@ def test_shifts_are_whole_frames_within_the_limit(grid, make_batch) -> None:
     assert shift.dtype == torch.int64 and set(shift.tolist()) == set(range(-5, 6))
 
 
-def test_a_clip_shorter_than_a_frame_is_left_alone(grid, make_batch) -> None:
+def test_a_crop_shorter_than_a_frame_is_left_alone(grid, make_batch) -> None:
     batch = make_batch(size=2, samples=600)
     for fill in ("roll", "zero"):
         module = TimeShiftAugmentation(TimeShiftSettings(p=1.0, fill=fill), grid, coverage=0.5)

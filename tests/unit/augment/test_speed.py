@@ -25,7 +25,7 @@ def test_a_tone_changes_pitch_and_stays_in_place(factor, grid, make_batch) -> No
     assert torch.equal(fast.waveform[1], batch.waveform[1]) and torch.equal(fast.target[1], batch.target[1])
 
 
-def test_faster_clips_do_not_alias(grid, make_batch) -> None:
+def test_faster_crops_do_not_alias(grid, make_batch) -> None:
     time = torch.arange(32_000) / RATE_HZ
     tone = torch.cos(2 * torch.pi * 15_500 * time)  # 1.1 times as fast: 17 050 Hz, above half the sample rate
     batch = make_batch(size=1)._replace(waveform=tone[None])
@@ -36,7 +36,7 @@ def test_faster_clips_do_not_alias(grid, make_batch) -> None:
     assert middle.square().mean() < 0.01 * tone.square().mean()
 
 
-def test_ends_of_faster_clips_are_silent_and_unknown(grid, make_batch) -> None:
+def test_ends_of_faster_crops_are_silent_and_unknown(grid, make_batch) -> None:
     batch = make_batch(size=1)
     fast = SpeedAugmentation(SpeedSettings(p=1.0, factors=(1.25,)), grid, coverage=0.5)(
         batch, torch.Generator().manual_seed(0)

@@ -16,7 +16,7 @@ def stretched(grid, batch, rates, chosen=None, **settings):
     return module.transform(batch, {"rate": torch.tensor(rates), "rows": torch.arange(len(rates)), "active": active})
 
 
-def test_every_clip_has_its_rate_and_keeps_its_pitch(grid, make_batch) -> None:
+def test_every_crop_has_its_rate_and_keeps_its_pitch(grid, make_batch) -> None:
     time = (torch.arange(32_000) - 16_000) / RATE_HZ
     burst = torch.exp(-((time / 0.1) ** 2)) * torch.cos(2 * torch.pi * 3_000 * time)
     batch = make_batch(size=3)._replace(waveform=burst.repeat(3, 1))
@@ -43,7 +43,7 @@ def test_columns_agree_with_torchaudio_for_one_rate(grid, make_batch) -> None:
     torch.testing.assert_close(module_out, batch.waveform, rtol=0, atol=1e-3)
 
 
-def test_unchosen_clips_are_untouched(grid, make_batch) -> None:
+def test_unchosen_crops_are_untouched(grid, make_batch) -> None:
     batch = make_batch(size=2)
     result = stretched(grid, batch, [0.9, 0.9], chosen=[False, True])
     for after, before in zip(result, batch, strict=True):
