@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, Event, read_truth_events
-from rfcx_ssl.annotations.read import TRUTH_TABLE
+from rfcx_ssl.annotations.layout import RECORDINGS_TABLE, TRUTH_TABLE
 from rfcx_ssl.annotations.rows import iter_csv
-from rfcx_ssl.data.recordings import RECORDINGS_TABLE, audio_by_id
+from rfcx_ssl.audio import require_exact_time
+from rfcx_ssl.data.recordings import audio_by_id
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species import RFCX_NUM_SPECIES, LabelSpace, rfcx_label_space
 
@@ -70,6 +71,7 @@ def load_truth(path: Path, split: str = "test", *, space: LabelSpace | None = No
 
     Raises:
         AnnotationError: a wrong row or one about another recording, or a recording of the split without an audio file.
+        AudioError: a recording with calls is unreadable, cut off, or an MP3 without exact time.
     """
     path, space = path if path.suffix == ".csv" else path / TRUTH_TABLE, space or rfcx_label_space()
     folder = path.parent / split
@@ -90,6 +92,8 @@ def load_truth(path: Path, split: str = "test", *, space: LabelSpace | None = No
     if len(foreign := heard[~heard["recording_id"].isin(names)]):
         name, source = foreign["recording_id"].iloc[0], foreign["source"].iloc[0]
         raise AnnotationError(f"{source}: no recording {name!r} in {folder}")
+    for name in sorted(set(heard["recording_id"])):
+        require_exact_time(audio[name])
     events = Annotations(heard, names)
     truth, _ = recording_truth(events, names, num_species=space.num_species)
     return Truth(tuple(names), truth, events, tuple(audio[name] for name in names), space)

@@ -75,7 +75,8 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
         )
     grid, space = model.grid, model.space
     train_set = CropDataset(corpus, settings.fold, grid, space, seed=settings.seed)
-    augment = build_augment(settings.augment, grid, space).train()
+    label_rules = {"coverage": settings.data.coverage, "edge_tolerance_s": settings.data.edge_tolerance_s}
+    augment = build_augment(settings.augment, grid, space, **label_rules).train()
     validation = None if settings.fold is None else build_validation(corpus, settings.fold, model, settings.evaluation)
     return Parts(
         model=model,
