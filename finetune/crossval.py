@@ -3,31 +3,37 @@
     python finetune/crossval.py --out runs/cv model=panns_cnn14 data=rfcx data.root=DIR max_steps=3000
     python finetune/crossval.py --out runs/cv model=panns_cnn14 data=rfcx data.root=DIR max_steps=3000 --seeds 0 1 2 --devices 0 1 2 3
 
---devices runs one training per GPU; for one training on several, give --launcher "python finetune/launch.py
---config_file configs/accelerate/ddp.yaml". Stopped at any moment, the same command goes on: finished folds are kept, the one at work resumes from its checkpoint.
-Writes OUT/seed_S/fold_F (run folders), OUT/oof.parquet, OUT/crossval.json and OUT/crossval.csv.
+--devices runs one training per GPU; for one training on several GPUs give --launcher "python finetune/launch.py
+--config_file configs/accelerate/ddp.yaml". Stopped at any moment, the same command goes on: finished folds are kept,
+the one at work resumes from its checkpoint. Writes OUT/seed_S/fold_F (run folders), OUT/oof.parquet,
+OUT/oof_boxes.parquet, OUT/crossval.json and OUT/crossval.csv.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.program import Parser, run_program
+from rfcx_ssl.training.arguments import gather_lists, numbers, words
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parse, launch, pool."""
     parser = Parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the cross-validation")
-    parser.add_argument("--folds", type=int, nargs="+", help="folds to run (default: all of data.num_folds)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="RNG seeds; folds stay the same")
+    parser.add_argument("--folds", type=numbers, metavar="N ...", help="folds to run (default: all of data.num_folds)")
+    parser.add_argument(
+        "--seeds", type=numbers, default=[0], metavar="N ...", help="RNG seeds (default: 0); folds stay the same"
+    )
     parser.add_argument("--launcher", help="words before train.py (default: this Python)")
-    parser.add_argument("--devices", nargs="*", default=[], help="GPU ids: one run at a time on each")
+    parser.add_argument("--devices", type=words, default=[], metavar="ID ...", help="GPUs: one run at a time on each")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
-    args = parser.parse_intermixed_args()
-    from rfcx_ssl.training.crossval import plan, pool  # takes seconds: not for --help
+    arguments = sys.argv[1:] if argv is None else argv
+    args = parser.parse_intermixed_args(gather_lists(arguments, ("--folds", "--seeds", "--devices")))
+    from rfcx_ssl.training.crossval import plan, pool, summary_text  # takes seconds: not for --help
     from rfcx_ssl.training.launch import Launcher, default_launcher
     from rfcx_ssl.training.train import TrainSettings
 
@@ -42,10 +48,9 @@ def main() -> None:
             f"failed: {', '.join(str(launch.output_dir) for launch in failed)}; the same command tries again"
         )
     summary = pool(launches, args.out, resamples=args.resamples)
-    for name, interval in summary["pooled"].items():
-        print(f"{name:8s} {interval['value']:.4f}  95% [{interval['low']:.4f}, {interval['high']:.4f}]")
-    print(f"random   {summary['lwlrap_random_floor']:.4f} (LWLRAP)")
-    print(f"{summary['recordings']} recordings, {len(launches)} runs: {args.out / 'crossval.json'}", file=sys.stderr)
+    print(summary_text(summary))
+    counts = f"{summary['recordings']} recordings, {summary['boxes']} boxes, {len(launches)} runs"
+    print(f"{counts}: {args.out / 'crossval.json'}", file=sys.stderr)
 
 
 if __name__ == "__main__":

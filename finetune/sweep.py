@@ -7,23 +7,26 @@ Several values are written as for Hydra's --multirun: a,b or range(0,3). Stopped
 Writes OUT/KEY=VALUE,... (run folders) and OUT/sweep.csv, the best run first.
 """
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.program import Parser, run_program
+from rfcx_ssl.training.arguments import gather_lists, words
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parse, launch, summarise."""
     parser = Parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the sweep")
     parser.add_argument("--list", type=Path, help="file with the overrides of one run per line")
     parser.add_argument("--launcher", help="words before train.py (default: this Python)")
-    parser.add_argument("--devices", nargs="*", default=[], help="GPU ids: one run at a time on each")
-    parser.add_argument("--sort-by", default="lwlrap", help="column of the table (default: %(default)s)")
+    parser.add_argument("--devices", type=words, default=[], metavar="ID ...", help="GPUs: one run at a time on each")
+    parser.add_argument("--sort-by", help="column of the table (default: what chose the best weights)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
-    args = parser.parse_intermixed_args()
+    args = parser.parse_intermixed_args(gather_lists(sys.argv[1:] if argv is None else argv, ("--devices",)))
     from rfcx_ssl.training.launch import Launcher, default_launcher  # takes seconds: not for --help
     from rfcx_ssl.training.sweep import plan_grid, plan_list, summarise
     from rfcx_ssl.training.train import TrainSettings

@@ -1,12 +1,11 @@
 """The console script ``rfcx-ssl``: one subcommand per verb, each imported only when it runs."""
 
 import argparse
-import difflib
 import importlib
 from collections.abc import Sequence
 
 from rfcx_ssl import __version__
-from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.errors import ConfigError, did_you_mean
 from rfcx_ssl.program import Parser, run_program
 
 COMMANDS = {
@@ -44,9 +43,8 @@ def _dispatch(argv: Sequence[str] | None) -> None:
     if chosen.command is None:
         raise ConfigError(f"rfcx-ssl: which command? One of {', '.join(COMMANDS)} (--help says more)")
     if chosen.command not in COMMANDS:
-        near = difflib.get_close_matches(chosen.command, COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(COMMANDS)}"
-        raise ConfigError(f"rfcx-ssl {chosen.command}: no such command; {hint}")
+        hint = did_you_mean(chosen.command, COMMANDS) or f"; one of {', '.join(COMMANDS)}"
+        raise ConfigError(f"rfcx-ssl {chosen.command}: no such command{hint}")
     module = importlib.import_module(COMMANDS[chosen.command][0])
     command = Parser(module.__doc__, prog=f"rfcx-ssl {chosen.command}")
     module.add_arguments(command)

@@ -1,6 +1,8 @@
 """Errors a user can fix: one line that names the file, line or key, the value and the rule; exit code 2."""
 
+import difflib
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
 
 
@@ -50,3 +52,9 @@ def first_line(error: BaseException) -> str:
     """What a foreign error says, on one line: its first line, or the name of its class where it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What a message about an unknown word ends in: the nearest known one, or nothing where none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""

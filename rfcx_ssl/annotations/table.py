@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from rfcx_ssl.annotations.layout import BOX_COLUMNS
 from rfcx_ssl.errors import AnnotationError
 
-# Columns of an annotation table: RFCX's own names (t in seconds from the start of the recording, f in Hz), then ours.
-BOX_COLUMNS = ("recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max")
+# Columns of an annotation table: RFCX's own names, then ours.
 COLUMNS = (*BOX_COLUMNS, "state", "weight", "source")
 STATES = ("present", "absent")
+#: Band of a box whose frequencies nobody gave: all that a recording can hold.
+UNKNOWN_BAND_HZ = (0.0, 1e9)
 END_TOLERANCE_S = 0.05  # boxes are detector templates rounded to spectrogram columns: they may overhang the last one
 
 
@@ -31,6 +33,11 @@ class Event(NamedTuple):
     def duration_s(self) -> float:
         """Length of the box in seconds."""
         return self.end_s - self.start_s
+
+    @property
+    def has_band(self) -> bool:
+        """Whether the frequencies are known."""
+        return (self.low_hz, self.high_hz) != UNKNOWN_BAND_HZ
 
 
 class RowProblem(NamedTuple):

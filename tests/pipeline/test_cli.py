@@ -41,7 +41,7 @@ def test_every_command_explains_itself(command):
 @pytest.mark.parametrize(
     "words,said",
     [
-        (["dectect"], "no such command; did you mean detect?"),
+        (["dectect"], "no such command, did you mean 'detect'?"),
         ([], "which command? One of doctor"),
         (["detect"], "the following arguments are required: --model, --out"),
         (["detect", "x", "--model", "m", "--out", "o", "--bogus"], "unrecognized arguments: --bogus"),

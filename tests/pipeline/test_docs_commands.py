@@ -43,6 +43,7 @@ BEGINS = {  # what a program calls when it has read all its words
     "finetune/compare.py": "rfcx_ssl.report.compare.compare",
     "pretrain/run.py": "rfcx_ssl.pretraining.run.engine_command",
     "pretrain/convert.py": "rfcx_ssl.pretraining.export.export_encoder",
+    "pretrain/export_fairseq.py": "rfcx_ssl.pretraining.export_fairseq.export_fairseq",
     "manifests/from_hub.py": "rfcx_ssl.manifest.hub_source.build_from_hub",
     "manifests/to_hub.py": "rfcx_ssl.manifest.hub_export.export_folder",
     "rfcx-ssl synth": "rfcx_ssl.commands.synth.generate rfcx_ssl.pictures.song_types.contact_sheet",
@@ -162,6 +163,8 @@ def place(shelf, tmp_path, monkeypatch):
             (tmp_path / name).symlink_to(shelf / thing)
     shutil.copytree(shelf / "made", tmp_path / "data" / "manifests")  # a build goes on in it
     shutil.copytree(shelf / "made--virtual", tmp_path / "data" / "virtual")
+    (tmp_path / "continued" / "base").mkdir(parents=True)
+    shutil.copy(ROOT / "configs/pretrain/wav2vec2_base_32k.yaml", tmp_path / "continued/base/continue.yaml")
     (tmp_path / "runs.txt").write_text("optim.head_lr=1e-3\nloss=focal\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -225,32 +228,18 @@ def check(words):
         pytest.fail(f"{shlex.join(words)}: teach this test what to do with it, or mark the block as not run")
 
 
-def xfail_seeds(words, capsys):
-    """crossval.py --seeds 0 1 2 key=value is mended in another branch; this function goes when it is."""
-    if "--seeds" in words and "crossval" in words[1] and "invalid int value" in capsys.readouterr().err:
-        pytest.xfail("crossval.py takes a setting after --seeds for a seed")
-
-
 @pytest.mark.parametrize("block", SHELL, ids=lambda block: block.where)
 @pytest.mark.usefixtures("place")
-def test_shell_blocks(block, capsys):
+def test_shell_blocks(block):
     for words in commands(block.text):
-        try:
-            check(words)
-        except AssertionError:
-            xfail_seeds(words, capsys)
-            raise
+        check(words)
 
 
 @pytest.mark.parametrize("shown", SHOWN, ids=lambda shown: f"{shown[0]}: {shown[1][:60]}")
 @pytest.mark.usefixtures("place")
-def test_commands_in_help_and_in_the_table(shown, capsys):
+def test_commands_in_help_and_in_the_table(shown):
     for words in commands(shown[1]):
-        try:
-            check(words)
-        except AssertionError:
-            xfail_seeds(words, capsys)
-            raise
+        check(words)
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.where)
