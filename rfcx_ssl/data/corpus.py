@@ -18,7 +18,9 @@ from rfcx_ssl.data.truth import ClipTruth, clip_truth
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.folds import Folds, make_folds
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.labels import PseudoLabels, add_pseudo_labels, clip_labels, frame_labels
+from rfcx_ssl.labels.clips import clip_labels
+from rfcx_ssl.labels.frame_wise import frame_labels
+from rfcx_ssl.labels.pseudo import PseudoLabels, add_pseudo_labels
 from rfcx_ssl.species import LabelSpace, rfcx_label_space
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from rfcx_ssl.data.corpus import Corpus, Split
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.labels import Crop, fill_clip_labels
+from rfcx_ssl.labels import Crop
+from rfcx_ssl.labels.pseudo import fill_clip_labels
 from rfcx_ssl.species import LabelSpace
 
 # numpy reads [seed, epoch, index] as [seed, epoch, index, 0]: other draws take another last number

@@ -15,7 +15,9 @@ from rfcx_ssl.augment.chain import TRANSFORMS, AugmentSettings, build_augment
 from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.files import atomic_path
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.labels import Batch, Crop, clip_labels, collate, frame_labels
+from rfcx_ssl.labels import Batch, Crop, collate
+from rfcx_ssl.labels.clips import clip_labels
+from rfcx_ssl.labels.frame_wise import frame_labels
 from rfcx_ssl.pictures.pairs import draw_pairs
 from rfcx_ssl.species import LabelSpace
 
