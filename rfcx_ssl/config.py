@@ -5,7 +5,6 @@ and broken rules (``ValueError`` raised in ``__post_init__``) are all reported a
 """
 
 import dataclasses
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -16,7 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
 
@@ -86,8 +85,12 @@ def _explain(cls: type[Any], error: Any) -> str:  # noqa: ANN401 - pydantic's Er
     if error["type"] == "unexpected_keyword_argument":
         owner = _owner(cls, location[:-1])
         names = [field.name for field in dataclasses.fields(owner)] if owner else []
-        near = difflib.get_close_matches(location[-1], names, n=1)
-        return f"{key}: unknown key" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}")
+        return f"{key}: unknown key" + (did_you_mean(location[-1], names) or f"; known: {', '.join(names)}")
+    if error["type"] == "union_tag_invalid":
+        tag, expected = error["ctx"]["tag"], error["ctx"]["expected_tags"]
+        name = ".".join([*location, error["ctx"]["discriminator"].strip("'")])
+        near = did_you_mean(tag, [kind.strip("'") for kind in expected.split(", ")])
+        return f"{name}={tag!r}: must be one of {expected}{near}"
     shown = "" if isinstance(error["input"], Mapping) else f"={error['input']!r}"
     return f"{key}{shown}: {message}" if key else message
 

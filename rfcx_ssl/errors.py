@@ -1,8 +1,9 @@
 """Errors a user can fix: one line that names the file, line or key, the value and the rule; exit code 2."""
 
+import difflib
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 
 
@@ -40,18 +41,25 @@ class MissingExtraError(RfcxError):
     """An optional package is not installed."""
 
 
-def require_extra(module: str, extra: str) -> ModuleType:
-    """Import an optional ``module``, or raise an error that says which extra installs it."""
+def require_extra(module: str, extra: str = "") -> ModuleType:
+    """Import an optional ``module``, or raise an error that says which extra (or the package itself) to install."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtraError(f"{module} is not importable ({error}); pip install 'rfcx-ssl[{extra}]'") from None
+        package = f"'rfcx-ssl[{extra}]'" if extra else module.split(".")[0]
+        raise MissingExtraError(f"{module} is not importable ({error}); pip install {package}") from None
 
 
 def first_line(error: BaseException) -> str:
     """What a foreign error says, on one line: its first line, or the name of its class where it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What a message about an unknown word ends in: the nearest known one, or nothing where none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def run_program(main: Callable[[], None]) -> None:

@@ -32,7 +32,7 @@ def prove_parity(checkpoint: FairseqCheckpoint, model: PreTrainedModel, audio: S
         audio: files to use (the first 30 s of each); noise and tones of several lengths where none are given.
 
     Returns:
-        The content of ``parity.json``: largest absolute differences of the last hidden state and of the normalised
+        The content of ``parity.json``: largest absolute differences of the last hidden state and of the normalized
         extractor features, the scale they have, what was compared, versions, and ``passed``.
 
     Raises:
@@ -96,7 +96,7 @@ def _build_fairseq_model(checkpoint: FairseqCheckpoint) -> torch.nn.Module:
 
 @torch.no_grad()
 def _compare(reference: Any, encoder: Any, source: Tensor) -> dict[str, float]:  # noqa: ANN401 - two libraries' models
-    """Largest absolute differences for one waveform (1, N) that is already normalised where the task asks for it."""
+    """Largest absolute differences for one waveform (1, N) that is already normalized where the task asks for it."""
     theirs = reference.extract_features(source, padding_mask=None, mask=False)
     ours = encoder(source)
     if ours.last_hidden_state.shape != theirs["x"].shape:
@@ -117,7 +117,7 @@ def _preprocessor_difference(
     waveform: np.ndarray,
     source: Tensor,
 ) -> float:
-    """What transformers' own preprocessor changes against fairseq's normalisation (it adds 1e-7, fairseq 1e-5)."""
+    """What transformers' own preprocessor changes against fairseq's normalization (it adds 1e-7, fairseq 1e-5)."""
     inputs = preprocess(waveform, sampling_rate=preprocess.sampling_rate, return_tensors="pt").input_values
     difference = encoder(inputs).last_hidden_state - encoder(source).last_hidden_state
     return float(difference.abs().max())

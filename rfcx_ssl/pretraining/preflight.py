@@ -1,6 +1,5 @@
 """What can be known to be wrong before fairseq starts: settings, manifests, audio, device; each error names the key."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rfcx_ssl.audio import audio_info
-from rfcx_ssl.errors import ConfigError, ManifestError
+from rfcx_ssl.errors import ConfigError, ManifestError, did_you_mean
 from rfcx_ssl.manifest.virtual import load_virtual
 from rfcx_ssl.pretraining.checkpoint import parse_conv_layers
 
@@ -33,10 +32,9 @@ def compose_pretraining(config_dir: Path, name: str, overrides: Sequence[str]) -
             if "=" not in override:
                 raise ConfigError(f"{override!r}: an override is written key=value")
             if not key.startswith(("+", "~", "hydra.")) and key not in known_keys:
-                near = difflib.get_close_matches(key, known_keys, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
+                hint = did_you_mean(key, known_keys)
                 raise ConfigError(
-                    f"{key}: not a key of {name}.yaml; {hint}(++{override} adds a key that fairseq knows)"
+                    f"{key}: not a key of {name}.yaml{hint} (++{override} adds a key that fairseq knows)"
                 )
         try:
             config = compose(name, list(overrides))
