@@ -6,7 +6,6 @@ the same width: it becomes an identity matrix. fairseq stores its weight norm as
 newer torch, as ``parametrizations.weight.original0/1``: both are read.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from transformers import (
 )
 
 from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.models.wav2vec import frame_geometry
 from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint, parse_conv_layers
 
 NORMALIZE_EPS = 1e-5  # fairseq normalizes a waveform with torch's layer_norm; transformers' extractor uses 1e-7
@@ -132,7 +132,7 @@ def encoder_config(checkpoint: FairseqCheckpoint) -> Wav2Vec2Config:
     )
     config.rfcx_ssl = {
         "sample_rate_hz": sample_rate_hz(checkpoint),
-        "hop_samples": math.prod(stride for _, _, stride in layers),
+        "hop_samples": frame_geometry(config)[0],
         "normalize": bool(checkpoint.task.get("normalize", False)),
         "normalize_eps": NORMALIZE_EPS,
     }

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, Wav2Vec2FeatureExtractor, Wav2Vec2ForP
 
 from rfcx_ssl.audio import audio_info, read_audio
 from rfcx_ssl.errors import CheckpointError, require_extra
+from rfcx_ssl.models.wav2vec import frame_geometry
 from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint, parse_conv_layers
 from rfcx_ssl.pretraining.convert import NORMALIZE_EPS, feature_extractor, sample_rate_hz
 from rfcx_ssl.provenance import versions
@@ -44,7 +45,8 @@ def prove_parity(checkpoint: FairseqCheckpoint, model: PreTrainedModel, audio: S
     encoder = model.wav2vec2 if isinstance(model, Wav2Vec2ForPreTraining) else model
     normalize = bool(checkpoint.task.get("normalize", False))
     cases: list[dict[str, Any]] = []
-    for name, waveform in _waveforms(checkpoint, audio).items():
+    _, receptive_samples = frame_geometry(encoder.config)
+    for name, waveform in _waveforms(sample_rate_hz(checkpoint), receptive_samples, audio).items():
         source = torch.from_numpy(waveform)[None]
         source = torch.nn.functional.layer_norm(source, source.shape[1:], eps=NORMALIZE_EPS) if normalize else source
         cases.append({"audio": name, "samples": waveform.size, **_compare(reference, encoder, source)})
@@ -123,20 +125,14 @@ def _preprocessor_difference(
     return float(difference.abs().max())
 
 
-def _waveforms(checkpoint: FairseqCheckpoint, audio: Sequence[Path]) -> Mapping[str, np.ndarray]:
+def _waveforms(rate_hz: int, receptive_samples: int, audio: Sequence[Path]) -> Mapping[str, np.ndarray]:
     """Float32 mono waveforms at the model's rate, each long enough for two frames, by name."""
-    rate = sample_rate_hz(checkpoint)
-    if audio:
-        found = {str(path): _head(path, rate) for path in audio}
-    else:
-        found = _builtin_waveforms(rate)
-    receptive = 1
-    for _, kernel, stride in reversed(parse_conv_layers(checkpoint.model["conv_feature_layers"])):
-        receptive = (receptive - 1) * stride + kernel
-    usable = {name: waveform for name, waveform in found.items() if waveform.size >= 2 * receptive}
+    found = {str(path): _head(path, rate_hz) for path in audio} if audio else _builtin_waveforms(rate_hz)
+    shortest = 2 * receptive_samples
+    usable = {name: waveform for name, waveform in found.items() if waveform.size >= shortest}
     if not usable:
         raise CheckpointError(
-            f"parity needs audio of at least {2 * receptive / rate:.3f} s, got {len(found)} shorter files"
+            f"parity needs audio of at least {shortest / rate_hz:.3f} s, got {len(found)} shorter files"
         )
     return usable
 
