@@ -1,4 +1,4 @@
-"""Coloured noise, shaped in the frequency domain, at a signal-to-noise ratio measured against the clip."""
+"""Colored noise, shaped in the frequency domain, at a signal-to-noise ratio measured against the clip."""
 
 from dataclasses import field
 from typing import Literal
@@ -20,7 +20,7 @@ EXPONENTS: dict[str, float] = {"white": 0.0, "pink": 1.0, "brown": 2.0, "blue": 
 
 @settings
 class ColoredNoiseSettings:
-    """Noise of a colour drawn for each clip."""
+    """Noise of a color drawn for each clip."""
 
     p: float = 0.0
     colors: tuple[Color, ...] = ("white", "brown", "blue")
@@ -32,7 +32,7 @@ class ColoredNoiseSettings:
         if not 0.0 <= self.p <= 1.0:
             raise ValueError(f"p={self.p} must lie in [0, 1]")
         if not self.colors:
-            raise ValueError("colors must name at least one colour")
+            raise ValueError("colors must name at least one color")
         if not self.snr_min_db <= self.snr_max_db:
             raise ValueError(f"need snr_min_db <= snr_max_db, got {self.snr_min_db} and {self.snr_max_db}")
         if self.f_min_hz < 0:
@@ -41,7 +41,7 @@ class ColoredNoiseSettings:
 
 @settings
 class PinkNoiseSettings(ColoredNoiseSettings):
-    """Coloured noise that is pink unless told otherwise."""
+    """Colored noise that is pink unless told otherwise."""
 
     colors: tuple[Color, ...] = field(default=("pink",))
 
@@ -67,7 +67,7 @@ class ColoredNoiseAugmentation(AddedSound):
         self.register_buffer("exponents", table, persistent=False)
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Ratio of each clip, and the spectrum of its noise in a colour of its own, (R, N // 2 + 1, 2)."""
+        """Ratio of each clip, and the spectrum of its noise in a color of its own, (R, N // 2 + 1, 2)."""
         samples, device = batch.waveform.shape[1], batch.waveform.device
         color = torch.randint(len(self.config.colors), (count,), device=device, generator=generator)
         spectrum = random_bytes(count, 2 * (samples // 2 + 1), device, generator).view(count, -1, 2)

@@ -107,7 +107,7 @@ def test_a_layer_of_another_package_says_which_one_is_missing(tiny, tmp_path, cl
     assert done.stderr.strip().endswith("(No module named 'torchaudio'); pip install torchaudio")
 
 
-def test_the_feature_extractor_knows_rate_and_normalisation(tiny, tmp_path):
+def test_the_feature_extractor_knows_rate_and_normalization(tiny, tmp_path):
     save_with_code(tiny("wav2vec2"), tmp_path)
     extractor = AutoFeatureExtractor.from_pretrained(tmp_path)
     assert (extractor.sampling_rate, extractor.do_normalize) == (32000, False)

@@ -1,4 +1,4 @@
-"""The log-mel front-end against librosa-like references, and where its frames are centred."""
+"""The log-mel front-end against librosa-like references, and where its frames are centered."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def _slaney_hz(mel):
 
 
 def _reference_power(x, n_fft=1024, hop=320, n_mels=64):
-    """Centred power mel of one (N,) signal in float64, frame by frame."""
+    """Centered power mel of one (N,) signal in float64, frame by frame."""
     edges = _slaney_hz(np.linspace(_slaney_mel(np.array(50.0)), _slaney_mel(np.array(14000.0)), n_mels + 2))
     hz = np.arange(n_fft // 2 + 1) * RATE_HZ / n_fft
     up = (hz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
@@ -32,7 +32,7 @@ def _reference_power(x, n_fft=1024, hop=320, n_mels=64):
     return np.abs(np.fft.rfft(frames)) ** 2 @ filters, filters
 
 
-def test_centred_mel_matches_a_float64_reference():
+def test_centered_mel_matches_a_float64_reference():
     x = np.random.default_rng(0).normal(0, 0.1, 12_000).astype("float32")
     settings = MelSettings(alignment="center")
     expected, filters = _reference_power(x)
@@ -72,7 +72,7 @@ def test_bands_without_a_bin_are_said(caplog):
 
 
 @pytest.mark.parametrize("position", [3200, 6400 + 160, 9000])
-def test_frame_alignment_centres_a_click_in_its_own_frame(position):
+def test_frame_alignment_centers_a_click_in_its_own_frame(position):
     x = torch.zeros(1, 32 * 320)
     x[0, position] = 1.0
     energy = PowerMel(MelSettings(), RATE_HZ)(x, 32)[0].sum(dim=1)

@@ -1,4 +1,4 @@
-"""The wav2vec family: same hidden states as transformers, exact frame centres, normalisation, settings that act."""
+"""The wav2vec family: same hidden states as transformers, exact frame centers, normalization, settings that act."""
 
 import json
 import shutil
@@ -45,7 +45,7 @@ def test_random_weights_have_the_same_architecture(tiny):
     assert not torch.equal(trained.get_parameter(name), fresh.get_parameter(name))
 
 
-def test_frames_are_centred_on_their_samples(tiny):
+def test_frames_are_centered_on_their_samples(tiny):
     model = tiny("wav2vec2", frame_pool=1)
     hop, receptive = model.encoder.hop_samples, model.encoder.receptive_samples
     x = torch.zeros(1, 20 * hop, requires_grad=True)
@@ -82,7 +82,7 @@ def test_conv_geometry(kernels, strides, expected):
     assert conv_geometry(kernels, strides) == expected
 
 
-def test_normalisation_is_the_feature_extractors():
+def test_normalization_is_the_feature_extractors():
     x = 0.3 + torch.randn(2, 500) * torch.tensor([[0.1], [2.0]])
     extractor = Wav2Vec2FeatureExtractor(sampling_rate=32000, do_normalize=True)
     expected = np.stack(extractor([row.numpy() for row in x], sampling_rate=32000).input_values)
@@ -137,7 +137,7 @@ def _copy(source, target, **preprocessor):
     return target
 
 
-def test_preprocessor_decides_rate_and_normalisation(tiny, encoder_dir, tmp_path):
+def test_preprocessor_decides_rate_and_normalization(tiny, encoder_dir, tmp_path):
     folder = _copy(encoder_dir("wav2vec2"), tmp_path, sampling_rate=16000, do_normalize=False)
     model = tiny("wav2vec2", encoder=str(folder))
     assert (model.config.sample_rate_hz, model.config.normalize_waveform) == (16000, False)
