@@ -1,10 +1,11 @@
-"""Compare trained models on the synthetic test recordings, whose every call is known.
+"""Compare trained models on test recordings whose every call is known.
 
   python finetune/compare.py --data data/demo --out runs/demo/comparison \
       pretrained=runs/demo/w2v random=runs/demo/w2v-random panns=runs/demo/panns \
       --pretrained pretrained --random-init random --gates
 
-Reads ROOT/test/*.flac and ROOT/truth.csv; each RUN_DIR is a run folder (its model/ is used) or a model directory.
+Reads the audio files below ROOT/test and ROOT/truth.csv (docs/metrics.md says what is in it); each RUN_DIR is a run folder
+(its model/ is used) or a model directory, heard through the windows it was validated with.
 Prints a table beside two floors and writes comparison.csv, species.csv, gates.json, report.html and its pictures into DIR.
 With --gates the exit code is 3 when a gate does not hold.
 """

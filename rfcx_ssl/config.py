@@ -45,7 +45,10 @@ def load_settings(cls: type[T], group: str, name: str, overrides: Sequence[str] 
     except (HydraException, OmegaConfBaseException) as error:
         message = str(error).strip().splitlines()
         raise ConfigError(f"{group}/{name}.yaml {' '.join(overrides)}: {' '.join(message)}") from None
-    return check_settings(cls, values, source=f"{group}/{name}", missing=missing)  # type: ignore[arg-type]
+    try:
+        return check_settings(cls, values, source=f"{group}/{name}", missing=missing)  # type: ignore[arg-type]
+    except ConfigError as error:
+        raise ConfigError(f"{error}{_kind_hint(str(error), overrides, directory)}") from None
 
 
 def check_settings(cls: type[T], values: Mapping[str, Any], source: str, missing: Collection[str] = ()) -> T:
@@ -77,34 +80,76 @@ def _force(override: str, directory: Path) -> str:
     return override if is_group or override.startswith(("+", "~")) else f"++{override}"
 
 
+def _kind_hint(message: str, overrides: Sequence[str], directory: Path) -> str:
+    """A kind chosen by its key keeps the keys of the file's own kind: name the file of that kind, if there is one."""
+    chosen = [override.split(".kind=", 1) for override in overrides if ".kind=" in override]
+    hints = [
+        f"; write {group}={kind} instead of {group}.kind={kind}"
+        for group, kind in chosen
+        if f" {group}." in message and (directory / group / f"{kind}.yaml").is_file()
+    ]
+    return "".join(hints)
+
+
 def _explain(cls: type[Any], error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-    """One mistake as ``full.key=value: rule``, with the nearest known key for a typo."""
-    location = [str(part) for part in error["loc"]]
-    key = ".".join(location)
-    message = str(error["msg"]).removeprefix("Value error, ")
+    """One mistake as ``full.key=value: rule``, with a hint for a key that is unknown."""
+    place = _locate(cls, [str(part) for part in error["loc"]])
+    key, message = ".".join(place.key), str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "unexpected_keyword_argument":
-        owner = _owner(cls, location[:-1])
-        names = [field.name for field in dataclasses.fields(owner)] if owner else []
-        return f"{key}: unknown key" + (did_you_mean(location[-1], names) or f"; known: {', '.join(names)}")
-    if error["type"] == "union_tag_invalid":
-        tag, expected = error["ctx"]["tag"], error["ctx"]["expected_tags"]
-        name = ".".join([*location, error["ctx"]["discriminator"].strip("'")])
-        near = did_you_mean(tag, [kind.strip("'") for kind in expected.split(", ")])
-        return f"{name}={tag!r}: must be one of {expected}{near}"
+        return f"{key}: {_unknown(place)}"
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        kinds = [_kind(member) for member in _members(place.type)]
+        tag = error["ctx"].get("tag")
+        given, near = ("", "") if tag is None else (f"={tag!r}", did_you_mean(tag, kinds))
+        return f"{'.'.join([*place.key, 'kind'])}{given}: must be one of {', '.join(map(repr, kinds))}{near}"
     shown = "" if isinstance(error["input"], Mapping) else f"={error['input']!r}"
     return f"{key}{shown}: {message}" if key else message
 
 
-def _owner(cls: Any, path: Sequence[str]) -> type[Any] | None:  # noqa: ANN401 - a type or a union of types
-    """The settings class that holds a nested key, through unions told apart by ``kind``; None inside a list."""
-    for part in path:
-        if dataclasses.is_dataclass(cls):
-            cls = {field.name: field.type for field in dataclasses.fields(cls)}.get(part)
+@dataclasses.dataclass
+class _Place:
+    """Where in a schema a mistake is."""
+
+    key: list[str]  # as the user writes it: without the kinds that pydantic puts between
+    type: Any  # the type of the key's value
+    owner: type[Any] | None = None  # the settings class that the key belongs to; None inside a list
+    others: Sequence[type[Any]] = ()  # where the owner is one kind of several: the other ones
+
+
+def _locate(cls: Any, location: Sequence[str]) -> _Place:  # noqa: ANN401 - a type or a union of types
+    """Follow pydantic's location through nested settings, optional ones and unions told apart by ``kind``."""
+    place = _Place([], cls)
+    others: Sequence[type[Any]] = ()
+    for part in location:
+        members = _members(place.type)
+        if len(members) > 1:
+            place.type = next((member for member in members if _kind(member) == part), None)
+            others = [member for member in members if member is not place.type]
         else:
-            cls = next((member for member in _members(cls) if getattr(member, "kind", None) == part), None)
-    return cls if isinstance(cls, type) and dataclasses.is_dataclass(cls) else None
+            owner = members[0] if members else None
+            fields = {field.name: field.type for field in dataclasses.fields(owner)} if owner else {}
+            place, others = _Place([*place.key, part], fields.get(part), owner, others), ()
+    return place
 
 
-def _members(union: Any) -> list[Any]:  # noqa: ANN401 - a union, plain or annotated
-    """The types of ``A | B``, ``Annotated[A | B, ...]`` or a nesting of them."""
-    return [leaf for part in get_args(union) for leaf in (_members(part) or [part])]
+def _unknown(place: _Place) -> str:
+    """What to say of a key that its settings class does not have."""
+    if place.owner is None:
+        return "unknown key"
+    name, names = place.key[-1], [field.name for field in dataclasses.fields(place.owner)]
+    kinds = [_kind(other) for other in place.others if name in {field.name for field in dataclasses.fields(other)}]
+    if kinds:
+        return f"unknown key, it belongs to kind={', '.join(kinds)}; this is kind={_kind(place.owner)}"
+    return "unknown key" + (did_you_mean(name, names) or f"; known: {', '.join(names)}")
+
+
+def _kind(cls: type[Any]) -> str:
+    """What ``kind`` chooses a settings class by."""
+    return str(getattr(cls, "kind", ""))
+
+
+def _members(hint: Any) -> list[type[Any]]:  # noqa: ANN401 - any type
+    """The settings classes of ``A``, ``A | None``, ``A | B`` and ``Annotated[A | B, ...]``."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return [hint]
+    return [leaf for part in get_args(hint) for leaf in _members(part)]

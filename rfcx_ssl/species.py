@@ -64,6 +64,19 @@ def rfcx_prevalence() -> tuple[float, ...]:
     return tuple(by_species[species] for species in range(RFCX_NUM_SPECIES))
 
 
+def typical_call(species_id: int, songtype_id: int | None = None) -> Species | None:
+    """The call of a species in RFCX (of the song type, if there is such a one), or None for a foreign species."""
+    calls = [call for call in RFCX_CALLS if call.species_id == species_id]
+    exact = [call for call in calls if call.songtype_id == songtype_id]
+    return next(iter(exact or calls), None)
+
+
+def first_songtype(species_id: int) -> int:
+    """What a species without a song type means: its first one; 1 for a foreign species."""
+    call = typical_call(species_id)
+    return call.songtype_id if call else 1
+
+
 @dataclass(frozen=True)
 class LabelSpace:
     """The K outputs of a model and the S species they are scored as.

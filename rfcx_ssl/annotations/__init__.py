@@ -1,14 +1,15 @@
 """Annotations: which species was heard, or ruled out, in which box of which recording."""
 
 from rfcx_ssl.annotations.conflicts import Conflicts, find_conflicts
-from rfcx_ssl.annotations.exchange import read_audacity, read_raven
+from rfcx_ssl.annotations.exchange import read_audacity, read_detections, read_raven
 from rfcx_ssl.annotations.label_map import LabelMap, default_label_map, read_label_map
 from rfcx_ssl.annotations.read import read_annotations, read_complete, read_extra, read_truth_events
 from rfcx_ssl.annotations.rows import read_table
-from rfcx_ssl.annotations.table import COLUMNS, Annotations, Event, RowProblem, fail_on_problems
+from rfcx_ssl.annotations.table import COLUMNS, UNKNOWN_BAND_HZ, Annotations, Event, RowProblem, fail_on_problems
 
 __all__ = [
     "COLUMNS",
+    "UNKNOWN_BAND_HZ",
     "Annotations",
     "Conflicts",
     "Event",
@@ -20,6 +21,7 @@ __all__ = [
     "read_annotations",
     "read_audacity",
     "read_complete",
+    "read_detections",
     "read_extra",
     "read_label_map",
     "read_raven",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rfcx_ssl.annotations.rows import iter_csv
 from rfcx_ssl.annotations.table import STATES
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.species import RFCX_CALLS, RFCX_NUM_SPECIES, Species
+from rfcx_ssl.species import RFCX_CALLS, RFCX_NUM_SPECIES, first_songtype
 
 
 class Meaning(NamedTuple):
@@ -26,14 +26,21 @@ class LabelMap:
 
     meanings: Mapping[str, Meaning | None]
 
+    def __contains__(self, label: str) -> bool:
+        return self._key(label) in self.meanings
+
     def __getitem__(self, label: str) -> Meaning | None:
         """Meaning of a label; ``ValueError`` names an unknown one and those closest to it."""
-        key = label.strip().lower()
+        key = self._key(label)
         if key not in self.meanings:
             near = difflib.get_close_matches(key, self.meanings, n=2)
             hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "add it to the label map"
             raise ValueError(f"unknown label {label!r}: {hint}")
         return self.meanings[key]
+
+    @staticmethod
+    def _key(label: str) -> str:
+        return label.strip().lower()
 
 
 def default_label_map() -> LabelMap:
@@ -68,13 +75,6 @@ def read_label_map(path: Path, num_species: int = RFCX_NUM_SPECIES) -> LabelMap:
     return LabelMap(meanings)
 
 
-def typical_call(species_id: int, songtype_id: int | None = None) -> Species | None:
-    """The call of a species in RFCX (of the song type, if there is such a one), or None for a foreign species."""
-    calls = [call for call in RFCX_CALLS if call.species_id == species_id]
-    exact = [call for call in calls if call.songtype_id == songtype_id]
-    return next(iter(exact or calls), None)
-
-
 def _meaning(cells: Mapping[str, str], num_species: int) -> Meaning | None:
     if not cells["species_id"]:
         return None
@@ -87,5 +87,4 @@ def _meaning(cells: Mapping[str, str], num_species: int) -> Meaning | None:
     song = cells.get("songtype_id", "")
     if song and not song.isdecimal():
         raise ValueError(f"songtype_id={song!r} is not a whole number")
-    call = typical_call(species)
-    return Meaning(species, int(song) if song else call.songtype_id if call else 1, state)
+    return Meaning(species, int(song) if song else first_songtype(species), state)

@@ -4,10 +4,17 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rfcx_ssl.annotations.exchange import RAVEN_TIMES, read_audacity, read_raven
+from rfcx_ssl.annotations.exchange import (
+    DETECTION_COLUMNS,
+    RAVEN_TIMES,
+    read_audacity,
+    read_detections,
+    read_raven,
+    recording_of_table,
+)
 from rfcx_ssl.annotations.label_map import LabelMap, default_label_map, read_label_map
 from rfcx_ssl.annotations.rows import iter_csv, read_table
-from rfcx_ssl.annotations.table import BOX_COLUMNS, Annotations, RowProblem, fail_on_problems
+from rfcx_ssl.annotations.table import Annotations, RowProblem, fail_on_problems
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species import RFCX_NUM_SPECIES
 
@@ -29,7 +36,7 @@ def read_annotations(
     Args:
         root: folder in RFCX's layout; ``train_fp.csv`` may be missing, ``train_tp.csv`` may not.
         extra_tables: more tables in the same schema (a row without a ``state`` column is ``present``), Raven selection
-            tables, Audacity label tracks, or folders of them.
+            tables, Audacity label tracks, events of ``rfcx-ssl detect``, or folders of them.
         label_map: table of what the labels of Raven and Audacity mean; None understands ``s3`` and species' names.
         complete: recordings in which every call is marked, so that everything else is absent.
         num_species: number of species of the label space.
@@ -50,26 +57,43 @@ def read_annotations(
 
 
 def read_extra(path: Path, labels: LabelMap, *, num_species: int = RFCX_NUM_SPECIES) -> Annotations:
-    """Read one extra label file, or every ``.csv``, ``.txt`` and ``.tsv`` of a folder; the kind is seen from its head.
+    """Read one extra label file, or every ``.csv``, ``.txt`` and ``.tsv`` below a folder; the kind is seen from its head.
+
+    Kinds are RFCX's columns, ``events.csv`` of ``rfcx-ssl detect``, Raven selection tables and Audacity label tracks.
+    In a folder, ``a/b.labels.txt`` belongs to the recording ``a/b``, as ``rfcx-ssl detect`` names its tables.
 
     Raises:
-        AnnotationError: the file is none of the three kinds, or one of its rows is wrong.
+        AnnotationError: the file is none of these kinds, or one of its rows is wrong.
     """
-    if path.is_dir():
-        files = sorted(item for item in path.iterdir() if item.suffix.lower() in (".csv", ".txt", ".tsv"))
-        if not files:
-            raise AnnotationError(f"{path}: holds no .csv, .txt or .tsv label table")
-        return Annotations.concat([read_extra(item, labels, num_species=num_species) for item in files])
+    if not path.is_dir():
+        return _read_one(path, recording_of_table(path), labels, num_species)
+    files = sorted(item for item in path.rglob("*") if _is_table(item.relative_to(path)) and item.is_file())
+    if not files:
+        raise AnnotationError(f"{path}: holds no .csv, .txt or .tsv label table")
+    names = [(item.relative_to(path).parent / recording_of_table(item)).as_posix() for item in files]
+    pairs = zip(files, names, strict=True)
+    return Annotations.concat([_read_one(item, name, labels, num_species) for item, name in pairs])
+
+
+def _is_table(path: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix.lower() in (".csv", ".txt", ".tsv") and not hidden
+
+
+def _read_one(path: Path, recording_id: str, labels: LabelMap, num_species: int) -> Annotations:
+    """One label file; ``recording_id`` is the recording of a table that names none."""
     try:
         with path.open(encoding="utf-8-sig") as lines:
             head = lines.readline()
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"{path}: cannot be read as a label table ({error})") from None
     if RAVEN_TIMES[0] in head and "\t" in head:
-        return read_raven(path, labels, num_species=num_species)
+        return read_raven(path, labels, recording_id=recording_id, num_species=num_species)
+    if head.startswith(f"{','.join(DETECTION_COLUMNS[:4])},"):
+        return read_detections(path, labels, num_species=num_species)
     if path.suffix.lower() == ".csv" or "recording_id" in head:
         return read_table(path, state="present", num_species=num_species)
-    return read_audacity(path, labels, num_species=num_species)
+    return read_audacity(path, labels, recording_id=recording_id, num_species=num_species)
 
 
 def read_complete(path: Path) -> frozenset[str]:
@@ -86,18 +110,20 @@ def read_complete(path: Path) -> frozenset[str]:
 
 
 def read_truth_events(path: Path, *, split: str | None = None, num_species: int = RFCX_NUM_SPECIES) -> Annotations:
-    """Read a ``truth.csv`` (RFCX's columns and ``split``): every call of every recording, all of them complete.
+    """Read a ``truth.csv``: RFCX's columns, every call of every recording, all of them complete.
 
-    Recordings without a single call are not in this table: take the list of recordings from elsewhere.
+    ``split`` chooses the rows that name it in the column ``split``; a table without that column is one split, and a
+    row without ``songtype_id`` means its species' first song type. Recordings without a single call are not in this
+    table: :func:`rfcx_ssl.data.load_truth` knows them from the audio.
 
     Raises:
         AnnotationError: for a wrong row, naming file and line, or a split without rows.
     """
-    table = read_table(path, state="present", num_species=num_species)
-    if split is None:
-        return Annotations(table.table, table.recording_ids)
-    splits = {cells["recording_id"]: cells["split"] for _, cells in iter_csv(path, (*BOX_COLUMNS, "split"))}
-    wanted = {recording_id for recording_id, name in splits.items() if name == split}
-    if not wanted:
-        raise AnnotationError(f"{path}: no row has split={split!r}; have {', '.join(sorted(set(splits.values())))}")
-    return Annotations(table.select(wanted).table, wanted)
+    table = read_table(path, state="present", num_species=num_species, need_songtypes=False).table
+    if split is not None:
+        rows = [(line, cells.get("split")) for line, cells in iter_csv(path, ("recording_id",), ("split",))]
+        names = sorted({name for _, name in rows if name is not None})
+        if names and split not in names:
+            raise AnnotationError(f"{path}: no row has split={split!r}; have {', '.join(names)}")
+        table = table[table["source"].isin([f"{path}:{line}" for line, name in rows if name in (split, None)])]
+    return Annotations(table, set(table["recording_id"]))

@@ -10,14 +10,21 @@ from typing import Any
 
 from rfcx_ssl.annotations.table import BOX_COLUMNS, STATES, Annotations, RowProblem, fail_on_problems
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.species import RFCX_NUM_SPECIES
+from rfcx_ssl.species import RFCX_NUM_SPECIES, first_songtype
 
 logger = logging.getLogger(__name__)
 
 OPTIONAL_COLUMNS = ("state", "weight")
 
 
-def read_table(path: Path, *, state: str, num_species: int = RFCX_NUM_SPECIES, weight: float = 1.0) -> Annotations:
+def read_table(
+    path: Path,
+    *,
+    state: str,
+    num_species: int = RFCX_NUM_SPECIES,
+    weight: float = 1.0,
+    need_songtypes: bool = True,
+) -> Annotations:
     """Read a table with the columns :data:`BOX_COLUMNS`, and optionally ``state`` and ``weight`` by row.
 
     Args:
@@ -25,6 +32,7 @@ def read_table(path: Path, *, state: str, num_species: int = RFCX_NUM_SPECIES, w
         state: ``"present"`` or ``"absent"``: what a row says when the table has no ``state`` column.
         num_species: species ids must lie in ``[0, num_species)``.
         weight: weight of a row when the table has no ``weight`` column.
+        need_songtypes: whether the column ``songtype_id`` must be there; without it a row means its species' first.
 
     Raises:
         AnnotationError: naming file and line for a missing column, a value that is not a number, an unknown species,
@@ -32,7 +40,8 @@ def read_table(path: Path, *, state: str, num_species: int = RFCX_NUM_SPECIES, w
     """
     rows: list[dict[str, Any]] = []
     problems: list[RowProblem] = []
-    for line, cells in iter_csv(path, BOX_COLUMNS, OPTIONAL_COLUMNS):
+    required = [name for name in BOX_COLUMNS if need_songtypes or name != "songtype_id"]
+    for line, cells in iter_csv(path, required, (*OPTIONAL_COLUMNS, "songtype_id")):
         source = f"{path}:{line}"
         try:
             row = parse_row({"state": state, "weight": str(weight), **cells}, num_species)
@@ -87,7 +96,7 @@ def parse_row(cells: Mapping[str, str], num_species: int) -> dict[str, Any]:
     """Check one row of text cells; ``ValueError`` names the column, the value and the rule."""
     row: dict[str, Any] = {"recording_id": cells["recording_id"], "state": cells["state"]}
     row["species_id"] = _whole(cells, "species_id")
-    row["songtype_id"] = _whole(cells, "songtype_id")
+    row["songtype_id"] = _whole(cells, "songtype_id") if "songtype_id" in cells else first_songtype(row["species_id"])
     for name in ("t_min", "f_min", "t_max", "f_max", "weight"):
         row[name] = _number(cells, name)
     check_box(row, num_species)

@@ -12,6 +12,8 @@ from rfcx_ssl.errors import AnnotationError
 BOX_COLUMNS = ("recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max")
 COLUMNS = (*BOX_COLUMNS, "state", "weight", "source")
 STATES = ("present", "absent")
+#: Band of a box whose frequencies nobody gave: all that a recording can hold.
+UNKNOWN_BAND_HZ = (0.0, 1e9)
 END_TOLERANCE_S = 0.05  # boxes are detector templates rounded to spectrogram columns: they may overhang the last one
 
 
@@ -31,6 +33,11 @@ class Event(NamedTuple):
     def duration_s(self) -> float:
         """Length of the box in seconds."""
         return self.end_s - self.start_s
+
+    @property
+    def has_band(self) -> bool:
+        """Whether the frequencies are known."""
+        return (self.low_hz, self.high_hz) != UNKNOWN_BAND_HZ
 
 
 class RowProblem(NamedTuple):

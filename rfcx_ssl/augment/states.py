@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-PRESENT = 0.5
+from rfcx_ssl.labels.batch import PRESENT
 
 
 class States(NamedTuple):

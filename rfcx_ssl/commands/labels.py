@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 
 from rfcx_ssl.annotations import Annotations, find_conflicts, read_annotations, read_complete
-from rfcx_ssl.config import load_settings
 from rfcx_ssl.data.corpus import Corpus, load_corpus
 from rfcx_ssl.data.crops import CropDataset
 from rfcx_ssl.data.exchange import push_dataset, save_dataset, to_dataset
-from rfcx_ssl.data.settings import DataSettings
+from rfcx_ssl.data.settings import DataSettings, load_data_settings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.folds import Folds, fold_table, make_folds
 from rfcx_ssl.frames import FrameGrid
@@ -37,8 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, check and report; then write what was asked for."""
-    quoted = str(args.root).replace("'", r"\'")
-    settings = load_settings(DataSettings, "finetune/data", args.config, [f"root='{quoted}'", *args.overrides])
+    settings = load_data_settings(args.root, args.config, args.overrides)
     if args.tables_only and (args.picture or args.dataset or args.push):
         raise ConfigError("--tables-only reads no audio, which --picture, --dataset and --push need")
     if args.tables_only:

@@ -1,8 +1,10 @@
 """Settings of the labelled data: where it is, how it is cut into crops and what its labels mean."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from rfcx_ssl.config import load_settings
 from rfcx_ssl.labels.clips import ClipAbsent
 from rfcx_ssl.settings import settings
 
@@ -93,3 +95,9 @@ class DataSettings:
         tables = tuple(self.root / name for name in ("train_tp.csv", "train_fp.csv", "recordings.csv"))
         single = (self.label_map, self.complete_file, self.folds_file)
         return (*tables, *self.extra_tables, *self.pseudo_labels, *(path for path in single if path is not None))
+
+
+def load_data_settings(root: Path, config: str, overrides: Sequence[str]) -> DataSettings:
+    """``configs/finetune/data/<config>.yaml`` with ``overrides``, for the data set in ``root``, however it is named."""
+    quoted = str(root).replace("'", r"\'")
+    return load_settings(DataSettings, "finetune/data", config, [f"root='{quoted}'", *overrides])

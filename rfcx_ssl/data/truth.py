@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.annotations import Annotations, read_truth_events
+from rfcx_ssl.annotations import Annotations, Event, read_truth_events
+from rfcx_ssl.annotations.read import TRUTH_TABLE
 from rfcx_ssl.annotations.rows import iter_csv
 from rfcx_ssl.data.recordings import RECORDINGS_TABLE, audio_by_id
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.species import RFCX_NUM_SPECIES
+from rfcx_ssl.species import RFCX_NUM_SPECIES, LabelSpace, rfcx_label_space
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -33,6 +35,12 @@ class Truth:
     truth: FloatArray  # (R, S) in {0, 1}
     events: Annotations
     paths: tuple[Path, ...]  # audio file of each recording
+    space: LabelSpace
+
+    @cached_property
+    def calls(self) -> tuple[tuple[Event, ...], ...]:
+        """The calls of each recording by start time."""
+        return tuple(self.events.events(name) for name in self.recording_ids)
 
 
 def clip_truth(
@@ -61,33 +69,43 @@ def clip_truth(
     return ClipTruth(truth, known)
 
 
-def load_truth(path: Path, split: str = "test", *, num_species: int = RFCX_NUM_SPECIES) -> Truth:
+def load_truth(path: Path, split: str = "test", *, space: LabelSpace | None = None) -> Truth:
     """Read ``truth.csv`` (or the data set's folder that holds it) for one split, with the audio beside it.
 
     The recordings are those of ``recordings.csv``, or the audio files of the split's folder where there is no such
-    table: a recording in which nothing calls has no row in ``truth.csv``.
+    table: a recording in which nothing calls has no row in ``truth.csv``. A ``truth.csv`` without a column ``split``
+    is about these recordings alone (docs/metrics.md). ``space`` is RFCX's by default.
 
     Raises:
-        AnnotationError: a wrong row, or a recording of the split without an audio file.
+        AnnotationError: a wrong row or one about another recording, or a recording of the split without an audio file.
     """
-    path = path / "truth.csv" if path.is_dir() else path
+    path, space = path if path.suffix == ".csv" else path / TRUTH_TABLE, space or rfcx_label_space()
+    folder = path.parent / split
     audio = audio_by_id(path.parent, [split])
     names = sorted(_split_ids(path.parent, split) or audio)
-    missing = [name for name in names if name not in audio]
-    if missing or not names:
-        first = f" (first: {missing[0]})" if missing else ""
+    if not names:
         raise AnnotationError(
-            f"{path}: {len(missing) or 'all'} recordings of split {split!r} have no audio file{first}"
+            f"{path.parent}: all recordings of split {split!r} have no audio file in {folder}; "
+            "rfcx-ssl synth ROOT makes a data set with complete truth"
         )
-    heard = read_truth_events(path, split=split, num_species=num_species).select(names)
-    events = Annotations(heard.table, names)
-    truth, _ = clip_truth(events, names, num_species=num_species)
-    return Truth(tuple(names), truth, events, tuple(audio[name] for name in names))
+    if missing := [name for name in names if name not in audio]:
+        raise AnnotationError(
+            f"{path}: {len(missing)} recordings of split {split!r} have no audio file (first: {missing[0]}) in {folder}"
+        )
+    if not path.is_file():
+        raise AnnotationError(f"{path}: missing; complete truth is needed to judge recordings")
+    heard = read_truth_events(path, split=split, num_species=space.num_species).table
+    if len(foreign := heard[~heard["recording_id"].isin(names)]):
+        name, source = foreign["recording_id"].iloc[0], foreign["source"].iloc[0]
+        raise AnnotationError(f"{source}: no recording {name!r} in {folder}")
+    events = Annotations(heard, names)
+    truth, _ = clip_truth(events, names, num_species=space.num_species)
+    return Truth(tuple(names), truth, events, tuple(audio[name] for name in names), space)
 
 
 def _split_ids(root: Path, split: str) -> list[str]:
     table = root / RECORDINGS_TABLE
     if not table.is_file():
         return []
-    rows = iter_csv(table, ("recording_id", "split"))
-    return [cells["recording_id"] for _, cells in rows if cells["split"] == split]
+    rows = iter_csv(table, ("recording_id",), ("split",))
+    return [cells["recording_id"] for _, cells in rows if cells.get("split") == split]

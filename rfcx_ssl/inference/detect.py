@@ -21,6 +21,7 @@ from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.recordings import Recording, find_recordings
 from rfcx_ssl.inference.settings import DetectSettings
 from rfcx_ssl.inference.stream import Heard, listen, rate_warning
+from rfcx_ssl.inference.windows import windows_in_force
 from rfcx_ssl.inference.writers import open_writers
 from rfcx_ssl.models.modeling import RainforestSedModel
 
@@ -85,7 +86,7 @@ class Detector:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         with ExitStack() as stack:
             nyquist_hz = self.model.config.sample_rate_hz / 2
-            writers = [stack.enter_context(w) for w in open_writers(self.request.formats, out, nyquist_hz)]
+            writers = [stack.enter_context(w) for w in open_writers(self.request.formats, out, species, nyquist_hz)]
             scores = _open_table(stack, out / "scores.csv", ("recording", "heard_s", *species))
             errors = _open_table(stack, out / "errors.csv", ("file", "heard_s", "error"))
             bar = stack.enter_context(Progress(*columns, console=self.console, disable=not self.console.is_terminal))
@@ -111,6 +112,7 @@ class Detector:
             "sample_rate_hz": self.model.config.sample_rate_hz,
             "frame_s": self.model.grid.frame_s,
             "settings": settings_dict(self.settings),
+            "windows": windows_in_force(self.model, self.settings)._asdict(),
             "recordings": num_recordings,
             "unreadable": tally.problems,
             "audio_s": round(tally.audio_s, 3),

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from transformers.utils import logging as hf_logging
 
-from rfcx_ssl.errors import CheckpointError, first_line
+from rfcx_ssl.errors import CheckpointError, ConfigError, first_line
+from rfcx_ssl.inference.windows import windows_in_force
 from rfcx_ssl.models.modeling import RainforestSedModel
 
 
@@ -26,6 +27,10 @@ def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
     wrong = sorted(map(str, [*info["missing_keys"], *info["unexpected_keys"], *info["mismatched_keys"]]))
     if wrong:
         raise CheckpointError(f"model {source}: {len(wrong)} tensors do not fit its config, first {wrong[0]}")
+    try:
+        windows_in_force(model)
+    except ConfigError as error:
+        raise CheckpointError(f"model {source}: {error}") from None
     ready: RainforestSedModel = model.eval().requires_grad_(False).to(pick_device(device))
     return ready
 

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Event
 from rfcx_ssl.audio import audio_info, read_audio, resampled_samples
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.inference.events import EventDecoder, FrameEvent
@@ -18,24 +20,24 @@ from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.species import RFCX_CALLS, LabelSpace
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One species heard in one recording. The band is the species', None where it is not known."""
+class Detection(NamedTuple):
+    """One species heard in one recording: a label with a score.
+
+    ``box.species_id`` is the species' column of the model; its band is the one the species is known to call in. Times
+    are whole milliseconds, so that every table holds the same ones.
+    """
 
     recording: str
-    start_s: float
-    end_s: float
     species: str
     score: float
-    f_min_hz: float | None
-    f_max_hz: float | None
+    box: Event
 
 
 @dataclass(frozen=True)
 class Heard:
     """What came of one recording; ``problem`` is None when all of it was heard."""
 
-    events: list[Event]
+    events: list[Detection]
     clip: list[float] | None  # score of every species over the whole recording; None where nothing was heard
     heard_s: float
     problem: str | None
@@ -61,13 +63,12 @@ def listen(
     first = next(stream, None)
     if first is None:
         return Heard([], None, 0.0, blocks.problem)
-    options = settings.window_options(model.config.sample_rate_hz, model.config.window_samples)
-    for piece in predict_stream(model, chain([first], stream), **options):
+    for piece in predict_stream(model, chain([first], stream), settings, batch_size=settings.batch_size):
         found += decoder.push(piece.frame.numpy())
         clip = piece.clip
     found += decoder.finish()
     heard_s = blocks.num_samples / grid.sample_rate_hz
-    events = _to_events(found, name, model, heard_s)
+    events = _to_detections(found, name, model, blocks.num_samples)
     return Heard(events, None if clip is None else clip.tolist(), heard_s, blocks.problem)
 
 
@@ -131,13 +132,24 @@ class _Blocks:
         self.tick(length / self.rate)
 
 
-def _to_events(found: list[FrameEvent], name: str, model: RainforestSedModel, end_s: float) -> list[Event]:
-    """Frames to seconds, columns to species; nothing beyond the end of the recording."""
-    grid, names, bands = model.grid, model.space.species_names, species_bands(model.space)
-    events = []
+def _to_detections(found: list[FrameEvent], name: str, model: RainforestSedModel, num_samples: int) -> list[Detection]:
+    """Frames to milliseconds, columns to species; nothing without length, nothing beyond the end of the recording."""
+    grid, space = model.grid, model.space
+    bands, songs = species_bands(space), [_first_songtype(species) for species in space.species_names]
+    last_ms = num_samples * 1000 // grid.sample_rate_hz
+    detections = []
     for event in sorted(found, key=lambda event: (event.start, event.species)):
-        start_s, stop_s = event.start * grid.frame_s, min(event.end * grid.frame_s, end_s)
-        if start_s < stop_s:
-            low, high = bands[event.species] or (None, None)
-            events.append(Event(name, start_s, stop_s, names[event.species], event.peak, low, high))
-    return events
+        start_ms, end_ms = (
+            round(frame * grid.hop_samples * 1000 / grid.sample_rate_hz) for frame in (event.start, event.end)
+        )
+        end_ms = min(end_ms, last_ms)
+        if start_ms < end_ms:
+            band_hz = bands[event.species] or UNKNOWN_BAND_HZ
+            box = Event(event.species, songs[event.species], start_ms / 1000, end_ms / 1000, *band_hz, True, 1.0)
+            detections.append(Detection(name, space.species_names[event.species], event.peak, box))
+    return detections
+
+
+def _first_songtype(name: str) -> int:
+    """Several outputs make one species: which song it was is not said."""
+    return next((call.songtype_id for call in RFCX_CALLS if call.name == name), 1)

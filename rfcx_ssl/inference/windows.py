@@ -4,17 +4,35 @@ The recording may arrive in blocks; memory depends on the window and the batch, 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.inference.settings import DEFAULT_AGGREGATE, DEFAULT_OVERLAP, Aggregate, WindowSettings
 from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.models.outputs import merge_outputs
+from rfcx_ssl.settings import from_plain
 
-Aggregate = Literal["max", "mean"]
+AS_VALIDATED = WindowSettings()
+
+
+class Windows(NamedTuple):
+    """Windows in force: nothing is left open. The keys are those of :class:`WindowSettings`."""
+
+    window_s: float
+    overlap: float
+    aggregate: Aggregate
+
+    def on_grid(self, grid: FrameGrid) -> tuple[int, int]:
+        """Length of a window and distance between window starts, in samples of whole frames: rounded up and down."""
+        length = round(self.window_s * grid.sample_rate_hz)
+        step = round(length * (1 - self.overlap))
+        frame = grid.hop_samples
+        return grid.num_frames(length) * frame, max(step // frame, 1) * frame
 
 
 class WindowedScores(NamedTuple):
@@ -32,62 +50,51 @@ class ScoredFrames(NamedTuple):
     clip: Tensor  # (S,) over all windows so far; the last piece holds the recording's
 
 
+def windows_in_force(model: RainforestSedModel, wanted: WindowSettings = AS_VALIDATED) -> Windows:
+    """What is ``wanted``; where that is None, what the model was validated with (``config.windows``, which training
+    writes); failing that, windows of the model's own length, each half overlapping the next, merged by maximum.
+
+    Raises:
+        ConfigError: the windows in the model's config break a rule.
+    """
+    saved = from_plain(WindowSettings, model.config.windows or {}, "config.json: windows")
+    own = Windows(model.config.window_samples / model.grid.sample_rate_hz, DEFAULT_OVERLAP, DEFAULT_AGGREGATE)
+    by_rank = [[getattr(source, key) for source in (wanted, saved, own)] for key in Windows._fields]
+    return Windows(*(next(value for value in values if value is not None) for values in by_rank))
+
+
 def predict_recording(
-    model: RainforestSedModel,
-    waveform: Tensor,
-    *,
-    window_samples: int | None = None,
-    hop_samples: int | None = None,
-    aggregate: Aggregate = "max",
-    batch_size: int = 8,
+    model: RainforestSedModel, waveform: Tensor, windows: WindowSettings = AS_VALIDATED, *, batch_size: int = 8
 ) -> WindowedScores:
     """Score a whole recording.
 
     Args:
         model: in evaluation mode; inference runs on its device.
         waveform: (N,) mono at ``model.config.sample_rate_hz``.
-        window_samples: window length, rounded up to whole frames; the model's own by default.
-        hop_samples: distance between window starts, rounded down to whole frames; half a window by default.
-        aggregate: how overlapping windows share a frame, and how windows make the clip score.
+        windows: as the model was validated by default; see :func:`windows_in_force`.
         batch_size: windows per forward pass.
 
     Returns:
         Frame probabilities (``model.grid.num_frames(N)``, S) and clip probabilities (S,), outputs of one species
         merged by max and noise left out.
     """
-    pieces = list(
-        predict_stream(
-            model,
-            [waveform],
-            window_samples=window_samples,
-            hop_samples=hop_samples,
-            aggregate=aggregate,
-            batch_size=batch_size,
-        )
-    )
+    pieces = list(predict_stream(model, [waveform], windows, batch_size=batch_size))
     return WindowedScores(torch.cat([piece.frame for piece in pieces]), pieces[-1].clip)
 
 
 def predict_stream(
     model: RainforestSedModel,
     blocks: Iterable[Tensor],
+    windows: WindowSettings = AS_VALIDATED,
     *,
-    window_samples: int | None = None,
-    hop_samples: int | None = None,
-    aggregate: Aggregate = "max",
     batch_size: int = 8,
 ) -> Iterator[ScoredFrames]:
     """As :func:`predict_recording`, for a recording that arrives in blocks (n,) and leaves in finished pieces."""
     if model.training:
         raise ConfigError("predict with the model in evaluation mode: call model.eval() first")
-    frame = model.grid.hop_samples
-    window = -(-(window_samples or model.config.window_samples) // frame) * frame
-    step = max((hop_samples if hop_samples is not None else window // 2) // frame, 1) * frame
-    if step > window:
-        raise ConfigError(
-            f"hop_samples={hop_samples} is longer than the window of {window} samples: gaps between them"
-        )
-    merger = _Merger(aggregate)
+    chosen, frame = windows_in_force(model, windows), model.grid.hop_samples
+    window, step = chosen.on_grid(model.grid)
+    merger = _Merger(chosen.aggregate)
     starts: list[int] = []
     batch: list[Tensor] = []
     for start, samples in _cut(blocks, window, step, frame):

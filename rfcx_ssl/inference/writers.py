@@ -1,29 +1,21 @@
 """Event tables: CSV, Parquet, Raven selection tables, Audacity label tracks. Files appear whole or not at all."""
 
 import csv
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
 
+from rfcx_ssl.annotations.exchange import DETECTION_COLUMNS, RAVEN_BAND, RAVEN_TIMES, SCORE_AT_THE_END
+from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.files import atomic_path, write_text
-from rfcx_ssl.inference.stream import Event
+from rfcx_ssl.inference.stream import Detection
 
-COLUMNS = ("recording", "start_s", "end_s", "species", "score", "f_min", "f_max")
-RAVEN_COLUMNS = (
-    "Selection",
-    "View",
-    "Channel",
-    "Begin Time (s)",
-    "End Time (s)",
-    "Low Freq (Hz)",
-    "High Freq (Hz)",
-    "Species",
-    "Score",
-)
+RAVEN_COLUMNS = ("Selection", "View", "Channel", *RAVEN_TIMES, *RAVEN_BAND, "Species", "Score")
+LINE_BREAKS = ("\t", "\n", "\r")  # what a cell of a label track cannot hold
 
 
 class EventWriter(Protocol):
@@ -37,7 +29,7 @@ class EventWriter(Protocol):
     ) -> None:
         """Finish, or remove what is incomplete after an error."""
 
-    def add(self, recording: str, events: Sequence[Event]) -> None:
+    def add(self, recording: str, events: Sequence[Detection]) -> None:
         """Write the events of one recording, possibly none."""
 
 
@@ -62,7 +54,7 @@ class _OneFile(ABC):
         """Start the file; what must be closed goes on the stack."""
 
     @abstractmethod
-    def add(self, recording: str, events: Sequence[Event]) -> None:
+    def add(self, recording: str, events: Sequence[Detection]) -> None:
         """Write the events of one recording, possibly none."""
 
 
@@ -72,14 +64,14 @@ class CsvWriter(_OneFile):
     def _open(self, temporary: Path, stack: ExitStack) -> None:
         lines: IO[str] = stack.enter_context(temporary.open("w", newline="", encoding="utf-8"))
         self._writer = csv.writer(lines)
-        self._writer.writerow(COLUMNS)
+        self._writer.writerow(DETECTION_COLUMNS)
 
-    def add(self, recording: str, events: Sequence[Event]) -> None:
+    def add(self, recording: str, events: Sequence[Detection]) -> None:
         """Append the events."""
         for e in events:
-            band = ("", "") if e.f_min_hz is None or e.f_max_hz is None else (f"{e.f_min_hz:g}", f"{e.f_max_hz:g}")
-            row = (e.recording, f"{e.start_s:.3f}", f"{e.end_s:.3f}", e.species, f"{e.score:.4f}", *band)
-            self._writer.writerow(row)
+            times = (f"{e.box.start_s:.3f}", f"{e.box.end_s:.3f}")
+            band = (f"{e.box.low_hz:g}", f"{e.box.high_hz:g}") if e.box.has_band else ("", "")
+            self._writer.writerow((e.recording, *times, e.species, f"{e.score:.4f}", *band))
 
 
 class ParquetWriter(_OneFile):
@@ -90,15 +82,20 @@ class ParquetWriter(_OneFile):
         import pyarrow.parquet as pq
 
         kinds = (pa.string(), pa.float64(), pa.float64(), pa.string(), pa.float32(), pa.float32(), pa.float32())
-        self._schema = pa.schema(list(zip(COLUMNS, kinds, strict=True)))
+        self._schema = pa.schema(list(zip(DETECTION_COLUMNS, kinds, strict=True)))
         self._writer: Any = stack.enter_context(pq.ParquetWriter(temporary, self._schema))
 
-    def add(self, recording: str, events: Sequence[Event]) -> None:
+    def add(self, recording: str, events: Sequence[Detection]) -> None:
         """Append the events."""
         import pyarrow as pa
 
         if events:
-            rows = [dict(zip(COLUMNS, asdict(event).values(), strict=True)) for event in events]
+            cells = [
+                (e.recording, e.box.start_s, e.box.end_s, e.species, e.score)
+                + ((e.box.low_hz, e.box.high_hz) if e.box.has_band else (None, None))
+                for e in events
+            ]
+            rows = [dict(zip(DETECTION_COLUMNS, row, strict=True)) for row in cells]
             self._writer.write_table(pa.Table.from_pylist(rows, schema=self._schema))
 
 
@@ -119,21 +116,19 @@ class _FilePerRecording(ABC):
         """Every file is complete already."""
         return None
 
-    def add(self, recording: str, events: Sequence[Event]) -> None:
+    def add(self, recording: str, events: Sequence[Detection]) -> None:
         """Write the recording's file, also when nothing was found in it."""
         path = self.folder / f"{recording}{self.suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, "".join(self.lines(events)))
+        write_text(path, self.text(events))
 
     @abstractmethod
-    def lines(self, events: Sequence[Event]) -> list[str]:
-        """The whole text of one recording, line by line."""
+    def text(self, events: Sequence[Detection]) -> str:
+        """The whole table of one recording."""
 
-    def band(self, event: Event) -> tuple[float, float]:
+    def band(self, event: Detection) -> tuple[float, float]:
         """The event's band, the whole spectrum where it is not known."""
-        if event.f_min_hz is None or event.f_max_hz is None:
-            return 0.0, self.nyquist_hz
-        return event.f_min_hz, event.f_max_hz
+        return (event.box.low_hz, event.box.high_hz) if event.box.has_band else (0.0, self.nyquist_hz)
 
 
 class RavenWriter(_FilePerRecording):
@@ -141,15 +136,16 @@ class RavenWriter(_FilePerRecording):
 
     suffix = ".selections.txt"
 
-    def lines(self, events: Sequence[Event]) -> list[str]:
+    def text(self, events: Sequence[Detection]) -> str:
         """The header and one line per event."""
-        rows = ["\t".join(RAVEN_COLUMNS)]
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter="\t", lineterminator="\n")  # quotes only what would be misread
+        writer.writerow(RAVEN_COLUMNS)
         for number, e in enumerate(events, start=1):
-            low, high = self.band(e)
-            rows.append(
-                f"{number}\tSpectrogram 1\t1\t{e.start_s:.3f}\t{e.end_s:.3f}\t{low:g}\t{high:g}\t{e.species}\t{e.score:.4f}"
-            )
-        return [f"{row}\n" for row in rows]
+            times = (f"{e.box.start_s:.3f}", f"{e.box.end_s:.3f}")
+            band = (f"{hz:g}" for hz in self.band(e))
+            writer.writerow((number, "Spectrogram 1", 1, *times, *band, e.species, f"{e.score:.4f}"))
+        return text.getvalue()
 
 
 class AudacityWriter(_FilePerRecording):
@@ -157,21 +153,41 @@ class AudacityWriter(_FilePerRecording):
 
     suffix = ".labels.txt"
 
-    def lines(self, events: Sequence[Event]) -> list[str]:
+    def text(self, events: Sequence[Detection]) -> str:
         """Two lines per event."""
         rows = []
         for e in events:
             low, high = self.band(e)
-            rows.append(f"{e.start_s:.6f}\t{e.end_s:.6f}\t{e.species} {e.score:.2f}\n\\\t{low:.1f}\t{high:.1f}\n")
-        return rows
+            rows.append(f"{e.box.start_s:.6f}\t{e.box.end_s:.6f}\t{e.species} {e.score:.2f}\n")
+            rows.append(f"\\\t{low:.1f}\t{high:.1f}\n")
+        return "".join(rows)
 
 
-def open_writers(formats: Sequence[str], out: Path, nyquist_hz: float) -> list[EventWriter]:
-    """A writer for each of ``formats`` (names of ``settings.FORMATS``), below ``out``."""
+def open_writers(
+    formats: Sequence[str], out: Path, species_names: Sequence[str], nyquist_hz: float
+) -> list[EventWriter]:
+    """A writer for each of ``formats`` (names of ``settings.FORMATS``), below ``out``.
+
+    Raises:
+        ConfigError: a species' name would make a label that cannot be read back.
+    """
     makers: dict[str, Callable[[], EventWriter]] = {
         "csv": lambda: CsvWriter(out / "events.csv"),
         "parquet": lambda: ParquetWriter(out / "events.parquet"),
         "raven": lambda: RavenWriter(out / "raven", nyquist_hz),
         "audacity": lambda: AudacityWriter(out / "audacity", nyquist_hz),
     }
+    if {"raven", "audacity"} & set(formats):
+        check_label_texts(species_names)
     return [makers[name]() for name in dict.fromkeys(formats)]
+
+
+def check_label_texts(species_names: Sequence[str]) -> None:
+    """Refuse names that a label track cannot hold, or that read as a shorter name with a score behind it."""
+    for name in species_names:
+        if any(character in name for character in LINE_BREAKS) or not name.strip():
+            raise ConfigError(
+                f"species name {name!r}: Raven and Audacity tables need a text without tabs and line breaks"
+            )
+        if SCORE_AT_THE_END.search(name):
+            raise ConfigError(f"species name {name!r}: ends like a score, which Audacity labels put behind the name")

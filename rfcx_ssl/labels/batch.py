@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+PRESENT = 0.5  # a known cell is present from this target on, absent below it
+
 
 class Batch(NamedTuple):
     """What a model trains on. B clips, N samples, T frames, K outputs of the label space.

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def lsep(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Log-sum-exp pairwise loss (Li et al. 2017, arXiv:1704.03135, equation 4), mean over clips with positives.
+    """Log-sum-exp pairwise loss (Li et al. 2017, arXiv:1704.03135, equation 4), mean over :func:`rankable` clips.
 
     ``log(1 + sum over (absent j, present i) of w_j w_i exp(z_j - z_i))``; all (B, K), ``target`` may be soft: an
     output is present with weight ``w * y`` and absent with weight ``w * (1 - y)``.
@@ -14,9 +14,14 @@ def lsep(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     positive = _log_weight(weight * target)
     negative = _log_weight(weight * (1 - target))
     pairs = torch.logsumexp(negative + logits, 1) + torch.logsumexp(positive - logits, 1)
-    has_both = ((weight * target).sum(1) > 0) & ((weight * (1 - target)).sum(1) > 0)
+    has_both = rankable(target, weight)
     values = torch.where(has_both, F.softplus(torch.where(has_both, pairs, torch.zeros_like(pairs))), 0.0)
     return values.sum() / has_both.sum().clamp(min=1)
+
+
+def rankable(target: Tensor, weight: Tensor) -> Tensor:
+    """(B,) bool: clips with something present to rank above something absent; all (B, K)."""
+    return ((weight * target).sum(1) > 0) & ((weight * (1 - target)).sum(1) > 0)
 
 
 def soft_lwlrap(logits: Tensor, target: Tensor, weight: Tensor, temperature: float = 1.0) -> Tensor:

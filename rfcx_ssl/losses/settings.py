@@ -1,44 +1,125 @@
-"""Settings of the training loss: one cell loss on frames and clips, and weighted extra terms."""
+"""Settings of the training loss: one cell loss on frames and clips, and extra terms, each off (null) by default."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Discriminator
 
 from rfcx_ssl.settings import settings
+
+
+@settings
+class BceSettings:
+    """Binary cross-entropy."""
+
+    kind: Literal["bce"] = "bce"
+
+
+@settings
+class FocalSettings:
+    """Focal loss: easy cells count less."""
+
+    kind: Literal["focal"] = "focal"
+    gamma: float = 2.0
+    alpha: float | None = None  # positives weigh alpha, negatives 1 - alpha; None weights neither
+
+    def __post_init__(self) -> None:
+        """Check the rules of the fields."""
+        if self.gamma < 0:
+            raise ValueError(f"gamma={self.gamma} must be 0 or more")
+        if self.alpha is not None and not 0 < self.alpha < 1:
+            raise ValueError(f"alpha={self.alpha} must be in (0, 1) or null")
+
+
+@settings
+class AsymmetricSettings:
+    """Asymmetric loss: easy negatives count less, those below the margin not at all."""
+
+    kind: Literal["asymmetric"] = "asymmetric"
+    gamma_positive: float = 0.0
+    gamma_negative: float = 4.0
+    margin: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Check the rules of the fields."""
+        if self.gamma_positive < 0:
+            raise ValueError(f"gamma_positive={self.gamma_positive} must be 0 or more")
+        if 0 < self.gamma_negative < 1 or self.gamma_negative < 0:
+            raise ValueError(f"gamma_negative={self.gamma_negative} must be 0 or >= 1")
+        if not 0 <= self.margin < 1:
+            raise ValueError(f"margin={self.margin} must be in [0, 1)")
+
+
+CellSettings = Annotated[BceSettings | FocalSettings | AsymmetricSettings, Discriminator("kind")]
+
+
+@settings
+class ExtraTermSettings:
+    """A term beside frames and clips."""
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the rules of the fields."""
+        if self.weight <= 0:
+            raise ValueError(f"weight={self.weight} must be above 0; null leaves the term out")
+
+
+@settings
+class ActivitySettings(ExtraTermSettings):
+    """Cross-entropy of "is anything calling in this frame?"; needs ``model.head.activity``."""
+
+    silence_weight: float = 0.0  # of a frame where no call is known and not every output is known to be absent
+
+    def __post_init__(self) -> None:
+        """Check the rules of the fields."""
+        super().__post_init__()
+        if not 0 <= self.silence_weight <= 1:
+            raise ValueError(f"silence_weight={self.silence_weight} must be in [0, 1]")
+
+
+@settings
+class LsepSettings(ExtraTermSettings):
+    """Log-sum-exp pairwise ranking of a clip's outputs."""
+
+
+@settings
+class LwlrapSettings(ExtraTermSettings):
+    """One minus a differentiable LWLRAP of the clip scores."""
+
+    temperature: float = 1.0  # of the sigmoids that stand for "ranked above"
+
+    def __post_init__(self) -> None:
+        """Check the rules of the fields."""
+        super().__post_init__()
+        if self.temperature <= 0:
+            raise ValueError(f"temperature={self.temperature} must be above 0")
+
+
+@settings
+class CenterSettings(ExtraTermSettings):
+    """Embeddings drawn to the learned centres of a clip's species."""
 
 
 @settings
 class LossSettings:
     """``loss = (1 - clip_ratio) * frame + clip_ratio * clip + sum of weight * extra term``."""
 
-    cell: Literal["bce", "focal", "asymmetric"] = "bce"
+    cell: CellSettings = BceSettings()
     clip_ratio: float = 0.5
     weighting: Literal["box", "cell"] = "box"  # every box counts the same, or every known frame does
     unknown_weight: float = 0.0  # box: of all unknown frames of a clip and output together; cell: of each
     unknown_target: float = 0.0  # what unknown cells are taught, where they weigh anything
     label_smoothing: float = 0.0  # known targets y become y * (1 - e) + e / 2
     pos_weight: tuple[float, ...] = ()  # one per output, one for all, or none
-    focal_gamma: float = 2.0
-    focal_alpha: float | None = None
-    asymmetric_gamma_positive: float = 0.0
-    asymmetric_gamma_negative: float = 4.0
-    asymmetric_margin: float = 0.05
-    activity_weight: float = 0.0  # "anything calling in this frame?", needs model.head.activity
-    lsep_weight: float = 0.0
-    lwlrap_weight: float = 0.0
-    lwlrap_temperature: float = 1.0
-    center_weight: float = 0.0
+    activity: ActivitySettings | None = None
+    lsep: LsepSettings | None = None
+    lwlrap: LwlrapSettings | None = None
+    center: CenterSettings | None = None
 
     def __post_init__(self) -> None:
         """Check the rules between fields."""
         for name in ("clip_ratio", "unknown_target", "label_smoothing"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
-        names = ("unknown_weight", "activity_weight", "lsep_weight", "lwlrap_weight", "center_weight", "focal_gamma")
-        for name in names:
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
-        if self.lwlrap_temperature <= 0:
-            raise ValueError(f"lwlrap_temperature must be > 0, got {self.lwlrap_temperature}")
-        if not 0 <= self.asymmetric_margin < 1:
-            raise ValueError(f"asymmetric_margin must be in [0, 1), got {self.asymmetric_margin}")
-        if 0 < self.asymmetric_gamma_negative < 1 or self.asymmetric_gamma_negative < 0:
-            raise ValueError(f"asymmetric_gamma_negative must be 0 or >= 1, got {self.asymmetric_gamma_negative}")
+        if self.unknown_weight < 0:
+            raise ValueError(f"unknown_weight must be >= 0, got {self.unknown_weight}")

@@ -25,6 +25,8 @@ def build_model(settings: SedSettings, space: LabelSpace) -> RainforestSedModel:
 
 def model_config(settings: SedSettings, space: LabelSpace) -> RainforestSedConfig:
     """The complete HF config of a model, before any weight exists."""
+    if settings.window_s is None:
+        raise ConfigError("model.window_s is null: only training can take it from data.crop_s; give it in seconds")
     values = settings.config_values()
     return RainforestSedConfig(
         sed=settings_dict(settings),

@@ -27,10 +27,11 @@ _HF_KEYS = {field.name for field in dataclasses.fields(PreTrainedConfig)} | {
 
 
 class RainforestSedConfig(PreTrainedConfig):
-    """Settings of the model, sample rate, window and label space.
+    """Settings of the model, sample rate, windows and label space.
 
     ``sed`` is the plain mapping of the model settings; ``backbone`` the transformers config of a wav2vec-family
-    encoder; ``normalize_waveform`` says that the model itself scales each clip to zero mean and unit variance.
+    encoder; ``normalize_waveform`` says that the model itself scales each clip to zero mean and unit variance;
+    ``windows`` is how it was validated (``window_s``, ``overlap``, ``aggregate``), None before training.
     """
 
     model_type = "rainforest_sed"
@@ -42,6 +43,7 @@ class RainforestSedConfig(PreTrainedConfig):
         backbone: dict[str, Any] | None = None,
         sample_rate_hz: int = 32_000,
         window_samples: int = 160_000,
+        windows: dict[str, Any] | None = None,
         normalize_waveform: bool = False,
         species_names: Sequence[str] = (),
         output_names: Sequence[str] = (),
@@ -56,6 +58,7 @@ class RainforestSedConfig(PreTrainedConfig):
         self.backbone = backbone
         self.sample_rate_hz = sample_rate_hz
         self.window_samples = window_samples
+        self.windows = windows
         self.normalize_waveform = normalize_waveform
         self.species_names = list(species_names)
         self.output_names = list(output_names)

@@ -21,14 +21,14 @@ class SedSettings(ABC):
     """
 
     kind: str
-    window_s: float = 5.0  # length of an inference window, and of the crops the model is meant to be trained on
+    window_s: float | None = 5.0  # of an inference window; None: as long as the training crops
     frame_pool: int = 1  # encoder frames per output frame: average and maximum over them, concatenated
     temporal: TemporalSettings = TemporalSettings()
     head: HeadSettings = HeadSettings()
 
     def __post_init__(self) -> None:
         """Check the rules between fields."""
-        if self.window_s <= 0 or self.frame_pool < 1:
+        if (self.window_s is not None and self.window_s <= 0) or self.frame_pool < 1:
             raise ValueError(f"need window_s > 0 and frame_pool >= 1, got {self.window_s} and {self.frame_pool}")
 
     @abstractmethod

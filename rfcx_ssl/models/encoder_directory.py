@@ -46,7 +46,7 @@ def preprocessing(encoder: str, sample_rate_hz: int | None) -> tuple[int, bool]:
     Raises:
         CheckpointError: the rates differ, or none is known.
     """
-    values = _preprocessor_values(encoder)
+    values = preprocessor_values(encoder)
     if values is None:
         if sample_rate_hz is None:
             raise CheckpointError(f"model.encoder={encoder}: no preprocessor_config.json; set model.sample_rate_hz")
@@ -87,7 +87,7 @@ def _read_weights(encoder: str, config: Any) -> tuple[dict[str, Tensor], list[st
     return model.state_dict(), [f"{len(keys)} tensors {how}, first {keys[0]}" for how, keys in found.items() if keys]
 
 
-def _preprocessor_values(encoder: str) -> dict[str, Any] | None:
+def preprocessor_values(encoder: str) -> dict[str, Any] | None:
     """preprocessor_config.json of a directory or hub id; None where there is none."""
     name = "preprocessor_config.json"
     if Path(encoder).is_dir():

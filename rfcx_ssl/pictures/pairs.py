@@ -3,90 +3,65 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from rfcx_ssl.files import atomic_path
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.pictures.palette import add_state_legend
+from rfcx_ssl.pictures.panels import draw_labels, save_figure
+from rfcx_ssl.pictures.spectrogram import contrast, draw_spectrogram, spectrogram_db
 from rfcx_ssl.species import LabelSpace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FloatArray = NDArray[np.float32]
-
-PRESENT_RGB, ABSENT_RGB, UNKNOWN_RGB = (0.85, 0.33, 0.10), (0.20, 0.45, 0.70), (0.93, 0.93, 0.93)
-WINDOW_SAMPLES = 1024
 MAX_OUTPUTS = 8  # rows of a label strip
+COLUMNS = 800  # of a spectrogram
 
 
 def draw_pairs(
     path: Path, title: str, names: list[str], before: Batch, after: Batch, grid: FrameGrid, space: LabelSpace
 ) -> None:
-    """Draw one row per clip: before on the left, after on the right, on one colour scale."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Draw one row per crop: before on the left, after on the right, on one scale of loudness."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(14, 3.2 * len(names) + 0.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(2 * len(names), 2, squeeze=False, sharex=True, height_ratios=[3, 1] * len(names))
-    for clip, name in enumerate(names):
-        shown = outputs_to_show(before, after, clip)
-        pictures = [spectrogram_db(batch.waveform[clip]) for batch in (before, after)]
-        top = max(float(picture.max()) for picture in pictures)
+    shown = [outputs_to_show(before, after, crop) for crop in range(len(names))]
+    heights = [height for outputs in shown for height in (2.6, 0.3 + 0.16 * len(outputs))]  # inches
+    figure = Figure(figsize=(14, sum(heights) + 0.4 * len(names) + 0.8), layout="constrained", dpi=80)
+    axes = figure.subplots(2 * len(names), 2, squeeze=False, sharex=True, height_ratios=heights)
+    rate, seconds = grid.sample_rate_hz, before.waveform.shape[1] / grid.sample_rate_hz
+    for crop, name in enumerate(names):
+        pictures = [
+            spectrogram_db(batch.waveform[crop].numpy(), rate, max_columns=COLUMNS)[0] for batch in (before, after)
+        ]
         for column, (batch, picture) in enumerate(zip((before, after), pictures, strict=True)):
-            heading = f"{name}: {'before' if column == 0 else title}"
-            _draw_spectrogram(axes[2 * clip, column], picture, top, heading, batch.waveform.shape[1], grid)
-            _draw_labels(axes[2 * clip + 1, column], batch, clip, shown, grid, space)
-    axes[-1, 0].set_xlabel("time in s; labels: orange present, blue absent, grey unknown; right of the line: the clip")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=80)
+            upper, lower = axes[2 * crop, column], axes[2 * crop + 1, column]
+            draw_spectrogram(upper, picture, rate, seconds, limits_db=contrast(*pictures))
+            upper.set_title(f"{name}: {title if column else 'before'}", fontsize=9)
+            _draw_strip(lower, batch, crop, shown[crop], grid, space)
+    for bottom in axes[-1]:
+        bottom.set_xlabel("seconds; right of the line: the label of the whole crop")
+    add_state_legend(figure)
+    save_figure(figure, path)
 
 
-def spectrogram_db(waveform: Tensor) -> FloatArray:
-    """(N,) -> (F, M) power in dB."""
-    window = torch.hann_window(WINDOW_SAMPLES)
-    spectrum = torch.stft(waveform, WINDOW_SAMPLES, WINDOW_SAMPLES // 4, window=window, return_complex=True)
-    decibel: FloatArray = (20 * torch.log10(spectrum.abs().clamp(min=1e-6))).numpy()
-    return decibel
-
-
-def outputs_to_show(before: Batch, after: Batch, clip: int) -> list[int]:
+def outputs_to_show(before: Batch, after: Batch, crop: int) -> list[int]:
     """Outputs that are present somewhere, then those that are known somewhere, at most MAX_OUTPUTS."""
-    present = (before.target[clip] >= 0.5).sum(0) + (after.target[clip] >= 0.5).sum(0)
-    known = (before.known[clip] > 0).sum(0) + (after.known[clip] > 0).sum(0)
+    present = (before.target[crop] >= 0.5).sum(0) + (after.target[crop] >= 0.5).sum(0)
+    known = (before.known[crop] > 0).sum(0) + (after.known[crop] > 0).sum(0)
     order = torch.argsort(present * 1_000_000 + known, descending=True, stable=True)
     chosen = [int(output) for output in order[:MAX_OUTPUTS] if present[output] + known[output] > 0]
     return sorted(chosen) or [0]
 
 
-def label_colours(target: Tensor, known: Tensor) -> FloatArray:
-    """(T, K) labels -> (K, T, 3): from grey (unknown) to orange (present) or blue (absent) by the weight."""
-    present, absent, unknown = (np.array(colour, np.float32) for colour in (PRESENT_RGB, ABSENT_RGB, UNKNOWN_RGB))
-    chance, weight = target.T.numpy()[..., None], known.T.numpy()[..., None]
-    colours = weight * (chance * present + (1 - chance) * absent) + (1 - weight) * unknown
-    return colours.astype(np.float32)
-
-
-def _draw_spectrogram(
-    axes: "Axes", picture: FloatArray, top: float, heading: str, samples: int, grid: FrameGrid
-) -> None:
-    extent = (0.0, samples / grid.sample_rate_hz, 0.0, grid.sample_rate_hz / 2000)
-    axes.imshow(picture, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=top - 80, vmax=top)
-    axes.set_title(heading, fontsize=9)
-    axes.set_ylabel("kHz")
-
-
-def _draw_labels(axes: "Axes", batch: Batch, clip: int, shown: list[int], grid: FrameGrid, space: LabelSpace) -> None:
-    frame = label_colours(batch.target[clip][:, shown], batch.known[clip][:, shown])
-    whole = label_colours(batch.clip_target[clip][None, shown], batch.clip_known[clip][None, shown])
-    length_s, gap_s = frame.shape[1] * grid.frame_s, 3 * grid.frame_s
-    rows = (len(shown) - 0.5, -0.5)
-    axes.imshow(frame, aspect="auto", extent=(0.0, length_s, *rows), interpolation="nearest")
-    axes.imshow(whole, aspect="auto", extent=(length_s + gap_s, length_s * 1.05, *rows), interpolation="nearest")
-    axes.axvline(length_s + gap_s / 2, color="black", linewidth=1)
-    axes.set_xlim(0.0, length_s * 1.05)
-    axes.set_yticks(range(len(shown)), [space.output_names[output] for output in shown], fontsize=7)
+def _draw_strip(axes: "Axes", batch: Batch, crop: int, shown: list[int], grid: FrameGrid, space: LabelSpace) -> None:
+    """Frame labels, and right of a line the labels of the whole crop."""
+    names, length_s = [space.output_names[output] for output in shown], batch.target.shape[1] * grid.frame_s
+    line_s, end_s = 1.01 * length_s, 1.05 * length_s
+    clip = (batch.clip_target[crop][None, shown].numpy(), batch.clip_known[crop][None, shown].numpy())
+    draw_labels(axes, *clip, names, (line_s, end_s))
+    draw_labels(
+        axes, batch.target[crop][:, shown].numpy(), batch.known[crop][:, shown].numpy(), names, (0.0, length_s)
+    )
+    axes.axvline(line_s, color="black", linewidth=1)
+    axes.set_xlim(0.0, end_s)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
-NUM_FFT = 1024
+from rfcx_ssl.pictures.palette import add_state_legend
+from rfcx_ssl.pictures.panels import draw_labels, draw_probability, save_figure
+from rfcx_ssl.pictures.spectrogram import draw_spectrogram, spectrogram_db
+
 MAX_SPECIES = 8  # rows shown: the labelled species first, then the highest scores
 
 
@@ -27,36 +29,21 @@ def draw_scores(
     """
     from matplotlib.figure import Figure
 
-    duration_s = len(waveform) / sample_rate_hz
+    duration_s, span_s = len(waveform) / sample_rate_hz, (0.0, len(scores) * frame_s)
     shown = _species_to_show(target, clip_scores)
-    figure = Figure(figsize=(12, 7), layout="constrained")
+    names = [species_names[species] for species in shown]
+    figure = Figure(figsize=(12, 8), layout="constrained", dpi=80)
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 2))
-    nyquist_khz = sample_rate_hz / 2000
-    spectrum = log_spectrogram(waveform)
-    top.imshow(spectrum, origin="lower", aspect="auto", extent=(0, duration_s, 0, nyquist_khz), cmap="magma")
-    top.set(ylabel="kHz", title=path.stem)
-    states = np.where(known > 0, np.where(target > 0, 1.0, -1.0), 0.0)[:, shown].T
-    extent = (0.0, states.shape[1] * frame_s, len(shown) - 0.5, -0.5)
-    middle.imshow(states, aspect="auto", extent=extent, cmap="coolwarm", vmin=-1, vmax=1, interpolation="nearest")
-    middle.set(ylabel="labels: red present,\nblue absent, grey unknown")
-    values = scores[:, shown].T
-    bottom.imshow(values, aspect="auto", extent=extent, cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
-    bottom.set(ylabel="probability", xlabel="seconds")
-    for axes in (middle, bottom):
-        axes.set_yticks(range(len(shown)), [species_names[s] for s in shown], fontsize=7)
-    top.set_xlim(0, duration_s)
-    figure.savefig(path, dpi=80)
-
-
-def log_spectrogram(waveform: np.ndarray) -> np.ndarray:
-    """Waveform (N,) -> decibels (frequency, time), clipped to 80 dB below the peak."""
-    window = torch.hann_window(NUM_FFT)
-    spectrum = torch.stft(
-        torch.from_numpy(waveform), NUM_FFT, NUM_FFT // 2, window=window, pad_mode="constant", return_complex=True
-    )
-    level_db = 20 * torch.log10(spectrum.abs() + 1e-8)
-    limited: np.ndarray = level_db.clamp(min=float(level_db.max()) - 80).numpy()
-    return limited
+    decibel, _ = spectrogram_db(waveform, sample_rate_hz)
+    draw_spectrogram(top, decibel, sample_rate_hz, duration_s)
+    top.set_title(path.stem)
+    draw_labels(middle, target[:, shown], known[:, shown], names, span_s)
+    middle.set_ylabel("labels")
+    image = draw_probability(bottom, scores[:, shown], names, span_s)
+    figure.colorbar(image, ax=[top, middle, bottom], label="probability", pad=0.01, fraction=0.02)
+    bottom.set(xlabel="seconds", xlim=(0, duration_s))
+    add_state_legend(figure)
+    save_figure(figure, path)
 
 
 def _species_to_show(target: np.ndarray, clip: np.ndarray) -> list[int]:

@@ -139,6 +139,44 @@ def encoder_config(checkpoint: FairseqCheckpoint) -> Wav2Vec2Config:
     return config
 
 
+def fairseq_settings(config: Wav2Vec2Config) -> dict[str, Any]:
+    """The settings of fairseq's ``model`` that build the network of a transformers config; undoes :func:`encoder_config`.
+
+    Raises:
+        CheckpointError: the config has something that fairseq's wav2vec 2.0 cannot compute.
+    """
+    activations = {theirs: ours for ours, theirs in reversed(_ACTIVATIONS.items())}
+    if config.hidden_act not in activations or config.feat_extract_activation != "gelu":
+        raise CheckpointError(
+            f"hidden_act={config.hidden_act!r}, feat_extract_activation={config.feat_extract_activation!r}: "
+            f"fairseq has {', '.join(sorted(activations))}, and gelu in the feature extractor"
+        )
+    if config.add_adapter or config.adapter_attn_dim:
+        raise CheckpointError("the encoder has adapters, which fairseq does not know")
+    layers = list(zip(config.conv_dim, config.conv_kernel, config.conv_stride, strict=True))
+    is_layer_norm = config.feat_extract_norm == "layer"
+    return {
+        "_name": "wav2vec2",
+        "extractor_mode": "layer_norm" if is_layer_norm else "default",
+        "conv_feature_layers": repr([tuple(int(number) for number in layer) for layer in layers]),
+        "conv_bias": bool(config.conv_bias),
+        "encoder_layers": config.num_hidden_layers,
+        "encoder_embed_dim": config.hidden_size,
+        "encoder_ffn_embed_dim": config.intermediate_size,
+        "encoder_attention_heads": config.num_attention_heads,
+        "activation_fn": activations[config.hidden_act],
+        "layer_norm_first": bool(config.do_stable_layer_norm),
+        "conv_pos": config.num_conv_pos_embeddings,
+        "conv_pos_groups": config.num_conv_pos_embedding_groups,
+        "quantize_targets": True,
+        "final_dim": config.proj_codevector_dim,
+        "latent_vars": config.num_codevectors_per_group,
+        "latent_groups": config.num_codevector_groups,
+        "latent_dim": config.codevector_dim,
+        "logit_temp": config.contrastive_logits_temperature,
+    }
+
+
 def feature_extractor(checkpoint: FairseqCheckpoint) -> Wav2Vec2FeatureExtractor:
     """The preprocessor of a checkpoint: its sample rate, and whether a waveform is normalized."""
     return Wav2Vec2FeatureExtractor(

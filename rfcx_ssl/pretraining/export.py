@@ -37,7 +37,7 @@ def export_encoder(
     Raises:
         CheckpointError: the checkpoint cannot be converted, ``out`` is taken, or the two libraries disagree.
     """
-    _refuse_taken(out, overwrite)
+    refuse_taken(out, overwrite, WRITTEN)
     checkpoint = load_fairseq_checkpoint(path)
     model = to_transformers(checkpoint, heads=heads)
     report = prove_parity(checkpoint, model, audio)
@@ -54,13 +54,17 @@ def export_encoder(
     return report
 
 
-def _refuse_taken(out: Path, overwrite: bool) -> None:
-    """``out`` must be new, or an encoder directory when ``overwrite`` is given: nothing else is ever deleted."""
+def refuse_taken(out: Path, overwrite: bool, written: Sequence[str]) -> None:
+    """``out`` must be new; with ``overwrite`` it may hold files named ``written``, and nothing else is ever deleted.
+
+    Raises:
+        CheckpointError: ``out`` exists, or holds something else.
+    """
     if not out.exists():
         out.parent.mkdir(parents=True, exist_ok=True)
         return
     if not overwrite:
-        raise CheckpointError(f"--out {out} exists; choose another, or --overwrite an encoder directory")
-    foreign = [item.name for item in out.iterdir() if item.name not in WRITTEN] if out.is_dir() else [out.name]
+        raise CheckpointError(f"--out {out} exists; choose another, or --overwrite what an earlier run wrote")
+    foreign = [item.name for item in out.iterdir() if item.name not in written] if out.is_dir() else [out.name]
     if foreign:
-        raise CheckpointError(f"--overwrite {out}: holds {sorted(foreign)[0]!r}, which no conversion wrote")
+        raise CheckpointError(f"--overwrite {out}: holds {sorted(foreign)[0]!r}, which no earlier run wrote")

@@ -45,8 +45,8 @@ def prove_parity(checkpoint: FairseqCheckpoint, model: PreTrainedModel, audio: S
     encoder = model.wav2vec2 if isinstance(model, Wav2Vec2ForPreTraining) else model
     normalize = bool(checkpoint.task.get("normalize", False))
     cases: list[dict[str, Any]] = []
-    _, receptive_samples = frame_geometry(encoder.config)
-    for name, waveform in _waveforms(sample_rate_hz(checkpoint), receptive_samples, audio).items():
+    least = 2 * frame_geometry(encoder.config)[1]  # two frames
+    for name, waveform in proof_waveforms(sample_rate_hz(checkpoint), audio, least).items():
         source = torch.from_numpy(waveform)[None]
         source = torch.nn.functional.layer_norm(source, source.shape[1:], eps=NORMALIZE_EPS) if normalize else source
         cases.append({"audio": name, "samples": waveform.size, **_compare(reference, encoder, source)})
@@ -68,7 +68,7 @@ def prove_parity(checkpoint: FairseqCheckpoint, model: PreTrainedModel, audio: S
 
 
 def build_fairseq_model(checkpoint: FairseqCheckpoint) -> torch.nn.Module:
-    """The fairseq model of a checkpoint with its weights, float32, in eval mode."""
+    """The fairseq model of a checkpoint with its weights (random where it has none), float32, in eval mode."""
     with warnings.catch_warnings():  # fairseq's imports and its old weight_norm are deprecated, and still correct
         warnings.simplefilter("ignore")
         return _build_fairseq_model(checkpoint)
@@ -87,6 +87,8 @@ def _build_fairseq_model(checkpoint: FairseqCheckpoint) -> torch.nn.Module:
         for old, number in (("weight_g", 0), ("weight_v", 1)):
             if f"{newer}{number}" in weights:
                 weights[f"encoder.pos_conv.0.{old}"] = weights.pop(f"{newer}{number}")
+    if not weights:  # a network that is to keep its random weights
+        return model.float().eval()
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -125,14 +127,17 @@ def _preprocessor_difference(
     return float(difference.abs().max())
 
 
-def _waveforms(rate_hz: int, receptive_samples: int, audio: Sequence[Path]) -> Mapping[str, np.ndarray]:
-    """Float32 mono waveforms at the model's rate, each long enough for two frames, by name."""
+def proof_waveforms(rate_hz: int, audio: Sequence[Path], least_samples: int) -> Mapping[str, np.ndarray]:
+    """Float32 mono waveforms at ``rate_hz`` by name: the beginning of each file, or noise and sweeps.
+
+    Raises:
+        CheckpointError: none has ``least_samples`` samples.
+    """
     found = {str(path): _head(path, rate_hz) for path in audio} if audio else _builtin_waveforms(rate_hz)
-    shortest = 2 * receptive_samples
-    usable = {name: waveform for name, waveform in found.items() if waveform.size >= shortest}
+    usable = {name: waveform for name, waveform in found.items() if waveform.size >= least_samples}
     if not usable:
         raise CheckpointError(
-            f"parity needs audio of at least {shortest / rate_hz:.3f} s, got {len(found)} shorter files"
+            f"parity needs audio of at least {least_samples / rate_hz:.3f} s, got {len(found)} shorter files"
         )
     return usable
 

@@ -5,6 +5,7 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +16,30 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import rfcx_ssl
+from rfcx_ssl.data import Truth, load_truth
 from rfcx_ssl.errors import ConfigError, MissingExtraError, RfcxError
 from rfcx_ssl.files import write_text
 from rfcx_ssl.metrics.events import EventMetrics, event_metrics
-from rfcx_ssl.pictures.recording import save_figure
-from rfcx_ssl.report.figures import pick_recording, recording_figure, species_bars, training_curves
+from rfcx_ssl.metrics.floors import random_average_precision
+from rfcx_ssl.pictures.panels import save_figure
+from rfcx_ssl.report.figures import Bars, pick_recording, recording_figure, species_bars, training_curves
 from rfcx_ssl.report.page import render_page
 from rfcx_ssl.report.runs import read_run
-from rfcx_ssl.report.scoring import Floors, Gate, Judge, Scored, best_system, demo_gates
+from rfcx_ssl.report.scoring import Floors, Gate, Judge, Scored, demo_gates
 from rfcx_ssl.report.systems import Heard, hear
 from rfcx_ssl.report.table import (
     Row,
     SpeciesRow,
     floor_rows,
     gate_text,
+    leaders,
+    leaders_text,
     print_comparison,
     species_rows,
     system_row,
     write_rows,
 )
-from rfcx_ssl.report.testset import TestSet, load_test_set
-from rfcx_ssl.species import rfcx_label_space, rfcx_prevalence
+from rfcx_ssl.species import rfcx_prevalence
 
 
 class GateError(RfcxError):
@@ -70,8 +74,9 @@ class CompareRequest:
 class Comparison:
     """All numbers of a comparison."""
 
-    test_set: TestSet
+    truth: Truth
     heard: dict[str, Heard]
+    raw: dict[str, Scored]
     scaled: dict[str, Scored]
     floors: Floors
     rows: list[Row]
@@ -86,47 +91,46 @@ def compare(request: CompareRequest, console: Console) -> Comparison:
         RfcxError: a run, the data or a model cannot be used.
     """
     facts = {name: read_run(folder) for name, folder in request.runs.items()}
-    test_set = load_test_set(request.data, rfcx_label_space())
+    truth = load_truth(request.data)
     request.out.mkdir(parents=True, exist_ok=True)
     heard: dict[str, Heard] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         for name, run in facts.items():
-            task = progress.add_task(f"hearing with {name}", total=len(test_set.paths))
-            heard[name] = hear(run, test_set.paths, request.device, lambda task=task: progress.advance(task))  # type: ignore[misc]
-    result = judge_all(request, test_set, heard, console)
-    print_comparison(result.rows, result.gates, console)
+            task = progress.add_task(f"hearing with {name}", total=len(truth.paths))
+            names, tick = truth.space.species_names, partial(progress.advance, task)
+            heard[name] = hear(run, truth.paths, names, request.device, tick)
+    result = judge_all(request, truth, heard, console)
+    print_comparison(table_title(request, truth), result.rows, result.gates, console)
     write(request, result)
     console.print(f"wrote {request.out / 'report.html'} and comparison.csv beside it", highlight=False, soft_wrap=True)
     return result
 
 
-def judge_all(request: CompareRequest, test_set: TestSet, heard: dict[str, Heard], console: Console) -> Comparison:
+def judge_all(request: CompareRequest, truth: Truth, heard: dict[str, Heard], console: Console) -> Comparison:
     """Turn what was heard into scores, floors, rows and gates."""
-    judge = Judge(test_set.truth, np.array(rfcx_prevalence()), resamples=request.resamples, seed=request.seed)
+    judge = Judge(truth.truth > 0, np.array(rfcx_prevalence()), resamples=request.resamples, seed=request.seed)
     floors = judge.floors()
     raw = {name: judge.score(system.clip) for name, system in heard.items()}
     scaled = {name: judge.score_scaled(system.clip) for name, system in heard.items()}
     first = next(iter(heard.values()))
     blind = [np.broadcast_to(judge.prevalence, frames.shape) for frames in first.frames]
-    always = judge_events(test_set, first, blind, console)
-    events = {name: judge_events(test_set, system, system.frames, console) for name, system in heard.items()}
+    always = judge_events(truth, first, blind, console)
+    events = {name: judge_events(truth, system, system.frames, console) for name, system in heard.items()}
     rows = [system_row(name, raw[name], scaled[name], events[name], system) for name, system in heard.items()]
-    by_species = species_rows(test_set, "class prior (floor)", None, floors.prior, always)
+    by_species = species_rows(truth, "class prior (floor)", None, floors.prior, always)
     for name in heard:
-        by_species += species_rows(test_set, name, raw[name], scaled[name], events[name])
+        by_species += species_rows(truth, name, raw[name], scaled[name], events[name])
     gates = demo_gates(judge, floors, scaled, request.pretrained, request.random_init)
-    return Comparison(test_set, heard, scaled, floors, floor_rows(floors, always) + rows, by_species, gates)
+    return Comparison(truth, heard, raw, scaled, floors, floor_rows(floors, always) + rows, by_species, gates)
 
 
-def judge_events(
-    test_set: TestSet, heard: Heard, frames: Sequence[NDArray[Any]], console: Console
-) -> EventMetrics | None:
+def judge_events(truth: Truth, heard: Heard, frames: Sequence[NDArray[Any]], console: Console) -> EventMetrics | None:
     """Frame probabilities (T, S) against all calls; None, with a message, where sed_scores_eval is not installed.
 
     The thresholds tried lie 0.01 apart in log odds: 2.5 times faster than trying every score, within 0.01 of it.
     """
-    calls = [[(call.start_s, call.end_s, call.species_id) for call in own] for own in test_set.calls]
+    calls = [[(call.start_s, call.end_s, call.species_id) for call in own] for own in truth.calls]
     try:
         return event_metrics([_coarse(scores) for scores in frames], calls, heard.durations_s, heard.grid.frame_s)
     except MissingExtraError as error:
@@ -138,13 +142,11 @@ def write(request: CompareRequest, result: Comparison) -> None:
     """Write every file of the comparison into ``request.out``."""
     write_rows(result.rows, request.out / "comparison.csv")
     write_rows(result.by_species, request.out / "species.csv")
-    best = best_system(result.scaled)
-    row = pick_recording(result.test_set)
+    best, row = pictured_system(result.rows), pick_recording(result.truth)
     system = result.heard[best]
-    per_class = {name: scored.ranking.per_class for name, scored in result.scaled.items()}
     figures = {
-        "Species": species_bars(result.test_set, per_class, result.floors.prior.ranking.per_class),
-        "One test recording": recording_figure(result.test_set, row, system.frames[row], system.grid, best),
+        "Species": species_bars(result.truth, bar_panels(result)),
+        "One test recording": recording_figure(result.truth, row, system.frames[row], system.grid, best),
     }
     curves = training_curves({name: heard.facts.curves for name, heard in result.heard.items()})
     if curves is not None:
@@ -154,8 +156,8 @@ def write(request: CompareRequest, result: Comparison) -> None:
     gates = [{"gate": g.name, "holds": g.holds, "required": g.required, **g.margin._asdict()} for g in result.gates]
     write_text(request.out / "gates.json", json.dumps(gates, indent=1))
     page = render_page(
-        "Rainforest species detection: the comparison",
-        _lead(result, best),
+        f"Species detection on {data_name(request)}: the comparison",
+        _lead(request, result),
         result.rows,
         result.gates,
         figures,
@@ -179,14 +181,41 @@ def require_gates(gates: list[Gate]) -> None:
         raise GateError(f"{len(failed)} of {len(gates)} gates do not hold: {'; '.join(failed)}")
 
 
-def _lead(result: Comparison, best: str) -> str:
-    test_set, gates = result.test_set, result.gates
+def data_name(request: CompareRequest) -> str:
+    """What the data set is called: its folder."""
+    return request.data.resolve().name
+
+
+def table_title(request: CompareRequest, truth: Truth) -> str:
+    """Above the table of the terminal."""
+    return f"{data_name(request)}: {len(truth.paths)} test recordings, complete truth"
+
+
+def pictured_system(rows: Sequence[Row]) -> str:
+    """Whose frame probabilities are drawn: the highest mAP, which no prior helps; the first where there is none."""
+    best = leaders(rows).get("mAP")
+    return best.system if best else next(row.system for row in rows if row.parameters is not None)
+
+
+def bar_panels(result: Comparison) -> list[Bars]:
+    """Per species: what a model's own order of recordings is worth, and LWLRAP with the prior's knowledge added."""
+    present = result.truth.truth > 0
+    chance = np.array([random_average_precision(present[:, [species]]) for species in range(present.shape[1])])
+    precision = {name: scored.precision.per_class for name, scored in result.raw.items()}
+    ranking = {name: scored.ranking.per_class for name, scored in result.scaled.items()}
+    return [
+        Bars("average precision, raw", precision, chance, "random order"),
+        Bars("LWLRAP, prior-scaled", ranking, result.floors.prior.ranking.per_class, "class prior"),
+    ]
+
+
+def _lead(request: CompareRequest, result: Comparison) -> str:
+    truth, gates = result.truth, result.gates
     held = sum(gate.holds for gate in gates)
-    value, floor = result.scaled[best].ranking.overall, result.floors.prior.ranking.overall
     return (
-        f"{len(result.heard)} trained models on {len(test_set.paths)} synthetic test recordings with "
-        f"{sum(map(len, test_set.calls))} calls, all of them known. Best: {best} with LWLRAP {value:.3f}; the class "
-        f"prior alone reaches {floor:.3f}. {held} of {len(gates)} gates hold."
+        f"{len(result.heard)} trained models on {len(truth.paths)} test recordings of {data_name(request)} with "
+        f"{sum(map(len, truth.calls))} calls, all of them known. Highest: {leaders_text(result.rows)}. "
+        f"{held} of {len(gates)} gates hold."
     )
 
 
@@ -197,5 +226,5 @@ def _facts(request: CompareRequest, result: Comparison) -> dict[str, str]:
         "rfcx-ssl": f"{rfcx_ssl.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
         "speed measured on": f"{request.device}, {torch.get_num_threads()} thread(s), decoding left out",
         "runs": ", ".join(f"{name}={folder}" for name, folder in request.runs.items()),
-        "test recordings": f"{len(result.test_set.paths)} in {request.data / 'test'}",
+        "test recordings": f"{len(result.truth.paths)} in {request.data / 'test'}",
     }

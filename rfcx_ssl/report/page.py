@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rfcx_ssl.report.scoring import Gate
-from rfcx_ssl.report.table import HEADERS, Row, gate_text, shown_cells
+from rfcx_ssl.report.table import HEADERS, Row, gate_text, leaders, shown_cells
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ p.lead{font-size:1.08rem;margin:.2rem 0 1.2rem;color:#3c4d44}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:.45rem .7rem;text-align:right;border-bottom:1px solid #dcd8cb;white-space:nowrap}
 th{font-weight:600;color:#5a6b61;font-size:.87rem}
-th:first-child,td:first-child{text-align:left}tr.best td{background:#e4f1e6;font-weight:600}tr.floor td{color:#77776c}
+th:first-child,td:first-child{text-align:left}td.best{background:#e4f1e6;font-weight:600}tr.floor td{color:#77776c}
 .gate{padding:.6rem .9rem;margin:.5rem 0;border-left:5px solid;border-radius:3px;background:#fff}
 .holds{border-color:#1b9e5a}.fails{border-color:#d1382c}
 img{max-width:100%;height:auto;background:#fff;border:1px solid #e3dfd2}
@@ -37,8 +37,9 @@ has, which ranks every recording alike without listening. <b>segment F1</b>: sec
 at each species' best threshold on these recordings (an upper bound). <b>PSDS</b>: recall of whole calls (70 % covered) over
 all thresholds up to 100 false detections an hour. <b>mAP</b>: average precision over recordings, mean over species;
 a rescaling of a whole species cannot change it. Intervals: recordings drawn with replacement, {resamples} times; the gates
-compare both systems on the same draws. The best model is picked on these same recordings, so its own margin is a
-little flattered.</p>
+compare both systems on the same draws. The highest value of each column is marked: no column alone says which model is
+best, and "+ prior" holds knowledge that did not come from the audio. The model of the first gate is picked on these same
+recordings, so its own margin is a little flattered.</p>
 """
 
 
@@ -52,13 +53,12 @@ def render_page(
     resamples: int,
 ) -> str:
     """The whole page. ``figures`` are headed by their keys; ``facts`` go into the footer."""
-    best = max((row for row in rows if row.parameters), key=lambda row: row.lwlrap_prior or 0.0, default=None)
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width,initial-scale=1'>",
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>",
         f"<h1>{html.escape(title)}</h1><p class='lead'>{html.escape(lead)}</p>",
-        _table(rows, best),
+        _table(rows),
         "<h2>Gates</h2>" if gates else "",
         *[_gate(gate) for gate in gates],
         *[f"<h2>{html.escape(heading)}</h2>{inline_png(figure, heading)}" for heading, figure in figures.items()],
@@ -78,14 +78,18 @@ def inline_png(figure: Figure, alt: str) -> str:
     return f"<img alt='{html.escape(alt, quote=True)}' src='data:image/png;base64,{data}'>"
 
 
-def _table(rows: Sequence[Row], best: Row | None) -> str:
+def _table(rows: Sequence[Row]) -> str:
     head = "".join(f"<th>{html.escape(header)}</th>" for header in HEADERS)
-    body = []
+    best, body = leaders(rows), []
     for row in rows:
-        kind = "best" if row is best else "floor" if row.parameters is None else ""
-        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in shown_cells(row))
-        body.append(f"<tr class='{kind}'>{cells}</tr>")
+        cells = zip(HEADERS, shown_cells(row), strict=True)
+        marked = "".join(_cell(text, is_best=best.get(header) is row) for header, text in cells)
+        body.append(f"<tr{'' if row.parameters is not None else ' class=floor'}>{marked}</tr>")
     return f"<div class='wide'><table><tr>{head}</tr>{''.join(body)}</table></div>"
+
+
+def _cell(text: str, *, is_best: bool) -> str:
+    return f"<td{' class=best' if is_best else ''}>{html.escape(text)}</td>"
 
 
 def _gate(gate: Gate) -> str:

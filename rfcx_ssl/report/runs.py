@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from rfcx_ssl.config import check_settings
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.inference.settings import DetectSettings
 
 CURVES = {  # kind of line and key in metrics.jsonl -> title of a panel
     ("train", "loss"): "training loss",
@@ -34,7 +30,6 @@ class RunFacts:
     model: Path
     train_s: float | None
     curves: list[Curve]
-    windows: DetectSettings  # the run's validation windows; the defaults for a bare model
 
 
 def read_run(folder: Path) -> RunFacts:
@@ -44,7 +39,7 @@ def read_run(folder: Path) -> RunFacts:
         RunError: there is no model in the folder.
     """
     if (folder / "config.json").is_file():
-        return RunFacts(folder, None, [], DetectSettings())
+        return RunFacts(folder, None, [])
     if not (folder / "model" / "config.json").is_file():
         raise RunError(f"{folder}: neither a model directory nor a run folder with a finished model/")
     progress = {**_read_json(folder / "run.json"), **_read_json(folder / "progress.json")}
@@ -53,17 +48,7 @@ def read_run(folder: Path) -> RunFacts:
         folder / "model",
         None if seconds is None else float(seconds),
         _read_curves(folder / "metrics.jsonl"),
-        _read_windows(folder / "config.yaml"),
     )
-
-
-def _read_windows(path: Path) -> DetectSettings:
-    """How the run was validated: its windows, their overlap and aggregation."""
-    if not path.is_file():
-        return DetectSettings()
-    evaluation = yaml.safe_load(path.read_text(encoding="utf-8")).get("evaluation", {})
-    kept = {key: evaluation[key] for key in ("window_s", "overlap", "aggregate") if key in evaluation}
-    return check_settings(DetectSettings, kept, source=f"{path}: evaluation")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

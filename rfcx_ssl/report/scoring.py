@@ -93,7 +93,7 @@ class Judge:
 
 
 def best_system(scaled: dict[str, Scored]) -> str:
-    """Name of the system with the highest prior-scaled LWLRAP (the first of equals)."""
+    """Whom the first gate judges: the highest prior-scaled LWLRAP (the first of equals), against the prior alone."""
     return max(scaled, key=lambda name: scaled[name].ranking.overall)
 
 

@@ -1,7 +1,7 @@
-"""Let a trained model hear the test recordings, as validation and inference do, and time it."""
+"""Let a trained model hear the test recordings, through the windows it was validated with, and time it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from rfcx_ssl.audio import read_audio
+from rfcx_ssl.errors import CheckpointError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.windows import predict_recording
@@ -30,22 +31,31 @@ class Heard:
     times_real_time: float  # seconds of audio per second of computing, decoding left out
 
 
-def hear(facts: RunFacts, paths: tuple[Path, ...], device: str, tick: Callable[[], None] = lambda: None) -> Heard:
+def hear(
+    facts: RunFacts,
+    paths: tuple[Path, ...],
+    species_names: Sequence[str],
+    device: str,
+    tick: Callable[[], None] = lambda: None,
+) -> Heard:
     """Score every recording with the model of a run; ``tick`` is called after each recording.
 
     Raises:
-        CheckpointError: the model cannot be loaded. AudioError: a recording cannot be read.
+        CheckpointError: the model cannot be loaded, or knows other species. AudioError: a recording cannot be read.
     """
     model = load_model(str(facts.model), device)
+    if model.space.species_names != tuple(species_names):
+        raise CheckpointError(
+            f"model {facts.model}: its {model.space.num_species} species are not the {len(species_names)} of the truth"
+        )
     rate = model.config.sample_rate_hz
-    options = facts.windows.window_options(rate, model.config.window_samples)
     clip, frames, durations_s, busy_s = [], [], [], 0.0
     for place, path in enumerate(paths):
         waveform = torch.from_numpy(read_audio(path, sample_rate_hz=rate))
         if place == 0:
-            predict_recording(model, waveform, **options)  # the first run pays for start-up work
+            predict_recording(model, waveform)  # the first run pays for start-up work
         start = time.perf_counter()
-        scores = predict_recording(model, waveform, **options)
+        scores = predict_recording(model, waveform)
         clip.append(scores.clip.double().cpu().numpy())  # waits for the device
         busy_s += time.perf_counter() - start
         frames.append(scores.frame.float().cpu().numpy())

@@ -11,12 +11,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from rfcx_ssl.data import Truth
 from rfcx_ssl.files import atomic_path
 from rfcx_ssl.metrics.arrays import FloatArray
 from rfcx_ssl.metrics.events import EventMetrics
 from rfcx_ssl.report.scoring import Floors, Gate, Scored
 from rfcx_ssl.report.systems import Heard
-from rfcx_ssl.report.testset import TestSet
 
 Cell: TypeAlias = str | float | None
 
@@ -113,6 +113,37 @@ HEADERS = (
 )
 
 
+#: Columns that models can be ranked by. None of them alone says which model is best.
+SCORES = {
+    "LWLRAP raw": "lwlrap",
+    "+ prior": "lwlrap_prior",
+    "mAP": "map_macro",
+    "seg. F1": "segment_f1_best",
+    "PSDS": "psds",
+}
+
+
+def leaders(rows: Sequence[Row]) -> dict[str, Row]:
+    """The model with the highest value of each column of ``SCORES`` (the first of equals); floors do not compete."""
+    found = {}
+    for header, field in SCORES.items():
+        models = [row for row in rows if row.parameters is not None and _is_number(getattr(row, field))]
+        if models:
+            found[header] = max(models, key=lambda row: float(getattr(row, field)))
+    return found
+
+
+def leaders_text(rows: Sequence[Row]) -> str:
+    """Who leads in each column, by how much, and what is reached without listening."""
+    parts = []
+    for header, best in leaders(rows).items():
+        field = SCORES[header]
+        blind = [getattr(row, field) for row in rows if row.parameters is None and _is_number(getattr(row, field))]
+        floor = f" (floor {max(blind):.3f})" if blind else ""
+        parts.append(f"{header} {best.system} {getattr(best, field):.3f}{floor}")
+    return "; ".join(parts)
+
+
 def shown_cells(row: Row) -> list[str]:
     """The row as text under ``HEADERS``; a dash where something does not apply."""
     interval = None
@@ -134,16 +165,15 @@ def shown_cells(row: Row) -> list[str]:
     return [cell if cell is not None else "–" for cell in cells]  # noqa: RUF001 - an en dash is meant
 
 
-def print_comparison(rows: Sequence[Row], gates: Sequence[Gate], console: Console) -> None:
-    """Print the table and the gates."""
-    table = Table(
-        title="Synthetic test recordings, complete truth", caption="speed: seconds of audio per second of computing"
-    )
+def print_comparison(title: str, rows: Sequence[Row], gates: Sequence[Gate], console: Console) -> None:
+    """Print the table, who leads in what, and the gates."""
+    table = Table(title=title, caption="speed: seconds of audio per second of computing")
     for place, header in enumerate(HEADERS):
         table.add_column(header, justify="left" if place == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*shown_cells(row))
     console.print(table)
+    console.print(f"highest: {leaders_text(rows)}", highlight=False, soft_wrap=True)
     for gate in gates:
         verdict = "[green]holds[/]" if gate.holds else "[red]FAILS[/]"
         console.print(f"gate {verdict}: {gate_text(gate)}", highlight=False, soft_wrap=True)
@@ -153,7 +183,7 @@ def gate_text(gate: Gate) -> str:
     """The gate in one sentence, measured margin and requirement."""
     margin = gate.margin
     return (
-        f"{gate.name}: {margin.value:+.3f} LWLRAP (95 % interval {margin.low:+.3f} to {margin.high:+.3f}), "
+        f"{gate.name}: {margin.value:+.3f} LWLRAP with prior (95 % interval {margin.low:+.3f} to {margin.high:+.3f}), "
         f"required {gate.required:+.2f}"
     )
 
@@ -168,17 +198,17 @@ def write_rows(rows: Sequence[Row] | Sequence[SpeciesRow], path: Path) -> None:
 
 
 def species_rows(
-    test_set: TestSet, name: str, raw: Scored | None, scaled: Scored, events: EventMetrics | None
+    truth: Truth, name: str, raw: Scored | None, scaled: Scored, events: EventMetrics | None
 ) -> list[SpeciesRow]:
     """One row per species of a system, or of the prior floor (without ``raw``)."""
-    calls = Counter(call.species_id for own in test_set.calls for call in own)
-    count = test_set.truth.sum(axis=0)
+    calls = Counter(call.species_id for own in truth.calls for call in own)
+    count = truth.truth.sum(axis=0)
     columns: list[FloatArray | None] = [None if raw is None else raw.ranking.per_class, scaled.ranking.per_class]
     columns += [None if raw is None else raw.precision.per_class]
     judged = None if events is None else (events.segment_f1_best, events.event_f1_best, events.psds)
     columns += [None, None, None] if judged is None else [metric.per_class for metric in judged]
     rows = []
-    for species, label in enumerate(test_set.species_names):
+    for species, label in enumerate(truth.space.species_names):
         values = [
             None if column is None or np.isnan(column[species]) else float(column[species]) for column in columns
         ]
@@ -190,6 +220,10 @@ def _csv_cell(value: Cell) -> str:
     if value is None:
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and not np.isnan(value)
 
 
 def _format(value: float | None, pattern: str) -> str | None:

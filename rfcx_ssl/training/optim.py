@@ -1,8 +1,9 @@
 """Optimizer and its parameter groups: encoder and new layers, layer-wise decay, no weight decay on norms and biases."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, assert_never
 
 import torch
+from pydantic import Discriminator
 from torch import nn
 
 from rfcx_ssl.errors import ConfigError
@@ -11,16 +12,13 @@ from rfcx_ssl.training.freezing import FreezeSettings
 
 
 @settings
-class OptimSettings:
-    """AdamW or SGD, with one learning rate for the encoder and one for the layers that start from scratch."""
+class OptimizerSettings:
+    """What every optimizer has: one learning rate for the encoder and one for the layers that start from scratch."""
 
-    kind: Literal["adamw", "sgd"] = "adamw"
+    kind: str
     encoder_lr: float = 1e-4
     head_lr: float = 1e-3
     weight_decay: float = 0.01
-    beta1: float = 0.9  # momentum where kind is sgd
-    beta2: float = 0.98
-    eps: float = 1e-8
     layer_decay: float = 1.0  # the encoder layer d below the top learns at encoder_lr * layer_decay ** d
     freeze: FreezeSettings = FreezeSettings()
     sam_radius: float = 0.0  # sharpness-aware minimisation (Foret et al. 2021): rho; 0 is off, costs a second pass
@@ -28,13 +26,50 @@ class OptimSettings:
     def __post_init__(self) -> None:
         if self.encoder_lr < 0 or self.head_lr < 0 or self.weight_decay < 0 or self.sam_radius < 0:
             raise ValueError("encoder_lr, head_lr, weight_decay and sam_radius must be 0 or more")
-        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
-            raise ValueError(f"beta1 and beta2 must be in [0, 1), got {self.beta1} and {self.beta2}")
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"layer_decay={self.layer_decay} must be in (0, 1]")
 
 
-def parameter_groups(model: nn.Module, optim: OptimSettings) -> list[dict[str, Any]]:
+@settings
+class AdamWSettings(OptimizerSettings):
+    """AdamW (Loshchilov & Hutter 2019)."""
+
+    kind: Literal["adamw"] = "adamw"
+    beta1: float = 0.9
+    beta2: float = 0.98
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise ValueError(f"beta1 and beta2 must be in [0, 1), got {self.beta1} and {self.beta2}")
+        if self.eps <= 0:
+            raise ValueError(f"eps={self.eps} must be above 0")
+
+
+@settings
+class SgdSettings(OptimizerSettings):
+    """Stochastic gradient descent with momentum; its rates are higher than AdamW's."""
+
+    kind: Literal["sgd"] = "sgd"
+    encoder_lr: float = 1e-2
+    head_lr: float = 1e-1
+    weight_decay: float = 1e-4
+    momentum: float = 0.9
+    nesterov: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum={self.momentum} must be in [0, 1)")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov=true needs momentum above 0")
+
+
+OptimSettings = Annotated[AdamWSettings | SgdSettings, Discriminator("kind")]
+
+
+def parameter_groups(model: nn.Module, optim: OptimizerSettings) -> list[dict[str, Any]]:
     """Groups of the trainable parameters, each with ``name``, ``peak_lr``, ``lr``, ``weight_decay``.
 
     Parameters named ``encoder.`` learn at ``encoder_lr``; with layer-wise decay, at a rate that falls with their
@@ -80,9 +115,13 @@ def build_optimizer(model: nn.Module, optim: OptimSettings, extra: object = None
         groups.append(
             {"params": own, "name": "loss", "peak_lr": optim.head_lr, "lr": optim.head_lr, "weight_decay": 0.0}
         )
-    if optim.kind == "sgd":
-        return torch.optim.SGD(groups, lr=optim.head_lr, momentum=optim.beta1, nesterov=optim.beta1 > 0)
-    return torch.optim.AdamW(groups, lr=optim.head_lr, betas=(optim.beta1, optim.beta2), eps=optim.eps)
+    match optim:
+        case AdamWSettings():
+            return torch.optim.AdamW(groups, lr=optim.head_lr, betas=(optim.beta1, optim.beta2), eps=optim.eps)
+        case SgdSettings():
+            return torch.optim.SGD(groups, lr=optim.head_lr, momentum=optim.momentum, nesterov=optim.nesterov)
+        case _:
+            assert_never(optim)
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:

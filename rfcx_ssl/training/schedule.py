@@ -1,32 +1,102 @@
 """Learning-rate schedules as plain functions of the optimizer step, so a resumed run has no schedule state to restore."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal, assert_never
+
+from pydantic import Discriminator
 
 from rfcx_ssl.settings import settings
 
 
 @settings
-class ScheduleSettings:
-    """A warm-up and a decay, counted in optimizer steps whatever the number of processes."""
+class WarmupSettings:
+    """How every schedule begins, counted in optimizer steps whatever the number of processes."""
 
-    kind: Literal["constant", "linear", "cosine", "tri_stage"] = "cosine"
+    kind: str
     warmup: float = 0.1  # share of all steps below 1, otherwise a number of steps
-    hold: float = 0.4  # tri_stage only: share of all steps at the peak
     start_factor: float = 0.0  # learning rate before the first step, as a share of the peak
-    end_factor: float = 0.0  # learning rate after the last step, as a share of the peak (tri_stage: above 0)
 
     def __post_init__(self) -> None:
-        if self.warmup < 0 or not 0 <= self.hold < 1:
-            raise ValueError(f"need warmup >= 0 and 0 <= hold < 1, got {self.warmup=}, {self.hold=}")
-        if not (0 <= self.start_factor <= 1 and 0 <= self.end_factor <= 1):
-            raise ValueError("start_factor and end_factor must be in [0, 1]")
-        if self.kind == "tri_stage" and not self.end_factor > 0:
-            raise ValueError("tri_stage decays exponentially: end_factor must be above 0 (fairseq uses 0.05)")
+        if self.warmup < 0:
+            raise ValueError(f"warmup={self.warmup} must be 0 or more")
+        if not 0 <= self.start_factor <= 1:
+            raise ValueError(f"start_factor={self.start_factor} must be in [0, 1]")
 
-    def warmup_steps(self, total_steps: int) -> int:
-        """Number of warm-up steps of a run of ``total_steps``."""
-        return count_steps(self.warmup, total_steps)
+
+@settings
+class ConstantScheduleSettings(WarmupSettings):
+    """The peak after the warm-up, to the end."""
+
+    kind: Literal["constant"] = "constant"
+
+
+@settings
+class DecayScheduleSettings(WarmupSettings):
+    """A decay from the end of the warm-up to the end of the run."""
+
+    end_factor: float = 0.0  # learning rate after the last step, as a share of the peak
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.end_factor <= 1:
+            raise ValueError(f"end_factor={self.end_factor} must be in [0, 1]")
+
+
+@settings
+class LinearScheduleSettings(DecayScheduleSettings):
+    """A straight line, as transformers' ``get_linear_schedule_with_warmup``."""
+
+    kind: Literal["linear"] = "linear"
+
+
+@settings
+class CosineScheduleSettings(DecayScheduleSettings):
+    """Half a cosine, as transformers' ``get_cosine_schedule_with_warmup``."""
+
+    kind: Literal["cosine"] = "cosine"
+
+
+@settings
+class TriStageScheduleSettings(WarmupSettings):
+    """fairseq's: linear warm-up, hold, exponential decay (SpecAugment, Park et al. 2019, section 3)."""
+
+    kind: Literal["tri_stage"] = "tri_stage"
+    start_factor: float = 0.01
+    hold: float = 0.4  # share of all steps at the peak
+    end_factor: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.hold < 1:
+            raise ValueError(f"hold={self.hold} must be in [0, 1)")
+        if not 0 < self.end_factor <= 1:
+            raise ValueError(f"end_factor={self.end_factor} must be in (0, 1]: the decay is exponential")
+
+
+@settings
+class StepScheduleSettings(WarmupSettings):
+    """A fall by ``gamma`` every ``step_size`` steps, counted from the run's first, as torch's ``StepLR``."""
+
+    kind: Literal["step"] = "step"
+    step_size: float = 0.3  # share of all steps below 1, otherwise a number of steps
+    gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.step_size <= 0:
+            raise ValueError(f"step_size={self.step_size} must be above 0")
+        if not 0 < self.gamma <= 1:
+            raise ValueError(f"gamma={self.gamma} must be in (0, 1]")
+
+
+ScheduleSettings = Annotated[
+    ConstantScheduleSettings
+    | LinearScheduleSettings
+    | CosineScheduleSettings
+    | TriStageScheduleSettings
+    | StepScheduleSettings,
+    Discriminator("kind"),
+]
 
 
 def count_steps(value: float, total_steps: int) -> int:
@@ -37,24 +107,35 @@ def count_steps(value: float, total_steps: int) -> int:
 def learning_rate_factor(step: int, total_steps: int, schedule: ScheduleSettings) -> float:
     """Share of the peak learning rate that optimizer step ``step`` (from 0) uses.
 
-    ``linear`` and ``cosine`` reach ``end_factor`` after the last step, as transformers' schedules do; ``tri_stage`` is
-    fairseq's (SpecAugment, Park et al. 2019, section 3): linear warm-up, hold, exponential decay.
+    ``linear`` and ``cosine`` reach ``end_factor`` after the last step.
     """
-    warmup = schedule.warmup_steps(total_steps)
+    warmup = count_steps(schedule.warmup, total_steps)
     if step < warmup:
         # fairseq starts at start_factor; the others start one step in, so that no step is wasted on a rate of 0.
         progress = step / warmup if schedule.kind == "tri_stage" else (step + 1) / (warmup + 1)
         return schedule.start_factor + (1 - schedule.start_factor) * progress
-    if schedule.kind == "constant":
-        return 1.0
-    if schedule.kind == "tri_stage":
-        return _hold_and_decay(step - warmup, total_steps, warmup, schedule)
     progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
-    shape = 1 - progress if schedule.kind == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
-    return schedule.end_factor + (1 - schedule.end_factor) * shape
+    match schedule:
+        case ConstantScheduleSettings():
+            return 1.0
+        case LinearScheduleSettings():
+            return _between(schedule.end_factor, 1 - progress)
+        case CosineScheduleSettings():
+            return _between(schedule.end_factor, 0.5 * (1 + math.cos(math.pi * progress)))
+        case TriStageScheduleSettings():
+            return _hold_and_decay(step - warmup, total_steps, warmup, schedule)
+        case StepScheduleSettings():
+            return float(schedule.gamma ** (step // max(1, count_steps(schedule.step_size, total_steps))))
+        case _:
+            assert_never(schedule)
 
 
-def _hold_and_decay(step: int, total_steps: int, warmup: int, schedule: ScheduleSettings) -> float:
+def _between(end_factor: float, height: float) -> float:
+    """From 1 at height 1 down to ``end_factor`` at height 0."""
+    return end_factor + (1 - end_factor) * height
+
+
+def _hold_and_decay(step: int, total_steps: int, warmup: int, schedule: TriStageScheduleSettings) -> float:
     hold = int(schedule.hold * total_steps)
     if step < hold:
         return 1.0

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
+from rfcx_ssl.inference.settings import DEFAULT_AGGREGATE, DEFAULT_OVERLAP, Aggregate, WindowSettings
 from rfcx_ssl.settings import settings
-from rfcx_ssl.training.optim import OptimSettings
-from rfcx_ssl.training.schedule import ScheduleSettings
+from rfcx_ssl.training.optim import AdamWSettings, OptimSettings
+from rfcx_ssl.training.schedule import CosineScheduleSettings, ScheduleSettings
 
 # Settings that may change between the two halves of a resumed run: they do not touch a single weight.
 OPERATIONAL_KEYS = frozenset(
@@ -41,24 +42,22 @@ class AverageSettings:
 
 
 @settings
-class EvaluationSettings:
-    """Validation as inference is done: the same windows, the same aggregation."""
+class EvaluationSettings(WindowSettings):
+    """Validation as inference is done; its windows are saved with the model, which is used with them ever after."""
 
+    overlap: float | None = DEFAULT_OVERLAP
+    aggregate: Aggregate | None = DEFAULT_AGGREGATE
     every: int = 0  # optimizer steps; 0: only after the last one
     select_metric: str = "lwlrap"  # any metric name of an evaluation line in metrics.jsonl
     mode: Literal["max", "min"] = "max"
-    aggregate: Literal["max", "mean"] = "max"  # over the windows of a recording
-    window_s: float | None = None  # None: the model's own window
-    overlap: float = 0.5  # share of a window that the next one covers again
     max_recordings: int | None = None  # None: every validation recording
     patience: int | None = None  # evaluations without a better score before the run ends; None: never
     min_gain: float = 0.0  # what counts as better
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.every < 0:
             raise ValueError(f"every={self.every} must be 0 or more optimizer steps")
-        if not 0 <= self.overlap < 1:
-            raise ValueError(f"overlap={self.overlap} must be in [0, 1)")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience={self.patience} must be at least 1 evaluation")
         if self.patience is not None and not self.every:
@@ -88,8 +87,8 @@ class LoopSettings:
     trackers: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)
     num_pictures: int = 2  # example pictures per evaluation
     lock_timeout_s: float = 30.0  # how long to wait for another process that still holds the run folder
-    optim: OptimSettings = OptimSettings()
-    schedule: ScheduleSettings = ScheduleSettings()
+    optim: OptimSettings = AdamWSettings()
+    schedule: ScheduleSettings = CosineScheduleSettings()
     average: AverageSettings = AverageSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 

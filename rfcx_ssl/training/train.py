@@ -1,5 +1,6 @@
 """Fine-tuning from settings: builds data, model, augmentation and loss, and runs the loop on them."""
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from accelerate import Accelerator
 from rfcx_ssl.augment import AugmentSettings, build_augment
 from rfcx_ssl.data import Corpus, CropDataset, DataSettings, clip_truth, collate, load_corpus
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.inference.windows import predict_recording
+from rfcx_ssl.inference.windows import predict_recording, windows_in_force
 from rfcx_ssl.losses.sed import build_loss
 from rfcx_ssl.losses.settings import LossSettings
 from rfcx_ssl.models.build import build_model
@@ -24,6 +25,7 @@ from rfcx_ssl.settings import settings
 from rfcx_ssl.training.fit import fit
 from rfcx_ssl.training.learner import make_accelerator, seed_everything
 from rfcx_ssl.training.parts import FloatArray, FrameLabels, Parts, RecordingScores, Validation
+from rfcx_ssl.training.rules import check_activity, check_mixing
 from rfcx_ssl.training.settings import EvaluationSettings, LoopSettings
 
 
@@ -60,10 +62,18 @@ def train(settings: TrainSettings) -> Path:
 
 def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
     """Model, data, augmentation and loss of a run."""
+    check_mixing(settings, settings.augment, accelerator.num_processes)
     with accelerator.main_process_first():  # which may write folds and the audio cache
         corpus = load_corpus(settings.data)
+    check_activity(settings.loss, settings.model.head.activity, corpus, settings.fold)
     seed_everything(settings.seed, step=0, rank=0)  # every process builds the same weights
-    model = build_model(settings.model, corpus.space)
+    model = build_model(with_window(settings.model, settings.data.crop_s), corpus.space)
+    windows = windows_in_force(model, settings.evaluation)
+    model.config.windows = windows._asdict()  # saved with the model: it is heard as it was validated
+    if abs(windows.window_s - settings.data.crop_s) * model.grid.sample_rate_hz >= 1:
+        accelerator.print(
+            f"windows of {windows.window_s:g} s, but training crops of data.crop_s={settings.data.crop_s:g} s"
+        )
     grid, space = model.grid, model.space
     train_set = CropDataset(corpus, settings.fold, grid, space, seed=settings.seed)
     augment = build_augment(settings.augment, grid, space).train()
@@ -81,6 +91,11 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
     )
 
 
+def with_window(model: ModelSettings, crop_s: float) -> ModelSettings:
+    """Model settings whose window is as long as the training crops where they leave it open."""
+    return dataclasses.replace(model, window_s=crop_s) if model.window_s is None else model
+
+
 def build_validation(
     corpus: Corpus, fold: int, model: RainforestSedModel, evaluation: EvaluationSettings
 ) -> Validation:
@@ -93,18 +108,9 @@ def build_validation(
     trained_on = clip_truth(corpus.annotations, train_names, num_species=corpus.space.num_species)
     prevalence = (trained_on.truth * trained_on.known).sum(0) / np.maximum(trained_on.known.sum(0), 1)
     grid, space = model.grid, model.space
-    window = model.config.window_samples
-    if evaluation.window_s is not None:
-        window = round(evaluation.window_s * grid.sample_rate_hz)
 
     def predict(module: Any, waveform: FloatArray) -> RecordingScores:  # noqa: ANN401 - RainforestSedModel or its average
-        scores = predict_recording(
-            module,
-            torch.from_numpy(np.ascontiguousarray(waveform)),
-            window_samples=window,
-            hop_samples=max(grid.hop_samples, round(window * (1 - evaluation.overlap))),
-            aggregate=evaluation.aggregate,
-        )
+        scores = predict_recording(module, torch.from_numpy(np.ascontiguousarray(waveform)), evaluation)
         return RecordingScores(scores.frame.numpy(), scores.clip.numpy())
 
     def frame_labels(name: str) -> FrameLabels:

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.training.batch_statistics import BatchStatistics
 from rfcx_ssl.training.mass import masses_of, stack_masses
 
 Terms = dict[str, Tensor]
@@ -67,23 +68,28 @@ class Update:
         self.max_grad_norm = math.inf if max_grad_norm is None else max_grad_norm
         self.sam_radius = sam_radius
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.statistics = BatchStatistics(module)
 
     def __call__(self, batches: Sequence[Batch], reseed: Callable[[], None], *, stop: bool = False) -> StepReport:
         """Step on this process's ``batches``; ``reseed`` resets the random generators before each pass."""
         names, shares = self._shares(batches)
+        before = self.statistics.copy()
         reseed()
         sums = self._backward(batches, names, shares)
         if self.sam_radius:
             weights = [parameter.detach().clone() for parameter in self.parameters]
+            counted = self.statistics.copy()
             self._climb()
             reseed()
-            with frozen_batch_statistics(self.module):
-                self._backward(batches, names, shares)
+            self._backward(batches, names, shares)
+            self.statistics.restore(counted)  # the second pass does not count
             torch._foreach_copy_([parameter.data for parameter in self.parameters], weights)
         grad_norm = self.accelerator.clip_grad_norm_(self.parameters, self.max_grad_norm)
         report = self._report(names, sums, grad_norm, stop)
         if report.finite:
             self.optimizer.step()
+        else:
+            self._leave_no_trace(before)
         self.optimizer.zero_grad()
         return report
 
@@ -115,6 +121,12 @@ class Update:
         torch._foreach_add_([parameter.data for parameter in moving], torch._foreach_mul(gradients, scale))
         self.optimizer.zero_grad()
 
+    def _leave_no_trace(self, statistics: list[Tensor]) -> None:
+        """Undo what a skipped step has done besides its gradient."""
+        self.statistics.restore(statistics)
+        if self.accelerator.scaler is not None:  # fp16
+            self.accelerator.scaler.update()  # a lower scale, and ready to unscale the next step's gradient
+
     def _report(self, names: Sequence[str], sums: Tensor, grad_norm: Tensor | None, stop: bool) -> StepReport:
         """Share what happened; the one place of a step where the host waits for the device."""
         shared = self._sum_over_processes(torch.cat([sums, sums.new_tensor([float(stop)])]))
@@ -131,17 +143,3 @@ class Update:
             return values
         total: Tensor = self.accelerator.reduce(values, reduction="sum")
         return total
-
-
-@contextlib.contextmanager
-def frozen_batch_statistics(module: nn.Module) -> Iterator[None]:
-    """Let batch norms normalise as in training but not count this pass in their running statistics."""
-    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum

@@ -28,11 +28,11 @@ from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import PannsSettings
 from rfcx_ssl.species import rfcx_label_space
 from rfcx_ssl.training.learner import make_accelerator, seed_everything
-from rfcx_ssl.training.optim import OptimSettings, build_optimizer, set_learning_rates
+from rfcx_ssl.training.optim import AdamWSettings, build_optimizer, set_learning_rates
 from rfcx_ssl.training.parts import Parts
 from rfcx_ssl.training.run_folder import RunFolder
 from rfcx_ssl.training.sampler import KeyedDataset, StepSampler
-from rfcx_ssl.training.schedule import ScheduleSettings, learning_rate_factor
+from rfcx_ssl.training.schedule import CosineScheduleSettings, learning_rate_factor
 from rfcx_ssl.training.settings import LoopSettings
 from rfcx_ssl.training.signals import StopRequest
 from rfcx_ssl.training.trainer import Trainer
@@ -97,7 +97,7 @@ def bare(name, steps):
     """The loop by hand."""
     model, crops, batch_size = make_model(name)
     loss, watch = build_loss(LossSettings(), SPACE), Stopwatch()
-    schedule, optim = ScheduleSettings(), OptimSettings()
+    schedule, optim = CosineScheduleSettings(), AdamWSettings()
     optimizer = build_optimizer(model, optim)
     sampler = StepSampler(num_items=64, batch_size=batch_size, accumulation=1, rank=0, num_processes=1, seed=0)
     loader = DataLoader(KeyedDataset(crops), batch_sampler=sampler, collate_fn=collate)

@@ -19,7 +19,7 @@ RATE, SECONDS = 16000, 4
 SMALL = (
     "data.sample_rate_hz=16000", "model.sample_rate_hz=16000", "data.num_folds=2", "data.crop_s=1", "model.window_s=1",
     "model.mel.f_max_hz=8000", "num_workers=0", "batch_size=4", "max_steps=3", "log_every=1", "threads=1",
-    "num_pictures=1", "schedule.kind=constant",
+    "num_pictures=1", "schedule=constant",
 )  # fmt: skip
 
 

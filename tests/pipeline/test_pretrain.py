@@ -15,7 +15,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from transformers import AutoFeatureExtractor, AutoModel
+from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from rfcx_ssl.audio import write_flac
 from rfcx_ssl.pretraining.log import read_log
@@ -151,3 +151,38 @@ def test_two_cpu_processes_train_one_model(data, tmp_path):
     sentences = {record.values["nsentences"] for record in records if record.split == "train"}
     assert max(sentences) == 8.0  # 4 clips on each of two processes
     assert (tmp_path / "run" / "checkpoint_last.pt").is_file()
+
+
+def test_a_public_encoder_goes_on_in_fairseq_at_another_rate(data, tmp_path):
+    """What a user does with a 16 kHz encoder: export it, go on with stock fairseq, convert the result back."""
+    torch.manual_seed(0)
+    config = Wav2Vec2Config(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        conv_dim=[16, 16, 16],
+        conv_kernel=[10, 8, 8],
+        conv_stride=[5, 8, 8],
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=4,
+    )
+    Wav2Vec2Model(config).save_pretrained(tmp_path / "public")
+    Wav2Vec2FeatureExtractor(sampling_rate=16_000).save_pretrained(tmp_path / "public")
+    done = command(
+        sys.executable, "pretrain/export_fairseq.py", tmp_path / "public", "--out", tmp_path / "start",
+        "--sample-rate", RATE,
+    )  # fmt: skip
+    assert "16000 -> 32000 Hz: first convolution now 20 samples, stride 10" in done.stdout
+    assert "new, with random weights: final_proj, project_q, quantizer" in done.stdout
+    overrides = ["common.cpu=true", "common.bf16=false", "optimization.max_update=2", "optimization.update_freq=[1]"]
+    command(
+        sys.executable, "pretrain/run.py", "--config-dir", tmp_path / "start", "--config-name", "continue",
+        f"task.data={data}", f"checkpoint.save_dir={tmp_path / 'run'}", "dataset.num_workers=0",
+        "dataset.max_tokens=200000", "lr_scheduler.warmup_updates=1", "optimization.lr=[0.0]", *overrides,
+    )  # fmt: skip
+    begun = torch.load(tmp_path / "start" / "checkpoint.pt", weights_only=True)["model"]
+    for name, tensor in weights(tmp_path / "run").items():  # a rate of 0 trains nothing: it did start from there
+        assert torch.equal(tensor, begun[name]), name
+    command(sys.executable, "pretrain/convert.py", tmp_path / "run" / "checkpoint_last.pt", "--out", tmp_path / "back")
+    assert AutoModel.from_pretrained(tmp_path / "back").config.conv_stride == [10, 8, 8]

@@ -1,6 +1,9 @@
 """Settings: unknown keys fail, every mistake is named with its full key."""
 
+from typing import Annotated, Literal
+
 import pytest
+from pydantic import Discriminator
 
 from rfcx_ssl import config
 from rfcx_ssl.config import check_settings, load_settings, settings_dict
@@ -22,6 +25,63 @@ class Inner:
 class Outer:
     name: str
     inner: Inner = Inner()
+
+
+@settings
+class Sine:
+    kind: Literal["sine"] = "sine"
+    period_s: float = 1.0
+
+    def __post_init__(self):
+        if self.period_s <= 0:
+            raise ValueError(f"period_s={self.period_s} must be above 0")
+
+
+@settings
+class Noise:
+    kind: Literal["noise"] = "noise"
+    color: str = "pink"
+    inner: Inner | None = None
+
+
+@settings
+class Choice:
+    sound: Annotated[Sine | Noise, Discriminator("kind")] = Sine()
+    extra: Inner | None = None
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"sound": {"kind": "sine", "color": "red"}}, "here: sound.color: unknown key, it belongs to kind=noise; this is kind=sine"),
+        ({"sound": {"kind": "noise", "colour": "red"}}, "here: sound.colour: unknown key, did you mean 'color'?"),
+        ({"sound": {"kind": "noise", "inner": {"shar": 1}}}, "here: sound.inner.shar: unknown key, did you mean 'share'?"),
+        ({"sound": {"kind": "sine", "period_s": "long"}}, "here: sound.period_s='long': "),
+        ({"sound": {"kind": "sine", "period_s": 0}}, "here: sound: period_s=0.0 must be above 0"),
+        ({"sound": {"kind": "saw"}}, "here: sound.kind='saw': must be one of 'sine', 'noise'"),
+        ({"sound": {"kind": "sin"}}, "here: sound.kind='sin': must be one of 'sine', 'noise', did you mean 'sine'?"),
+        ({"sound": {"period_s": 2}}, "here: sound.kind: must be one of 'sine', 'noise'"),
+        ({"extra": {"q": 2}}, "here: extra.q: unknown key; known: rate_hz, share"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_choice_are_named_as_the_user_writes_them(values, said):
+    with pytest.raises(ConfigError) as caught:
+        check_settings(Choice, values, source="here")
+    assert str(caught.value).startswith(said)
+
+
+def test_a_kind_that_has_a_file_is_to_be_chosen_by_it(tmp_path, monkeypatch):
+    (tmp_path / "demo" / "sound").mkdir(parents=True)
+    (tmp_path / "demo" / "top.yaml").write_text("defaults: [_self_, {sound: sine}]\n")
+    (tmp_path / "demo" / "sound" / "sine.yaml").write_text("kind: sine\nperiod_s: 2\n")
+    (tmp_path / "demo" / "sound" / "noise.yaml").write_text("kind: noise\ncolor: red\n")
+    monkeypatch.setattr(config, "config_root", lambda: tmp_path)
+    assert load_settings(Choice, "demo", "top", ["sound=noise"]).sound == Noise(color="red")
+    assert load_settings(Choice, "demo", "top", ["extra.share=0.1"]).extra == Inner(share=0.1)
+    with pytest.raises(ConfigError, match=r"extra.q: unknown key; known: rate_hz, share$"):
+        load_settings(Choice, "demo", "top", ["sound.kind=sine", "extra.q=1"])
+    with pytest.raises(ConfigError, match=r"sound.period_s: .*; write sound=noise instead of sound.kind=noise$"):
+        load_settings(Choice, "demo", "top", ["sound.kind=noise"])
 
 
 def test_all_mistakes_are_named_at_once():

@@ -139,7 +139,7 @@ def toy_settings(*overrides, **values):
     """Small settings; ``overrides`` are key=value strings, nested by dots."""
     tree = {
         "batch_size": 4, "num_workers": 0, "log_every": 3, "save_every": 4, "trackers": [], "num_pictures": 0,
-        "evaluation": {"every": 5}, "schedule": {"warmup": 2}, **values,
+        "evaluation": {"every": 5}, "schedule": {"kind": "cosine", "warmup": 2}, "optim": {"kind": "adamw"}, **values,
     }  # fmt: skip
     for override in overrides:
         key, value = override.split("=", 1)

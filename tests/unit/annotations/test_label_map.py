@@ -1,8 +1,9 @@
 import pytest
 
 from rfcx_ssl.annotations import default_label_map, read_label_map
-from rfcx_ssl.annotations.label_map import Meaning, typical_call
+from rfcx_ssl.annotations.label_map import Meaning
 from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.species import typical_call
 
 
 @pytest.mark.parametrize(

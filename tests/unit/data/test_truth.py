@@ -33,6 +33,58 @@ def test_a_silent_recording_belongs_to_the_truth(root, table):
     assert load_truth(root / "truth.csv", "test").recording_ids == truth.recording_ids
 
 
+def edit(root, old, new):
+    table = root / "truth.csv"
+    text = table.read_text()
+    assert old in text
+    table.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("aaa,test,3,1,3", "ddd,test,3,1,3", r"truth.csv:3: no recording 'ddd' in .*test"),
+        ("aaa,test,3", "aaa,test,24", r"truth.csv:2: species_id=24 is unknown: must be 0 to 23"),
+        ("1,1000", "later,1000", r"truth.csv:2: t_min='later' is not a number"),
+        ("1,1000,2", "2,1000,1", r"truth.csv:2: t_min=2 must be below t_max=1"),
+        ("t_max", "tmax", r"truth.csv:1: missing column t_max"),
+    ],
+)
+def test_a_wrong_table_is_named_by_line(root, old, new, message):
+    edit(root, old, new)
+    with pytest.raises(AnnotationError, match=message):
+        load_truth(root)
+
+
+def test_without_a_split_column_all_rows_are_about_the_recordings_found(root):
+    (root / "truth.csv").write_text("recording_id,species_id,t_min,f_min,t_max,f_max\naaa,17,1,1000,2,2000\n")
+    truth = load_truth(root)
+    assert truth.recording_ids == ("aaa", "bbb") and np.argwhere(truth.truth).tolist() == [[0, 17]]
+    assert [[call.songtype_id for call in calls] for calls in truth.calls] == [[1], []]  # its first song type
+    (root / "recordings.csv").write_text("recording_id,site\naaa,x\nbbb,y\n")
+    assert load_truth(root).recording_ids == ("aaa", "bbb"), "it says nothing about splits"
+    edit(root, "aaa", "zzz")
+    with pytest.raises(AnnotationError, match=r"truth.csv:2: no recording 'zzz'"):
+        load_truth(root)
+
+
+def test_recordings_of_any_kind_and_depth_are_found(root):
+    (root / "test" / "site").mkdir()
+    soundfile.write(root / "test" / "site" / "ccc.WAV", np.zeros(100, np.int16), 16_000, format="WAV")
+    edit(root, "ccc,train", "ccc,test")
+    truth = load_truth(root)
+    assert [path.name for path in truth.paths] == ["aaa.flac", "bbb.flac", "ccc.WAV"]
+    assert [len(calls) for calls in truth.calls] == [2, 0, 1]
+
+
+def test_what_is_missing_is_named(root):
+    (root / "truth.csv").unlink()
+    with pytest.raises(AnnotationError, match="complete truth is needed"):
+        load_truth(root)
+    with pytest.raises(AnnotationError, match="rfcx-ssl synth"):
+        load_truth(root / "nowhere")
+
+
 def test_truth_without_audio_is_refused(root):
     with pytest.raises(AnnotationError, match="split 'train' have no audio file"):
         load_truth(root, "train")

@@ -1,10 +1,14 @@
 """Settings of detection: what is refused, and the windows they make."""
 
+import dataclasses
+
 import pytest
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.inference.settings import DetectSettings
+from rfcx_ssl.inference.settings import DetectSettings, WindowSettings
+from rfcx_ssl.inference.windows import Windows
+from rfcx_ssl.training.settings import EvaluationSettings
 
 
 def test_shipped_file_is_the_default():
@@ -28,9 +32,23 @@ def test_mistakes_are_named(override, message):
         load_settings(DetectSettings, "inference", "detect", [override])
 
 
-def test_windows_follow_the_model_unless_set():
-    own = DetectSettings().window_options(100, 500)
-    assert own == {"window_samples": 500, "hop_samples": 250, "aggregate": "max", "batch_size": 8}
-    set_by_hand = DetectSettings(window_s=2.0, overlap=0.75, aggregate="mean").window_options(100, 500)
-    assert (set_by_hand["window_samples"], set_by_hand["hop_samples"]) == (200, 50)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"window_s": 0.0}, "window_s=0.0 must be above 0"),
+        ({"overlap": 1.0}, r"overlap=1.0 must be in \[0, 1\)"),
+        ({"aggregate": "median"}, "aggregate='median' must be 'max' or 'mean'"),
+    ],
+)
+def test_windows_without_a_meaning_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        WindowSettings(**values)
+
+
+def test_the_lower_threshold_is_half_the_upper_one_unless_set():
     assert DetectSettings(threshold=0.4).low == 0.2 and DetectSettings(low_threshold=0.3).low == 0.3
+
+
+def test_validation_and_detection_share_their_windows():
+    assert issubclass(DetectSettings, WindowSettings) and issubclass(EvaluationSettings, WindowSettings)
+    assert {field.name for field in dataclasses.fields(WindowSettings)} == set(Windows._fields)

@@ -8,7 +8,7 @@ import torch
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.inference.events import EventDecoder
 from rfcx_ssl.inference.load import load_model
-from rfcx_ssl.inference.settings import DetectSettings
+from rfcx_ssl.inference.settings import DetectSettings, WindowSettings
 from rfcx_ssl.inference.stream import listen, rate_warning, species_bands
 from rfcx_ssl.inference.windows import predict_recording
 from rfcx_ssl.species import LabelSpace, rfcx_label_space
@@ -31,8 +31,7 @@ def test_blocks_give_the_events_of_the_whole_recording(model, tmp_path, rate_hz,
     path = tmp_path / "a.wav"
     soundfile.write(path, noise_bursts(23, rate_hz)[: 23 * rate_hz - 777], rate_hz)
     waveform = torch.from_numpy(read_audio(path, sample_rate_hz=8_000))
-    whole = DetectSettings(aggregate=aggregate).window_options(8_000, model.config.window_samples)
-    scores = predict_recording(model, waveform, **whole)
+    scores = predict_recording(model, waveform, WindowSettings(aggregate=aggregate))
     threshold = float(scores.frame.quantile(0.8))
     options = DetectSettings(threshold=threshold, low_threshold=0.9 * threshold, aggregate=aggregate, block_s=3.0)
     decoder = EventDecoder(options, model.grid, 24)
@@ -47,8 +46,8 @@ def test_blocks_give_the_events_of_the_whole_recording(model, tmp_path, rate_hz,
     assert [(e.species, e.score) for e in heard.events] == [
         (names[e.species], pytest.approx(e.peak, abs=2e-3)) for e in expected
     ]
-    np.testing.assert_allclose([e.start_s for e in heard.events], [e.start * model.grid.frame_s for e in expected])
-    assert max(e.end_s for e in heard.events) <= heard.heard_s
+    np.testing.assert_allclose([e.box.start_s for e in heard.events], [e.start * model.grid.frame_s for e in expected])
+    assert max(e.box.end_s for e in heard.events) <= heard.heard_s
     np.testing.assert_allclose(heard.clip, scores.clip.numpy(), atol=2e-3)
 
 
@@ -66,7 +65,7 @@ def test_damage_keeps_what_came_before(model, tmp_path):
     heard = listen(model, tmp_path / "cut.flac", "cut", DetectSettings(threshold=0.01))
     assert "cut.flac" in heard.problem
     assert 5 < heard.heard_s < 14 and heard.events and heard.clip is not None
-    assert all(e.end_s <= heard.heard_s for e in heard.events)
+    assert all(e.box.end_s <= heard.heard_s for e in heard.events)
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no audio"])
@@ -85,6 +84,17 @@ def test_a_blink_of_audio_is_heard(model, tmp_path):
     soundfile.write(tmp_path / "x.wav", np.zeros(3, dtype=np.float32), 8_000)
     heard = listen(model, tmp_path / "x.wav", "x", DetectSettings())
     assert heard.problem is None and len(heard.clip) == 24
+
+
+@pytest.mark.parametrize("num_samples", [5, 8, 23_995, 23_999])
+def test_no_event_without_length_and_none_beyond_the_end(model, tmp_path, num_samples):
+    soundfile.write(tmp_path / "x.wav", np.zeros(num_samples, dtype=np.float32), 8_000)
+    heard = listen(model, tmp_path / "x.wav", "x", DetectSettings(threshold=0.01, min_duration_s=0.0))
+    assert bool(heard.events) == (num_samples >= 8), "five samples are less than a millisecond"
+    for event in heard.events:
+        shown_start, shown_end = float(f"{event.box.start_s:.3f}"), float(f"{event.box.end_s:.3f}")
+        assert 0 <= shown_start < shown_end <= num_samples / 8_000
+        assert (event.box.start_s, event.box.end_s) == (shown_start, shown_end), "tables hold what Python sees"
 
 
 def test_low_rates_are_warned_about_with_the_species_that_are_lost(model):

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.inference.windows import predict_recording, predict_stream
+from rfcx_ssl.inference.settings import WindowSettings
+from rfcx_ssl.inference.windows import Windows, predict_recording, predict_stream, windows_in_force
 from rfcx_ssl.models.outputs import SedOutput, merge_outputs
 from rfcx_ssl.species import LabelSpace, rfcx_label_space
 
@@ -20,6 +21,7 @@ class MeanModel(torch.nn.Module):
 
     class config:
         window_samples = 60
+        windows = None
 
     def __init__(self):
         super().__init__()
@@ -63,13 +65,13 @@ def _reference(x, window, step, aggregate):
 )
 def test_windows_match_a_plain_loop_however_the_blocks_are_cut(num_samples, step_frames, aggregate, batch, block):
     x = torch.randn(num_samples, generator=torch.Generator().manual_seed(num_samples))
-    options = {"hop_samples": step_frames * HOP, "aggregate": aggregate, "batch_size": batch}
-    whole = predict_recording(MeanModel(), x, **options)
+    windows = WindowSettings(overlap=1 - step_frames * HOP / 60, aggregate=aggregate)
+    whole = predict_recording(MeanModel(), x, windows, batch_size=batch)
     frame, clip = _reference(x.double().numpy(), 60, step_frames * HOP, aggregate)
     assert whole.frame.shape == (-(-num_samples // HOP), 1)
     np.testing.assert_allclose(whole.frame[:, 0].numpy(), frame, rtol=1e-4)
     np.testing.assert_allclose(whole.clip.numpy(), [clip], rtol=1e-4)
-    pieces = list(predict_stream(MeanModel(), iter(x.split(block)), **options))
+    pieces = list(predict_stream(MeanModel(), iter(x.split(block)), windows, batch_size=batch))
     torch.testing.assert_close(torch.cat([piece.frame for piece in pieces]), whole.frame)
     torch.testing.assert_close(pieces[-1].clip, whole.clip)
     assert [p.first_frame for p in pieces] == np.cumsum([0, *[len(p.frame) for p in pieces]])[:-1].tolist()
@@ -84,7 +86,7 @@ def test_a_stream_gives_frames_while_it_comes():
             given_blocks += 1
             yield torch.randn(60)
 
-    first = next(predict_stream(MeanModel(), blocks(), hop_samples=60, batch_size=2))
+    first = next(predict_stream(MeanModel(), blocks(), WindowSettings(overlap=0.0), batch_size=2))
     assert len(first.frame) > 0
     assert given_blocks < 10
 
@@ -107,13 +109,31 @@ def test_outputs_of_one_species_are_merged_by_max_and_noise_dropped():
         torch.testing.assert_close(merged[..., species], values[..., outputs].amax(-1))
 
 
-@pytest.mark.parametrize(
-    ("options", "message"), [({"hop_samples": 100}, "longer than the window"), ({"train": True}, "evaluation mode")]
-)
-def test_misuse_is_named(options, message):
-    model = MeanModel().train(options.pop("train", False))
-    with pytest.raises(ConfigError, match=message):
-        predict_recording(model, torch.randn(500), **options)
+def test_a_model_in_training_mode_is_refused():
+    with pytest.raises(ConfigError, match="evaluation mode"):
+        predict_recording(MeanModel().train(), torch.randn(500))
+
+
+def test_a_model_hears_as_it_was_validated_unless_told_otherwise():
+    model, x = MeanModel(), torch.randn(500)
+    assert windows_in_force(model) == (0.6, 0.5, "max")  # of a model that was never validated
+    validated = {"window_s": 0.4, "overlap": 0.25, "aggregate": "mean"}
+    model.config = type("config", (), {"window_samples": 60, "windows": validated})
+    assert windows_in_force(model)._asdict() == validated
+    expected = predict_recording(MeanModel(), x, WindowSettings(**validated))
+    torch.testing.assert_close(predict_recording(model, x), expected, rtol=0, atol=0)
+    assert windows_in_force(model, WindowSettings(overlap=0.0)) == (0.4, 0.0, "mean")
+    model.config.windows = {"overlap": 2}
+    with pytest.raises(ConfigError, match=r"config.json: windows: overlap=2 must be in \[0, 1\)"):
+        windows_in_force(model)
+
+
+@given(rate=st.sampled_from([8_000, 22_050, 32_000]), hop=st.integers(1, 700), samples=st.integers(1, 200_000))
+def test_windows_in_seconds_and_in_samples_are_the_same(rate, hop, samples):
+    grid = FrameGrid(rate, hop)
+    window, step = Windows(samples / rate, 0.5, "max").on_grid(grid)
+    assert window == grid.num_frames(samples) * hop and window % hop == 0 and step % hop == 0
+    assert hop <= step <= max(hop, round(samples / 2))
 
 
 def test_an_empty_recording_is_an_error():

@@ -5,19 +5,23 @@ import csv
 import pyarrow.parquet as pq
 import pytest
 
+from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Event
+from rfcx_ssl.annotations.exchange import DETECTION_COLUMNS
+from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.inference.settings import FORMATS
-from rfcx_ssl.inference.stream import Event
-from rfcx_ssl.inference.writers import COLUMNS, open_writers
+from rfcx_ssl.inference.stream import Detection
+from rfcx_ssl.inference.writers import open_writers
 
+SPECIES = ("Eleutherodactylus coqui", "unheard of")
 EVENTS = [
-    Event("site/a", 0.5, 1.25, "Eleutherodactylus coqui", 0.91234, 1031.0, 2812.0),
-    Event("site/a", 2.0, 3.0, "unheard of", 0.5, None, None),
+    Detection("site/a", "Eleutherodactylus coqui", 0.91234, Event(3, 1, 0.5, 1.25, 1031.0, 2812.0, True, 1.0)),
+    Detection("site/a", "unheard of", 0.5, Event(1, 1, 2.0, 3.0, *UNKNOWN_BAND_HZ, True, 1.0)),
 ]
 
 
 @pytest.fixture
 def written(tmp_path):
-    writers = open_writers([*FORMATS, "csv"], tmp_path, 16_000.0)
+    writers = open_writers([*FORMATS, "csv"], tmp_path, SPECIES, 16_000.0)
     assert len(writers) == len(FORMATS)
     for writer in writers:
         with writer:
@@ -30,7 +34,7 @@ def test_csv(written):
     with (written / "events.csv").open() as lines:
         rows = list(csv.reader(lines))
     assert rows == [
-        list(COLUMNS),
+        list(DETECTION_COLUMNS),
         ["site/a", "0.500", "1.250", "Eleutherodactylus coqui", "0.9123", "1031", "2812"],
         ["site/a", "2.000", "3.000", "unheard of", "0.5000", "", ""],
     ]
@@ -38,7 +42,7 @@ def test_csv(written):
 
 def test_parquet(written):
     table = pq.read_table(written / "events.parquet")
-    assert table.column_names == list(COLUMNS)
+    assert table.column_names == list(DETECTION_COLUMNS)
     assert table.column("start_s").to_pylist() == [0.5, 2.0]
     assert table.column("f_max").to_pylist() == [2812.0, None]
 
@@ -68,8 +72,25 @@ def test_audacity(written):
 
 @pytest.mark.parametrize("name", ["csv", "parquet"])
 def test_an_interrupted_table_leaves_nothing(tmp_path, name):
-    (writer,) = open_writers([name], tmp_path, 16_000.0)
+    (writer,) = open_writers([name], tmp_path, SPECIES, 16_000.0)
     with pytest.raises(KeyboardInterrupt), writer:
         writer.add("site/a", EVENTS)
         raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a\tb", "without tabs and line breaks"),
+        ("a\nb", "without tabs and line breaks"),
+        ("", "without tabs and line breaks"),
+        ("frog 0.50", "ends like a score"),
+    ],
+)
+def test_names_that_cannot_be_read_back_are_refused_before_anything_is_heard(tmp_path, name, message):
+    for kind in ("raven", "audacity"):
+        with pytest.raises(ConfigError, match=message):
+            open_writers([kind], tmp_path, ("fine", name), 16_000.0)
+    assert len(open_writers(["csv", "parquet"], tmp_path, ("fine", name), 16_000.0)) == 2
     assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,7 @@
 """The composed loss: masks, weights, names, and errors."""
 
+from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,8 +11,18 @@ import torch
 from rfcx_ssl.config import config_root, load_settings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.losses.cells import asymmetric, bce, focal
 from rfcx_ssl.losses.sed import build_loss
-from rfcx_ssl.losses.settings import LossSettings
+from rfcx_ssl.losses.settings import (
+    ActivitySettings,
+    AsymmetricSettings,
+    BceSettings,
+    CenterSettings,
+    FocalSettings,
+    LossSettings,
+    LsepSettings,
+    LwlrapSettings,
+)
 from rfcx_ssl.species import rfcx_label_space
 
 SPACE = rfcx_label_space()
@@ -84,15 +96,23 @@ def test_every_box_counts_the_same_with_box_weighting():
     assert actual == pytest.approx((np.log(2) + np.log1p(np.exp(2))) / 2, rel=1e-6)
 
 
+def extra_terms(activity, lsep, lwlrap, center):
+    return LossSettings(
+        activity=ActivitySettings(weight=activity),
+        lsep=LsepSettings(weight=lsep),
+        lwlrap=LwlrapSettings(weight=lwlrap),
+        center=CenterSettings(weight=center),
+    )
+
+
 def test_all_terms_are_named_weighted_and_summed():
     output, batch = _case()
-    weights = {"activity_weight": 0.5, "lsep_weight": 0.1, "lwlrap_weight": 0.2, "center_weight": 0.01}
     torch.manual_seed(0)
-    loss = build_loss(LossSettings(**weights), SPACE, embedding_dim=D)
+    loss = build_loss(extra_terms(0.5, 0.1, 0.2, 0.01), SPACE, embedding_dim=D)
     terms = loss(output, batch)
     assert list(terms) == ["frame", "clip", "activity", "lsep", "lwlrap", "center", "loss"]
     assert terms["loss"].item() == pytest.approx(sum(v.item() for k, v in terms.items() if k != "loss"))
-    double = build_loss(LossSettings(**{key: 2 * value for key, value in weights.items()}), SPACE, embedding_dim=D)
+    double = build_loss(extra_terms(1.0, 0.2, 0.4, 0.02), SPACE, embedding_dim=D)
     double.load_state_dict(loss.state_dict())
     for name in ("activity", "lsep", "lwlrap", "center"):
         assert double(output, batch)[name].item() == pytest.approx(2 * terms[name].item())
@@ -103,7 +123,7 @@ def test_all_terms_are_named_weighted_and_summed():
 def test_nothing_known_gives_a_loss_of_zero():
     output, batch = _case()
     empty = batch._replace(**{n: torch.zeros_like(getattr(batch, n)) for n in batch._fields[1:5]})
-    terms = build_loss(LossSettings(lsep_weight=1.0, lwlrap_weight=1.0), SPACE)(output, empty)
+    terms = build_loss(LossSettings(lsep=LsepSettings(), lwlrap=LwlrapSettings()), SPACE)(output, empty)
     terms["loss"].backward()
     assert terms["loss"].item() == 0
     assert output.frame_logits.grad.abs().max() == 0
@@ -124,7 +144,7 @@ def test_pos_weight_is_per_output(values):
     ("change", "message"),
     [
         ({"pos_weight": (1.0, 2.0)}, "pos_weight has 2 values, need 1 or one per output"),
-        ({"center_weight": 1.0}, "needs the width"),
+        ({"center": CenterSettings()}, "needs the width"),
     ],
 )
 def test_what_does_not_fit_the_label_space_is_named(change, message):
@@ -136,7 +156,7 @@ def test_activity_without_an_activity_head_is_an_error():
     output, batch = _case()
     output.activity_logits = None
     with pytest.raises(ConfigError, match=r"model\.head\.activity"):
-        build_loss(LossSettings(activity_weight=1.0), SPACE)(output, batch)
+        build_loss(LossSettings(activity=ActivitySettings()), SPACE)(output, batch)
 
 
 @pytest.mark.parametrize("path", sorted((config_root() / "finetune/loss").glob("*.yaml")), ids=lambda p: p.stem)
@@ -150,12 +170,68 @@ def test_every_shipped_loss_loads_and_is_finite(path):
     ("change", "message"),
     [
         ({"clip_ratio": 1.5}, "clip_ratio must be in"),
-        ({"lsep_weight": -1.0}, "lsep_weight must be >= 0"),
-        ({"lwlrap_temperature": 0.0}, "lwlrap_temperature must be > 0"),
-        ({"asymmetric_margin": 1.0}, "asymmetric_margin must be in"),
-        ({"asymmetric_gamma_negative": 0.5}, "asymmetric_gamma_negative must be 0 or >= 1"),
+        ({"unknown_weight": -1.0}, "unknown_weight must be >= 0"),
     ],
 )
 def test_rules(change, message):
     with pytest.raises(ValueError, match=message):
         LossSettings(**change)
+
+
+@pytest.mark.parametrize(
+    ("cls", "change", "message"),
+    [
+        (LsepSettings, {"weight": 0.0}, "weight=0.0 must be above 0; null leaves the term out"),
+        (LwlrapSettings, {"temperature": 0.0}, "temperature=0.0 must be above 0"),
+        (LwlrapSettings, {"weight": -1.0}, "weight=-1.0 must be above 0"),
+        (ActivitySettings, {"silence_weight": 2.0}, "silence_weight=2.0 must be in"),
+        (AsymmetricSettings, {"margin": 1.0}, "margin=1.0 must be in"),
+        (AsymmetricSettings, {"gamma_negative": 0.5}, "gamma_negative=0.5 must be 0 or >= 1"),
+        (AsymmetricSettings, {"gamma_positive": -1.0}, "gamma_positive=-1.0 must be 0 or more"),
+        (FocalSettings, {"gamma": -1.0}, "gamma=-1.0 must be 0 or more"),
+        (FocalSettings, {"alpha": 1.0}, r"alpha=1.0 must be in \(0, 1\) or null"),
+    ],
+)
+def test_rules_of_one_term(cls, change, message):
+    with pytest.raises(ValueError, match=message):
+        cls(**change)
+
+
+CELLS = [
+    (BceSettings(), bce),
+    (FocalSettings(gamma=1.5, alpha=0.3), partial(focal, gamma=1.5, alpha=0.3)),
+    (
+        AsymmetricSettings(gamma_positive=1.0, gamma_negative=3.0, margin=0.1),
+        partial(asymmetric, gamma_positive=1.0, gamma_negative=3.0, margin=0.1),
+    ),
+]
+
+
+@pytest.mark.parametrize(("cell", "function"), CELLS)
+def test_the_cell_loss_is_the_one_that_its_kind_names(cell, function):
+    output, batch = _case()
+    known = torch.ones_like(batch.clip_known)
+    batch = batch._replace(clip_known=known)
+    actual = build_loss(LossSettings(clip_ratio=1.0, cell=cell), SPACE)(output, batch)["clip"]
+    torch.testing.assert_close(actual, function(output.clip_logits, batch.clip_target).mean())
+
+
+@pytest.mark.parametrize("clip_ratio", [0.0, 0.3, 1.0])
+def test_masses_and_terms_come_from_one_list(clip_ratio):
+    output, batch = _case()
+    settings = replace(extra_terms(0.5, 0.1, 0.2, 0.01), clip_ratio=clip_ratio)
+    for chosen in (settings, replace(settings, lsep=None, center=None), LossSettings(clip_ratio=clip_ratio)):
+        loss = build_loss(chosen, SPACE, embedding_dim=D)
+        assert [*loss.masses(batch), "loss"] == list(loss(output, batch))
+
+
+def test_weak_silence_teaches_the_activity_head_where_nothing_is_known():
+    output, batch = _case()
+    empty = batch._replace(**{n: torch.zeros_like(getattr(batch, n)) for n in batch._fields[1:5]})
+    logits = output.activity_logits.requires_grad_()
+    for silence_weight, is_taught in ((0.0, False), (0.1, True)):
+        settings = LossSettings(activity=ActivitySettings(silence_weight=silence_weight))
+        loss = build_loss(settings, SPACE)
+        (grad,) = torch.autograd.grad(loss(output, empty)["activity"], logits)
+        assert (grad > 0).all() if is_taught else (grad == 0).all()  # downhill is towards "silent"
+        assert loss.masses(empty)["activity"].item() == pytest.approx(silence_weight * B * T)

@@ -15,7 +15,7 @@ CONFIGS = sorted(path.stem for path in (config_root() / "finetune/model").glob("
 def test_every_shipped_model_loads(name):
     overrides = ["encoder=somewhere"] if name.startswith("wav2vec2") else []
     settings = load_settings(ModelSettings, "finetune/model", name, overrides)
-    assert settings.window_s > 0
+    assert settings.window_s is None or settings.window_s > 0  # None: as long as the training crops
 
 
 def test_a_wav2vec_model_needs_an_encoder():

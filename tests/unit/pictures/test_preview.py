@@ -8,21 +8,16 @@ import torch
 from rfcx_ssl.audio import write_flac
 from rfcx_ssl.augment import AugmentSettings
 from rfcx_ssl.commands import preview_augment
+from rfcx_ssl.data import CropDataset, DataSettings, load_corpus
 from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.pictures.pairs import (
-    ABSENT_RGB,
-    PRESENT_RGB,
-    UNKNOWN_RGB,
-    label_colours,
-    outputs_to_show,
-    spectrogram_db,
-)
-from rfcx_ssl.pictures.preview import labelled_crops, write_preview
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.labels import collate
+from rfcx_ssl.pictures.pairs import outputs_to_show
+from rfcx_ssl.pictures.preview import write_preview
 
 HEADER = "recording_id,species_id,songtype_id,t_min,f_min,t_max,f_max\n"
 GRID = FrameGrid(8_000, 160)
+DATA = ("data.sample_rate_hz=8000", "data.crop_s=2", "data.num_folds=2")
 
 
 @pytest.fixture
@@ -41,19 +36,6 @@ def corpus(tmp_path):
     return root
 
 
-def test_crops_hold_the_call_and_its_labels(corpus) -> None:
-    space = rfcx_label_space()
-    examples = labelled_crops(corpus, GRID, space, count=3, crop_s=2.0, seed=0)
-    assert {examples[0].recording_id, examples[1].recording_id} == {"rec0", "rec1"}
-    for example in examples:
-        output = 3 if example.recording_id == "rec0" else 12
-        assert example.start_s == 1.5 and example.crop.waveform.shape == (16_000,)
-        present = (example.crop.target[:, output] > 0).nonzero().flatten()
-        assert present.tolist() == list(range(25, 75)) and example.crop.clip_target[output] == 1
-        loud = example.crop.waveform.view(100, 160).square().mean(1).sqrt() > 0.1
-        assert torch.equal(loud.nonzero().flatten(), present)
-
-
 def arguments(*values):
     parser = argparse.ArgumentParser()
     preview_augment.add_arguments(parser)
@@ -62,21 +44,10 @@ def arguments(*values):
 
 def test_the_command_writes_waves_and_pictures(corpus, tmp_path, capsys) -> None:
     out = tmp_path / "preview"
-    options = [
-        "--data",
-        corpus,
-        "--config",
-        "none",
-        "--count",
-        2,
-        "--seconds",
-        2,
-        "--sample-rate",
-        8_000,
-        "--hop",
-        160,
-    ]
-    preview_augment.run(arguments(out, "gain.p=0.5", "gain.min_db=6", "gain.max_db=6", "polarity.p=1", *options))
+    options = ["--data", corpus, "--config", "none", "--count", 2, "--hop", 160]
+    preview_augment.run(
+        arguments(out, "gain.p=0.5", "gain.min_db=6", "gain.max_db=6", "polarity.p=1", *DATA, *options)
+    )
     assert "gain, polarity, chain" in capsys.readouterr().out
     assert sorted(path.name for path in out.glob("*.png")) == ["chain.png", "gain.png", "polarity.png"]
     assert all(path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" for path in out.glob("*.png"))
@@ -90,24 +61,49 @@ def test_the_command_writes_waves_and_pictures(corpus, tmp_path, capsys) -> None
         np.testing.assert_array_equal(waves["polarity"][0], -before)
 
 
+def test_labels_are_those_that_training_sees(corpus, tmp_path, monkeypatch) -> None:
+    """Present at 2 to 3 s, unknown 0.1 s around both edges, and the settings of the data are in force."""
+    pairs = []
+    monkeypatch.setattr("rfcx_ssl.pictures.preview.draw_pairs", lambda path, *rest: pairs.append(rest))
+    changes = ["data.edge_tolerance_s=0.2", "data.absent_share=0", "data.split_songtypes=true", "gain.p=1"]
+    options = ["--data", corpus, "--config", "none", "--count", 4, "--hop", 160, "--seed", 5]
+    preview_augment.run(arguments(tmp_path / "preview", *DATA, *changes, *options))
+    title, names, before, _, grid, space = pairs[0]
+    settings = DataSettings(
+        root=corpus,
+        sample_rate_hz=8_000,
+        crop_s=2.0,
+        num_folds=2,
+        edge_tolerance_s=0.2,
+        absent_share=0,
+        split_songtypes=True,
+    )
+    dataset = CropDataset(load_corpus(settings), None, GRID, length=4, seed=5)
+    for drawn, trained in zip(before, collate([dataset[index] for index in range(4)]), strict=True):
+        assert torch.equal(drawn, trained)
+    assert title == "gain" and grid == GRID and space.num_outputs == 26
+    assert all("drawn around a present box" in name for name in names)
+    output = 3 if names[0].startswith("rec0") else 12
+    present = before.target[0, :, output] > 0
+    edges = before.known[0, :, output] == 0
+    assert 15 < present.sum() <= 30 and edges.any(), "0.2 s at each end of the 1 s box are unknown"
+
+
 def test_mistakes_are_named(corpus, tmp_path) -> None:
-    space = rfcx_label_space()
-    examples = labelled_crops(corpus, GRID, space, count=1, crop_s=1.0, seed=0)
+    settings = DataSettings(root=corpus, sample_rate_hz=8_000, num_folds=2)
+    dataset = CropDataset(load_corpus(settings), None, GRID)
     with pytest.raises(ConfigError, match="no transform is on"):
-        write_preview(tmp_path / "new", examples, AugmentSettings(), GRID, space, 0)
+        write_preview(tmp_path / "new", dataset, 1, AugmentSettings(), 0)
     with pytest.raises(ConfigError, match="exists already"):
-        write_preview(tmp_path, examples, AugmentSettings(), GRID, space, 0)
+        write_preview(tmp_path, dataset, 1, AugmentSettings(), 0)
     with pytest.raises(ConfigError, match="--count >= 1"):
         preview_augment.run(arguments(tmp_path / "new", "--data", corpus, "--count", 0))
+    with pytest.raises(ConfigError, match="data/rfcx: crop_m: unknown key"):
+        preview_augment.run(arguments(tmp_path / "new", "data.crop_m=3", "--data", corpus))
     (corpus / "train_tp.csv").write_text(HEADER)
-    (corpus / "train_fp.csv").unlink()
-    with pytest.raises(AnnotationError, match=r"train_tp.csv: holds no call"):
-        labelled_crops(corpus, GRID, space, count=1, crop_s=1.0, seed=0)
-
-
-def test_label_colours_tell_the_three_states_apart() -> None:
-    colours = label_colours(torch.tensor([[1.0], [0.0], [0.0]]), torch.tensor([[1.0], [1.0], [0.0]]))
-    np.testing.assert_allclose(colours[0], [PRESENT_RGB, ABSENT_RGB, UNKNOWN_RGB])
+    (corpus / "train_fp.csv").write_text(HEADER + "rec0,0,1,1.0,5906,3.0,8250\nrec1,0,1,1.0,5906,3.0,8250\n")
+    with pytest.raises(AnnotationError, match=r"no crops to draw"):
+        preview_augment.run(arguments(tmp_path / "new", *DATA, "data.absent_share=0", "--data", corpus))
 
 
 def test_pictures_show_present_outputs_first(make_batch) -> None:
@@ -118,8 +114,3 @@ def test_pictures_show_present_outputs_first(make_batch) -> None:
     batch.target[0, 3, 11] = 1.0
     assert outputs_to_show(batch, batch, 0) == [0, 1, 2, 3, 4, 5, 6, 11]
     assert outputs_to_show(batch, batch, 1) == [0]
-
-
-def test_spectrogram_finds_a_tone() -> None:
-    picture = spectrogram_db(torch.sin(2 * torch.pi * 1_000 * torch.arange(8_000) / 8_000))
-    assert picture.shape[0] == 513 and (picture[:, 5:-5].argmax(0) == 128).all()

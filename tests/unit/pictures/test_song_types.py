@@ -1,17 +1,8 @@
 import numpy as np
-import pytest
 
-from rfcx_ssl.pictures.song_types import contact_sheet, spectrogram_db, two_voices
+from rfcx_ssl.pictures.song_types import contact_sheet, two_voices
 from rfcx_ssl.synth import SynthSettings
-from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ
 from rfcx_ssl.synth.repertoire import SONG_TYPES
-
-
-def test_a_tone_is_the_brightest_row():
-    tone = np.sin(2 * np.pi * 3000 / SAMPLE_RATE_HZ * np.arange(SAMPLE_RATE_HZ)).astype(np.float32)
-    decibels = spectrogram_db(tone, 1024, 512)
-    assert decibels.max() == pytest.approx(0.0, abs=1e-3)
-    assert set(decibels.argmax(axis=0)) == {3000 * 1024 // SAMPLE_RATE_HZ}
 
 
 def test_two_voices_differ():

@@ -7,11 +7,16 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
-from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.audio import read_audio
+from rfcx_ssl.errors import CheckpointError, ConfigError
+from rfcx_ssl.inference.load import load_model
+from rfcx_ssl.inference.settings import WindowSettings
+from rfcx_ssl.inference.windows import predict_recording
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
 from rfcx_ssl.report.compare import CompareRequest, GateError, compare, require_gates
@@ -62,7 +67,35 @@ def test_everything_is_written_and_agrees(forest, models, tmp_path):
     assert len(pictures) == 2 and all(base64.b64decode(p).startswith(b"\x89PNG") for p in pictures)
     for name in ("one", "two", "class prior (floor)", f"{result.scaled['one'].ranking.overall:.3f}"):
         assert name in page
+    lead = re.search(r"<p class='lead'>(.*?)</p>", page, re.DOTALL).group(1)
+    assert f"3 test recordings of {forest.name} with 4 calls" in lead
+    for measure in ("LWLRAP raw", "+ prior", "mAP", "PSDS"):
+        assert re.search(rf"{re.escape(measure)} (one|two) 0\.\d+ \(floor", lead), (
+            "none of them alone names a best model"
+        )
+    assert "ynthetic" not in page
     assert page.count("does NOT hold") == sum(not gate["holds"] for gate in gates)
+
+
+def test_models_are_heard_through_the_windows_they_were_validated_with(forest, models, tmp_path):
+    config = json.loads((models["two"] / "config.json").read_text())
+    config["windows"] = {"window_s": 0.5, "overlap": 0.0, "aggregate": "mean"}
+    (models["two"] / "config.json").write_text(json.dumps(config))
+    request = CompareRequest(data=forest, out=tmp_path / "out", runs={"two": models["two"]}, resamples=5)
+    heard = compare(request, Console(quiet=True)).heard["two"]
+    model, audio = load_model(str(models["two"])), torch.from_numpy(read_audio(forest / "test" / "aa.flac"))
+    validated = WindowSettings(window_s=0.5, overlap=0.0, aggregate="mean")
+    np.testing.assert_array_equal(heard.frames[0], predict_recording(model, audio, validated).frame.numpy())
+    own = WindowSettings(window_s=1.0, overlap=0.5, aggregate="max")
+    assert not np.array_equal(heard.frames[0], predict_recording(model, audio, own).frame.numpy())
+
+
+def test_a_model_of_other_species_is_refused(forest, models, tmp_path):
+    config = json.loads((models["one"] / "config.json").read_text())
+    config["species_names"][0] = "Corvus corax"
+    (models["one"] / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="species are not the 24 of the truth"):
+        compare(CompareRequest(data=forest, out=tmp_path / "out", runs=models), Console(quiet=True))
 
 
 def test_failed_gates_are_an_error_with_its_own_code(forest, models, tmp_path):

@@ -2,21 +2,20 @@
 
 import numpy as np
 
+from rfcx_ssl.data import load_truth
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.report.figures import pick_recording, recording_figure, species_bars, training_curves
+from rfcx_ssl.report.figures import Bars, pick_recording, recording_figure, species_bars, training_curves
 from rfcx_ssl.report.runs import Curve
-from rfcx_ssl.report.testset import load_test_set
-from rfcx_ssl.species import rfcx_label_space
 
 
 def test_the_richest_recording_is_pictured_with_true_and_false_species(forest):
-    test_set = load_test_set(forest, rfcx_label_space())
-    row = pick_recording(test_set)
-    assert test_set.paths[row].stem == "aa"
+    truth = load_truth(forest)
+    row = pick_recording(truth)
+    assert truth.paths[row].stem == "aa"
     probability = np.zeros((20, 24), dtype=np.float32)
     probability[:, [7, 8, 9]] = 0.9, 0.8, 0.7
-    upper, lower, *_ = recording_figure(test_set, row, probability, FrameGrid(32_000, 3_200), "cnn").axes
-    names = test_set.species_names
+    upper, lower, *_ = recording_figure(truth, row, probability, FrameGrid(32_000, 3_200), "cnn").axes
+    names = truth.space.species_names
     labels = [label.get_text() for label in lower.get_yticklabels()]
     assert labels == [names[0], names[3], *(f"{names[s]} (not there)" for s in (7, 8, 9))]
     assert len(upper.patches) == 3 and len(lower.patches) == 3  # every call, in both panels
@@ -24,14 +23,17 @@ def test_the_richest_recording_is_pictured_with_true_and_false_species(forest):
 
 
 def test_bars_for_species_that_are_there(forest):
-    test_set = load_test_set(forest, rfcx_label_space())
+    truth = load_truth(forest)
     values = np.linspace(0, 1, 24)
-    axes = species_bars(test_set, {"one": values, "two": values}, values).axes[0]
+    panels = [Bars("precision", {"one": values, "two": values}, values, "chance"), Bars("rank", {}, values, "prior")]
+    axes, other = species_bars(truth, panels).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == [
-        f"{test_set.species_names[3]} (2)",
-        f"{test_set.species_names[0]} (1)",
+        f"{truth.space.species_names[3]} (2)",
+        f"{truth.space.species_names[0]} (1)",
     ]
-    assert len(axes.patches) == 4
+    assert len(axes.patches) == 4 and len(other.patches) == 0
+    assert "precision" in axes.get_xlabel() and "chance" in axes.get_xlabel() and "prior" in other.get_xlabel()
+    assert axes.get_ylim()[0] > axes.get_ylim()[1], "the most frequent species is on top"
 
 
 def test_curves_need_two_points():

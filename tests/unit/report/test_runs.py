@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rfcx_ssl.errors import ConfigError, RunError
+from rfcx_ssl.errors import RunError
 from rfcx_ssl.report.runs import Curve, read_run
 
 
@@ -20,7 +20,6 @@ def run(tmp_path):
         {"step": 20, "kind": "final", "lwlrap": 0.4},
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (tmp_path / "config.yaml").write_text("evaluation: {aggregate: mean, overlap: 0.25, window_s: null, every: 0}\n")
     return tmp_path
 
 
@@ -31,7 +30,6 @@ def test_facts_of_a_run(run):
         Curve("training loss", [10, 20], [2.0, 1.0]),
         Curve("validation LWLRAP (known cells)", [20], [0.4]),
     ]
-    assert (facts.windows.aggregate, facts.windows.overlap, facts.windows.window_s) == ("mean", 0.25, None)
 
 
 def test_a_bare_model_has_no_history(run):
@@ -39,10 +37,7 @@ def test_a_bare_model_has_no_history(run):
     assert facts.model == run / "model" and facts.train_s is None and facts.curves == []
 
 
-def test_an_unfinished_run_or_a_broken_config_is_an_error(run, tmp_path):
-    (run / "config.yaml").write_text("evaluation: {overlap: 2}\n")
-    with pytest.raises(ConfigError, match=r"config.yaml: evaluation: overlap=2.0 must be in \[0, 1\)"):
-        read_run(run)
+def test_an_unfinished_run_is_an_error(run):
     (run / "model" / "config.json").unlink()
     with pytest.raises(RunError, match="neither a model directory nor a run folder with a finished model/"):
         read_run(run)

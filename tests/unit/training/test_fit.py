@@ -129,7 +129,14 @@ def test_without_validation_the_last_weights_are_kept(run_toy):
 
 
 def test_accumulation_equals_a_larger_batch(run_toy, metric_lines):
-    steps = ("max_steps=6", "batch_size=6", "optim.kind=sgd", "optim.beta1=0", "log_every=1")
+    steps = (
+        "max_steps=6",
+        "batch_size=6",
+        "optim.kind=sgd",
+        "optim.momentum=0",
+        "optim.nesterov=false",
+        "log_every=1",
+    )
     whole = run_toy("whole", *steps, parts={"augment": False})
     parts = run_toy("parts", *steps, "micro_batch_size=2", parts={"augment": False})
     for key in ("loss", "grad_norm"):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from rfcx_ssl.config import check_settings
 from rfcx_ssl.labels import Batch
 from rfcx_ssl.losses.sed import build_loss
 from rfcx_ssl.losses.settings import LossSettings
@@ -12,9 +13,16 @@ from rfcx_ssl.training.mass import masses_of, stack_masses
 SETTINGS = [
     {},
     {"weighting": "cell", "unknown_weight": 0.1},
-    {"weighting": "box", "unknown_weight": 0.3, "cell": "focal"},
-    {"clip_ratio": 0.0, "activity_weight": 0.5},
-    {"clip_ratio": 1.0, "lsep_weight": 1.0, "lwlrap_weight": 0.7, "center_weight": 0.2, "label_smoothing": 0.1},
+    {"weighting": "box", "unknown_weight": 0.3, "cell": {"kind": "focal"}},
+    {"clip_ratio": 0.0, "activity": {"weight": 0.5}},
+    {"clip_ratio": 0.0, "activity": {"weight": 0.5, "silence_weight": 0.1}},
+    {
+        "clip_ratio": 1.0,
+        "lsep": {"weight": 1.0},
+        "lwlrap": {"weight": 0.7},
+        "center": {"weight": 0.2},
+        "label_smoothing": 0.1,
+    },
 ]
 
 
@@ -36,7 +44,7 @@ def part(values, rows):
 @pytest.mark.parametrize("values", SETTINGS)
 @pytest.mark.parametrize("split", [[1, 5], [2, 2, 2], [3, 1, 1, 1]])
 def test_split_batches_add_up(toy, values, split):
-    loss = build_loss(LossSettings(**values), toy.SPACE, embedding_dim=7)
+    loss = build_loss(check_settings(LossSettings, values, "loss"), toy.SPACE, embedding_dim=7)
     batch, output = batch_and_output(toy)
     whole = {name: value.item() for name, value in loss(output, batch).items()}
     rows = [rows.tolist() for rows in torch.arange(6).split(split)]

@@ -2,17 +2,73 @@
 
 import pytest
 
-from rfcx_ssl.config import config_root, load_settings
+from rfcx_ssl.config import config_root, load_settings, settings_dict
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.losses.settings import AsymmetricSettings, BceSettings, FocalSettings, LossSettings
+from rfcx_ssl.training.optim import AdamWSettings, SgdSettings
+from rfcx_ssl.training.schedule import (
+    ConstantScheduleSettings,
+    CosineScheduleSettings,
+    LinearScheduleSettings,
+    StepScheduleSettings,
+    TriStageScheduleSettings,
+)
 from rfcx_ssl.training.train import TrainSettings
 
 REQUIRED = ("model=panns_demo", "data.root=x", "output_dir=x", "max_steps=10")
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (config_root() / "finetune" / "optim").glob("*.yaml")))
+def files(group):
+    return sorted(path.stem for path in (config_root() / "finetune" / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", files("optim"))
 def test_every_optimizer_file_loads(name):
     settings = load_settings(TrainSettings, "finetune", "train", [*REQUIRED, f"optim={name}"])
     assert settings.optim.head_lr > 0
+
+
+KINDS = {
+    "adamw": AdamWSettings,
+    "sgd": SgdSettings,
+    "constant": ConstantScheduleSettings,
+    "linear": LinearScheduleSettings,
+    "cosine": CosineScheduleSettings,
+    "tri_stage": TriStageScheduleSettings,
+    "step": StepScheduleSettings,
+    "bce": BceSettings,
+    "focal": FocalSettings,
+    "asymmetric": AsymmetricSettings,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_file_with_its_own_keys_and_defaults(kind):
+    (group,) = [group for group in ("optim", "schedule", "loss") if kind in files(group)]
+    loaded = load_settings(TrainSettings, "finetune", "train", [*REQUIRED, f"{group}={kind}"])
+    chosen = loaded.loss.cell if group == "loss" else getattr(loaded, group)
+    assert chosen == KINDS[kind]()
+
+
+def test_a_run_shows_the_keys_of_its_kinds_alone():
+    chosen = [*REQUIRED, "optim=sgd", "schedule=step", "loss=focal", "loss.lsep.weight=0.2"]
+    shown = settings_dict(load_settings(TrainSettings, "finetune", "train", chosen))
+    assert list(shown["schedule"]) == ["kind", "warmup", "start_factor", "step_size", "gamma"]
+    assert not {"beta1", "beta2", "eps"} & set(shown["optim"])
+    assert shown["loss"]["cell"] == {"kind": "focal", "gamma": 2.0, "alpha": None}
+    assert (shown["loss"]["lsep"], shown["loss"]["lwlrap"]) == ({"weight": 0.2}, None)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "cell"),
+    [
+        (["loss.cell.kind=focal"], FocalSettings()),
+        (["loss.cell.kind=focal", "loss.cell.gamma=1.0"], FocalSettings(gamma=1.0)),
+        (["loss=focal", "loss.cell.alpha=0.25"], FocalSettings(alpha=0.25)),
+    ],
+)
+def test_the_cell_loss_is_chosen_by_file_or_by_kind(overrides, cell):
+    assert load_settings(TrainSettings, "finetune", "train", [*REQUIRED, *overrides]).loss.cell == cell
 
 
 def test_the_yaml_says_what_the_schema_says(toy):
@@ -30,6 +86,7 @@ def test_the_yaml_says_what_the_schema_says(toy):
         "save_every",
     ):
         assert getattr(loaded, key) == getattr(plain, key), key
+    assert loaded.loss == LossSettings()
 
 
 @pytest.mark.parametrize(
@@ -42,7 +99,13 @@ def test_the_yaml_says_what_the_schema_says(toy):
         (["evaluation.patience=2"], "patience needs evaluation.every above 0"),
         (["optim.sam_radius=0.1", "precision=fp16"], "optim.sam_radius needs precision fp32 or bf16"),
         (["average.ema_decay=1.0"], r"ema_decay=1.0 must be in \[0, 1\)"),
-        (["optim.kind=adam"], "optim.kind='adam'"),
+        (["optim.kind=adam"], "optim.kind='adam': must be one of 'adamw', 'sgd'"),
+        (["optim.kind=sgd"], "optim.beta1: .*kind=adamw; this is kind=sgd.*write optim=sgd instead"),
+        (["schedule=step", "schedule.end_factor=0.1"], "schedule.end_factor: .*kind=linear, cosine, tri_stage"),
+        (["schedule.warmupp=1"], "schedule.warmupp: unknown key, did you mean 'warmup'"),
+        (["loss.cell.gamma=1"], "loss.cell.gamma: .*kind=focal; this is kind=bce"),
+        (["loss.lwlrap.temp=1"], "loss.lwlrap.temp: unknown key"),
+        (["loss.lwlrap.weight=0"], "weight=0.0 must be above 0; null leaves the term out"),
     ],
 )
 def test_broken_rules_are_named(overrides, message):

@@ -64,6 +64,7 @@ def test_sam_counts_batch_statistics_once(toy, make_update):
     other, module, _ = make_update(batch_norm=True)
     module(batch_of(toy))
     torch.testing.assert_close(model.norm.running_mean, other.norm.running_mean)
+    assert model.norm.num_batches_tracked == other.norm.num_batches_tracked == 1
     assert model.norm.momentum == 0.1
 
 
@@ -91,6 +92,70 @@ def test_nan_skips_the_step(toy, make_update, value, sam_radius):
     assert all(torch.equal(p.detach(), s) for p, s in zip(model.parameters(), start, strict=True))
     assert all(p.grad is None for p in model.parameters())
     assert update([batch_of(toy)], reseed=lambda: None).finite
+
+
+def statistics_of(model):
+    return {name: buffer.clone() for name, buffer in model.named_buffers()}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("bad_part", [0, 1])
+@pytest.mark.parametrize("sam_radius", [0.0, 0.1])
+def test_a_skipped_step_leaves_batch_statistics_as_they_were(toy, make_update, value, bad_part, sam_radius):
+    model, _, update = make_update(sam_radius=sam_radius, batch_norm=True)
+    assert update([batch_of(toy)], reseed=lambda: None).finite
+    before = statistics_of(model)
+    parts = [batch_of(toy, rows=range(4)), batch_of(toy, rows=range(4, 8))]
+    parts[bad_part].waveform[1, 3] = value
+    assert not update(parts, reseed=lambda: None).finite
+    after = statistics_of(model)
+    assert set(after) == {"norm.running_mean", "norm.running_var", "norm.num_batches_tracked"}
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert update([batch_of(toy)], reseed=lambda: None).finite
+    assert not torch.equal(model.norm.running_mean, before["norm.running_mean"])
+
+
+@pytest.fixture
+def fp16_update(toy, monkeypatch):
+    """Steps as fp16 takes them on a GPU: scaled by a real GradScaler, and what exceeds a half float is infinite."""
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+
+    def to_half(gradient):
+        return torch.where(gradient.abs() > torch.finfo(torch.float16).max, math.inf, gradient)
+
+    def make(init_scale, *, scaled=True, **model):
+        parts = toy.toy_parts(**model)
+        optimizer = torch.optim.SGD(parts.model.parameters(), lr=0.1)
+        accelerator = Accelerator()
+        if scaled:
+            monkeypatch.setattr(Accelerator, "mixed_precision", "fp16")
+            accelerator.native_amp = True
+            accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=init_scale)
+            for parameter in parts.model.parameters():
+                parameter.register_hook(to_half)
+        optimizer = accelerator.prepare(optimizer)
+        module = LossOfBatch(parts.model, parts.loss)
+        return parts.model, Update(accelerator, module, parts.loss, optimizer, max_grad_norm=1.0)
+
+    return make
+
+
+def test_fp16_survives_its_first_overflows(toy, fp16_update):
+    plain_model, plain = fp16_update(1.0, scaled=False, batch_norm=True)
+    plain([batch_of(toy)], reseed=lambda: None)
+    model, update = fp16_update(2.0**24, batch_norm=True)
+    start = [parameter.detach().clone() for parameter in model.parameters()]
+    reports = []
+    while not reports or not reports[-1].finite:
+        reports.append(update([batch_of(toy)], reseed=lambda: None))
+        if not reports[-1].finite:
+            assert all(torch.equal(p.detach(), s) for p, s in zip(model.parameters(), start, strict=True))
+        assert len(reports) < 24
+    scaler = update.accelerator.scaler
+    assert len(reports) > 2
+    assert scaler.get_scale() == 2.0 ** (24 - (len(reports) - 1))  # halved by every overflow
+    for mine, theirs in zip(model.state_dict().values(), plain_model.state_dict().values(), strict=True):
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_too_many_bad_steps_stop_the_run(toy, make_update):
