@@ -4,12 +4,11 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Discriminator
-
 from rfcx_ssl.models.encoder import SedSettings
 from rfcx_ssl.models.registry import ENCODERS
+from rfcx_ssl.settings import BY_KIND
 
 if TYPE_CHECKING:
     ModelSettings = SedSettings
 else:
-    ModelSettings = Annotated[reduce(or_, ENCODERS.values()), Discriminator("kind")]
+    ModelSettings = Annotated[reduce(or_, ENCODERS.values()), BY_KIND]
