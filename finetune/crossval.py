@@ -4,47 +4,51 @@
     python finetune/crossval.py --out runs/cv --seeds 0 1 2 --launcher "accelerate launch --num_processes 4" ...
 
 Stopped at any moment, the same command goes on: finished folds are kept, the one at work resumes from its checkpoint.
-Writes OUT/seed_S/fold_F (run folders), OUT/oof.parquet, OUT/crossval.json and OUT/crossval.csv.
+Writes OUT/seed_S/fold_F (run folders), OUT/oof.parquet, OUT/oof_boxes.parquet, OUT/crossval.json and OUT/crossval.csv.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import RunError, run_program
-from rfcx_ssl.training.crossval import plan, pool
-from rfcx_ssl.training.launch import Launcher, default_launcher
+from rfcx_ssl.training.arguments import gather_lists, numbers, words
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parse, launch, pool."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the cross-validation")
-    parser.add_argument("--folds", type=int, nargs="+", help="folds to run (default: all of data.num_folds)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="RNG seeds; folds stay the same")
-    parser.add_argument("--launcher", default=default_launcher(), help="words before train.py (default: %(default)s)")
-    parser.add_argument("--devices", nargs="*", default=[], help="GPU ids: one run at a time on each")
+    parser.add_argument("--folds", type=numbers, metavar="N ...", help="folds to run (default: all of data.num_folds)")
+    parser.add_argument(
+        "--seeds", type=numbers, default=[0], metavar="N ...", help="RNG seeds (default: 0); folds stay the same"
+    )
+    parser.add_argument("--launcher", help="words before train.py (default: this Python's accelerate launch)")
+    parser.add_argument("--devices", type=words, default=[], metavar="ID ...", help="GPUs: one run at a time on each")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
-    args = parser.parse_intermixed_args()
-    from rfcx_ssl.training.train import TrainSettings  # takes seconds: not for --help
+    arguments = sys.argv[1:] if argv is None else argv
+    args = parser.parse_intermixed_args(gather_lists(arguments, ("--folds", "--seeds", "--devices")))
+    from rfcx_ssl.training.crossval import plan, pool, summary_text  # takes seconds: not for --help
+    from rfcx_ssl.training.launch import Launcher, default_launcher
+    from rfcx_ssl.training.train import TrainSettings
 
     # Mistakes in the settings show here, once, and not in every run.
     settings = load_settings(TrainSettings, "finetune", "train", [*args.overrides, f"output_dir={args.out}"])
     launches = plan(args.out, args.overrides, args.folds or range(settings.data.num_folds), args.seeds)
     args.out.mkdir(parents=True, exist_ok=True)
     program = Path(__file__).with_name("train.py")
-    failed = Launcher(program, args.launcher, args.devices, args.out / "logs").run_all(launches)
+    failed = Launcher(program, args.launcher or default_launcher(), args.devices, args.out / "logs").run_all(launches)
     if failed:
         raise RunError(
             f"failed: {', '.join(str(launch.output_dir) for launch in failed)}; the same command tries again"
         )
     summary = pool(launches, args.out, resamples=args.resamples)
-    for name, interval in summary["pooled"].items():
-        print(f"{name:8s} {interval['value']:.4f}  95% [{interval['low']:.4f}, {interval['high']:.4f}]")
-    print(f"random   {summary['lwlrap_random_floor']:.4f} (LWLRAP)")
-    print(f"{summary['recordings']} recordings, {len(launches)} runs: {args.out / 'crossval.json'}", file=sys.stderr)
+    print(summary_text(summary))
+    counts = f"{summary['recordings']} recordings, {summary['boxes']} boxes, {len(launches)} runs"
+    print(f"{counts}: {args.out / 'crossval.json'}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -8,25 +8,28 @@ Writes OUT/KEY=VALUE,... (run folders) and OUT/sweep.csv, the best run first.
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import RunError, run_program
-from rfcx_ssl.training.launch import Launcher, default_launcher
-from rfcx_ssl.training.sweep import plan_grid, plan_list, summarise
+from rfcx_ssl.training.arguments import gather_lists, words
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parse, launch, summarise."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the sweep")
     parser.add_argument("--list", type=Path, help="file with the overrides of one run per line")
-    parser.add_argument("--launcher", default=default_launcher(), help="words before train.py (default: %(default)s)")
-    parser.add_argument("--devices", nargs="*", default=[], help="GPU ids: one run at a time on each")
-    parser.add_argument("--sort-by", default="lwlrap", help="column of the table (default: %(default)s)")
+    parser.add_argument("--launcher", help="words before train.py (default: this Python's accelerate launch)")
+    parser.add_argument("--devices", type=words, default=[], metavar="ID ...", help="GPUs: one run at a time on each")
+    parser.add_argument("--sort-by", help="column of the table (default: what chose the best weights)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
-    args = parser.parse_intermixed_args()
-    from rfcx_ssl.training.train import TrainSettings  # takes seconds: not for --help
+    args = parser.parse_intermixed_args(gather_lists(sys.argv[1:] if argv is None else argv, ("--devices",)))
+    from rfcx_ssl.training.launch import Launcher, default_launcher  # takes seconds: not for --help
+    from rfcx_ssl.training.sweep import plan_grid, plan_list, summarise
+    from rfcx_ssl.training.train import TrainSettings
 
     if args.list is None:
         launches = plan_grid(args.out, args.overrides)
@@ -36,7 +39,7 @@ def main() -> None:
         load_settings(TrainSettings, "finetune", "train", launch.arguments)
     args.out.mkdir(parents=True, exist_ok=True)
     program = Path(__file__).with_name("train.py")
-    failed = Launcher(program, args.launcher, args.devices, args.out / "logs").run_all(launches)
+    failed = Launcher(program, args.launcher or default_launcher(), args.devices, args.out / "logs").run_all(launches)
     print(summarise(launches, args.out, args.sort_by))
     if failed:
         raise RunError(f"{len(failed)} of {len(launches)} runs failed; the same command tries them again")

@@ -13,14 +13,13 @@ from rfcx_ssl.annotations.exchange import (
     recording_of_table,
 )
 from rfcx_ssl.annotations.label_map import LabelMap, default_label_map, read_label_map
+from rfcx_ssl.annotations.layout import ABSENT_TABLE, PRESENT_TABLE
 from rfcx_ssl.annotations.rows import iter_csv, read_table
 from rfcx_ssl.annotations.table import Annotations, RowProblem, fail_on_problems
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species import RFCX_NUM_SPECIES
 
 logger = logging.getLogger(__name__)
-
-PRESENT_TABLE, ABSENT_TABLE, TRUTH_TABLE = "train_tp.csv", "train_fp.csv", "truth.csv"
 
 
 def read_annotations(

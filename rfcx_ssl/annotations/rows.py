@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rfcx_ssl.annotations.table import BOX_COLUMNS, STATES, Annotations, RowProblem, fail_on_problems
+from rfcx_ssl.annotations.layout import BOX_COLUMNS
+from rfcx_ssl.annotations.table import STATES, Annotations, RowProblem, fail_on_problems
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species import RFCX_NUM_SPECIES, first_songtype
 

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from rfcx_ssl.annotations.layout import BOX_COLUMNS
 from rfcx_ssl.errors import AnnotationError
 
-# Columns of an annotation table: RFCX's own names (t in seconds from the start of the recording, f in Hz), then ours.
-BOX_COLUMNS = ("recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max")
+# Columns of an annotation table: RFCX's own names, then ours.
 COLUMNS = (*BOX_COLUMNS, "state", "weight", "source")
 STATES = ("present", "absent")
 #: Band of a box whose frequencies nobody gave: all that a recording can hold.

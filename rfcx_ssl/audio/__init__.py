@@ -9,12 +9,12 @@ from rfcx_ssl.audio.files import (
     audio_info,
     open_audio,
     read_audio,
+    require_exact_time,
     resampled_samples,
     to_int16,
     to_mono,
     write_flac,
 )
-from rfcx_ssl.audio.mp3 import require_exact_time
 
 __all__ = [
     "CONTEXT_SAMPLES",

@@ -17,7 +17,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from rfcx_ssl.audio.mp3 import true_mp3_frames
+from rfcx_ssl.audio.container import audio_extent, finished
+from rfcx_ssl.audio.mp3 import inspect_mp3, true_mp3_frames
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.files import atomic_path
 
@@ -38,6 +39,7 @@ class AudioInfo:
     channels: int
     format: str
     subtype: str
+    problem: str | None = None  # why this is not all of the recording, where a part was asked for
 
     @property
     def duration_s(self) -> float:
@@ -50,11 +52,30 @@ def resampled_samples(frames: int, source_hz: int, target_hz: int) -> int:
     return (2 * frames * target_hz + source_hz) // (2 * source_hz)
 
 
-def audio_info(path: str | Path) -> AudioInfo:
-    """Read the header of ``path``. Raises :class:`AudioError` when there is none that libsndfile knows."""
-    with open_audio(path) as source:
+def audio_info(path: str | Path, *, partial: bool = False) -> AudioInfo:
+    """Read the header of ``path``; see :func:`open_audio` for errors and ``partial``."""
+    with open_audio(path, partial=partial) as source:
         return AudioInfo(
-            str(path), source.frames, source.sample_rate_hz, source.channels, source.format, source.subtype
+            str(path),
+            source.frames,
+            source.sample_rate_hz,
+            source.channels,
+            source.format,
+            source.subtype,
+            source.problem,
+        )
+
+
+def require_exact_time(path: str | Path) -> None:
+    """Refuse an MP3 whose encoder delay is unknown: labels in seconds do not fit it.
+
+    Raises:
+        AudioError: it is such a file (whatever its name), or cannot be read.
+    """
+    if audio_info(path).format == "MP3" and not inspect_mp3(path).has_delay_tag:
+        raise AudioError(
+            f"{path}: MP3 without a LAME delay tag starts an unknown time late (about 1105 samples), so labels in "
+            "seconds do not fit it; use the original recording"
         )
 
 
@@ -66,6 +87,7 @@ def read_audio(
     sample_rate_hz: int | None = None,
     channel: int | None = None,
     source_hz: int | None = None,
+    partial: bool = False,
 ) -> FloatArray:
     """Decode a crop as mono float32 of shape ``(N,)`` in [-1, 1] (a resampled peak may exceed it slightly).
 
@@ -76,15 +98,16 @@ def read_audio(
         sample_rate_hz: rate of the result; None keeps that of the file.
         channel: the channel to take; None averages all channels.
         source_hz: the rate the file must have, where a manifest states one.
+        partial: read what is left of a file that was cut off.
 
     Raises:
-        AudioError: the file cannot be decoded, holds NaN or infinity, ends before ``start_samples`` or has another
+        AudioError: the file cannot be decoded or was cut off, holds NaN or infinity, ends before ``start_samples`` or has another
             rate than ``source_hz``.
         ValueError: a negative start or length.
     """
     if start_samples < 0 or (num_samples is not None and num_samples < 0):
         raise ValueError(f"need start_samples >= 0 and num_samples >= 0, got {start_samples}, {num_samples}")
-    with open_audio(path) as source:
+    with open_audio(path, partial=partial) as source:
         if source_hz not in (None, source.sample_rate_hz):
             raise AudioError(f"{path}: sample rate is {source.sample_rate_hz} Hz, the manifest says {source_hz} Hz")
         source_hz = source.sample_rate_hz
@@ -134,11 +157,15 @@ def to_mono(samples: FloatArray, channel: int | None) -> FloatArray:
 
 
 class AudioSource:
-    """An open file: its header as attributes, and sequential reads; from :func:`open_audio`."""
+    """An open file: its header as attributes, and sequential reads; from :func:`open_audio`.
 
-    def __init__(self, path: str | Path, handle: Any) -> None:  # noqa: ANN401 - soundfile is untyped
+    ``problem`` says why a file that was opened with ``partial`` is not all of the recording.
+    """
+
+    def __init__(self, path: str | Path, handle: Any, problem: str | None = None) -> None:  # noqa: ANN401 - untyped
         self._handle = handle
         self.path = path
+        self.problem = problem
         self.frames: int = handle.frames
         self.sample_rate_hz: int = handle.samplerate
         self.channels: int = handle.channels
@@ -160,12 +187,21 @@ class AudioSource:
 
 
 @contextmanager
-def open_audio(path: str | Path) -> Iterator[AudioSource]:
-    """Open ``path`` for reading; every failure to open or decode becomes an :class:`AudioError` that names it."""
+def open_audio(path: str | Path, *, partial: bool = False) -> Iterator[AudioSource]:
+    """Open ``path`` for reading; every failure to open or decode becomes an :class:`AudioError` that names it.
+
+    So does a file that is shorter than its header states; with ``partial`` what is left of it may be read.
+    """
     try:
-        # by descriptor: the name's extension must not decide the format, and libsndfile reads without call-backs
-        with Path(path).open("rb", buffering=0) as file, soundfile.SoundFile(file.fileno(), closefd=False) as handle:
-            yield AudioSource(path, handle)
+        with Path(path).open("rb", buffering=0) as file:
+            extent = audio_extent(file)
+            problem = f"{path}: {extent.problem}" if extent and extent.problem else None
+            if problem and not partial:
+                raise AudioError(problem)
+            view = finished(file, extent)
+            # by descriptor: the name's extension must not decide the format, and libsndfile reads without call-backs
+            with soundfile.SoundFile(file.fileno() if view is file else view, closefd=False) as handle:
+                yield AudioSource(path, handle, problem)
     except (soundfile.SoundFileError, OSError, EOFError) as error:
         raise AudioError(f"{path}: cannot be read as audio ({_reason(error)})") from None
 

@@ -56,15 +56,6 @@ def true_mp3_frames(path: str | Path, stated_frames: int) -> int:
     return min(stated_frames, stream.samples)
 
 
-def require_exact_time(path: str | Path) -> None:
-    """Raise :class:`AudioError` for an MP3 whose encoder delay is unknown: labels in seconds would be misplaced."""
-    if Path(path).suffix.lower() == ".mp3" and not inspect_mp3(path).has_delay_tag:
-        raise AudioError(
-            f"{path}: MP3 without a LAME delay tag starts an unknown time late (about 1105 samples), so labels in "
-            "seconds do not fit it; use the original recording"
-        )
-
-
 def inspect_mp3(path: str | Path) -> Mp3Stream:
     """Walk the MPEG frames of ``path`` without decoding; the whole walk only where no tag states the length."""
     status = os.stat(path)  # noqa: PTH116 - the path may be a string from a manifest

@@ -1,4 +1,4 @@
-"""Augmentations that add a sound at a ratio measured against the clip."""
+"""Augmentations that add a sound at a ratio measured against the crop."""
 
 from abc import abstractmethod
 
@@ -12,9 +12,9 @@ SILENCE = 1e-12  # mean square below which a sound counts as silent
 
 
 class AddedSound(Augmentation):
-    """Add a sound to each chosen clip, scaled so that clip power over sound power is exactly ``draws["snr_db"]``.
+    """Add a sound to each chosen crop, scaled so that crop power over sound power is exactly ``draws["snr_db"]``.
 
-    Powers are mean squares of this very clip and this very sound. A silent clip stays silent, and a silent sound adds
+    Powers are mean squares of this very crop and this very sound. A silent crop stays silent, and a silent sound adds
     nothing.
     """
 
@@ -30,8 +30,8 @@ class AddedSound(Augmentation):
         """Scale the sound and add it to the chosen rows in place."""
         sound = self.sound(draws, batch.waveform.shape[1])
         level = power(sound)
-        clip_level = power(batch.waveform).index_select(0, draws["rows"])
-        gain = (clip_level / level.clamp(min=SILENCE)).sqrt() / decibel_gain(draws["snr_db"])
+        crop_level = power(batch.waveform).index_select(0, draws["rows"])
+        gain = (crop_level / level.clamp(min=SILENCE)).sqrt() / decibel_gain(draws["snr_db"])
         audible = level > SILENCE if (active := draws.get("active")) is None else (level > SILENCE) & active
         gain = torch.where(audible, gain, torch.zeros_like(gain))
         batch.waveform.index_add_(0, draws["rows"], sound.mul_(gain[:, None]))

@@ -1,4 +1,4 @@
-"""Background mixing: lay clips over unlabelled audio from the same kind of place."""
+"""Background mixing: lay crops over unlabelled audio from the same kind of place."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ from rfcx_ssl.settings import settings
 
 @settings
 class BackgroundSettings:
-    """Add a random piece of a pool of audio to a clip."""
+    """Add a random piece of a pool of audio to a crop."""
 
     p: float = 0.0
     pool: Path | None = None  # folder written by `rfcx-ssl background-pool`
-    snr_min_db: float = 3.0  # clip power over background power
+    snr_min_db: float = 3.0  # crop power over background power
     snr_max_db: float = 20.0
     may_hold_calls: bool = True  # whether a species could call in the pool: then absent labels become unknown
 
@@ -51,14 +51,14 @@ class BackgroundAugmentation(AddedSound):
         self.register_buffer("samples", pool, persistent=False)
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Place in the pool, as a fraction of it, and ratio in dB, of each clip."""
+        """Place in the pool, as a fraction of it, and ratio in dB, of each crop."""
         return {
             "place": torch.rand(count, device=batch.waveform.device, dtype=torch.float64, generator=generator),
             "snr_db": uniform(count, batch, generator, self.config.snr_min_db, self.config.snr_max_db),
         }
 
     def sound(self, draws: Draws, samples: int) -> Tensor:
-        """(R, samples) pieces in [-1, 1]; a pool shorter than a clip is repeated."""
+        """(R, samples) pieces in [-1, 1]; a pool shorter than a crop is repeated."""
         pool = self.samples
         if pool.shape[0] < samples:
             pool = pool.repeat(-(-samples // pool.shape[0]))
@@ -66,7 +66,7 @@ class BackgroundAugmentation(AddedSound):
         return pool.unfold(0, samples, 1).index_select(0, first).to(torch.float32) / 32768.0
 
     def labels(self, batch: Batch, draws: Draws) -> Batch:
-        """Forget what nobody can vouch for any more: the absent labels of the chosen clips."""
+        """Forget what nobody can vouch for any more: the absent labels of the chosen crops."""
         if not self.config.may_hold_calls:
             return batch
         doubt = torch.zeros(batch.waveform.shape[0], dtype=torch.bool, device=batch.waveform.device)

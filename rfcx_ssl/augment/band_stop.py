@@ -17,7 +17,7 @@ from rfcx_ssl.species import RFCX_CALLS, LabelSpace
 
 @settings
 class BandStopSettings:
-    """Remove a band of frequencies from a clip."""
+    """Remove a band of frequencies from a crop."""
 
     p: float = 0.0
     center_min_hz: float = 200.0
@@ -45,8 +45,8 @@ class BandStopSettings:
 class BandStopAugmentation(RowsAugmentation):
     """Zero-phase filter in the frequency domain; raised-cosine edges of a tenth of the band's width on either side.
 
-    Where more than ``max_loss`` of a species' band was removed, all its labels in the clip, present or absent, frame or
-    clip, become unknown: nobody could hear it there. The noise output has no band and keeps its labels.
+    Where more than ``max_loss`` of a species' band was removed, all its labels in the crop, present or absent, of frames
+    or of the whole, become unknown: nobody could hear it there. The noise output has no band and keeps its labels.
     """
 
     low_hz: Tensor
@@ -61,7 +61,7 @@ class BandStopAugmentation(RowsAugmentation):
         self.register_buffer("high_hz", bands[:, 1], persistent=False)
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Lower and upper end of each clip's band in Hz; center and width are uniform in octaves."""
+        """Lower and upper end of each crop's band in Hz; center and width are uniform in octaves."""
         config = self.config
         center = torch.exp2(
             uniform(count, batch, generator, math.log2(config.center_min_hz), math.log2(config.center_max_hz))

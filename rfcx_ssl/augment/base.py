@@ -1,4 +1,4 @@
-"""What every waveform augmentation shares: choose clips, draw first, transform after, on the batch's device.
+"""What every waveform augmentation shares: choose crops, draw first, transform after, on the batch's device.
 
 ``draw`` makes all random numbers of a batch at once from one generator; ``transform`` is a pure function of the batch
 and the draws. So a transform compiles as one graph (a generator cannot enter one), and a test can fix the draws.
@@ -16,15 +16,15 @@ Draws = dict[str, Tensor]
 
 
 class Augmentation(nn.Module):
-    """A random change of a batch, made to each clip with probability ``p``; identity in eval mode.
+    """A random change of a batch, made to each crop with probability ``p``; identity in eval mode.
 
-    Of B clips, ``B * p`` are chosen at random and changed, rounded up or down at random where that is no whole number:
-    every clip is chosen with probability p, shapes are known beforehand, and no work is spent on the others. Those
-    come back bit for bit, with their labels. Subclasses never loop over clips, never read a value back from the device
+    Of B crops, ``B * p`` are chosen at random and changed, rounded up or down at random where that is no whole number:
+    every crop is chosen with probability p, shapes are known beforehand, and no work is spent on the others. Those
+    come back bit for bit, with their labels. Subclasses never loop over crops, never read a value back from the device
     and never open a file.
 
     Args:
-        p: Probability that a clip is changed, in [0, 1].
+        p: Probability that a crop is changed, in [0, 1].
     """
 
     def __init__(self, p: float) -> None:
@@ -42,7 +42,7 @@ class Augmentation(nn.Module):
     def draw(self, batch: Batch, generator: Generator | None = None) -> Draws:
         """All random numbers for one batch; only its shapes and device matter.
 
-        ``rows`` (R,) are the chosen clips; where ``active`` (R,) is there, those of them that really change.
+        ``rows`` (R,) are the chosen crops; where ``active`` (R,) is there, those of them that really change.
         """
         size, device = batch.waveform.shape[0], batch.waveform.device
         expected = round(size * self.p, 9)
@@ -65,7 +65,7 @@ class Augmentation(nn.Module):
 
     @abstractmethod
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Random numbers of ``count`` chosen clips; the batch is given for its shapes and device."""
+        """Random numbers of ``count`` chosen crops; the batch is given for its shapes and device."""
 
 
 def uniform(count: int, batch: Batch, generator: Generator | None, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -75,7 +75,7 @@ def uniform(count: int, batch: Batch, generator: Generator | None, low: float = 
 
 
 def random_partner(batch: Batch, generator: Generator | None) -> Tensor:
-    """(B,) int64: a permutation that is one cycle, so that no clip is its own partner (for B > 1)."""
+    """(B,) int64: a permutation that is one cycle, so that no crop is its own partner (for B > 1)."""
     order = torch.argsort(uniform(batch.waveform.shape[0], batch, generator))
     return torch.empty_like(order).scatter_(0, order, order.roll(1))
 

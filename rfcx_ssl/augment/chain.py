@@ -54,7 +54,7 @@ class Augment(nn.Module):
     """Transforms in order, with an optional limit of the peak at the end; identity in eval mode.
 
     Samples are not clipped: gain and noise may carry them beyond [-1, 1], which encoders that normalize their input
-    do not notice. ``peak_limit`` scales such clips down as a whole.
+    do not notice. ``peak_limit`` scales such crops down as a whole.
     """
 
     def __init__(self, transforms: dict[str, Augmentation], grid: FrameGrid, peak_limit: float | None = None) -> None:
@@ -92,16 +92,33 @@ class Augment(nn.Module):
             raise ValueError(f"{samples} samples have {expected} frames of {self.grid}, but target has {frames}")
 
 
-def build_augment(settings: AugmentSettings, grid: FrameGrid, space: LabelSpace) -> Augment:
-    """The transforms of ``settings`` whose probability is above 0, for one frame grid and label space."""
-    noise_output = space.noise_output
+def build_augment(
+    settings: AugmentSettings, grid: FrameGrid, space: LabelSpace, *, coverage: float, edge_tolerance_s: float
+) -> Augment:
+    """The transforms of ``settings`` whose probability is above 0, for one frame grid and label space.
+
+    ``coverage`` and ``edge_tolerance_s`` are those by which the labels were made (``DataSettings``): the share of a
+    call that makes a crop present, and how far from a box's edge frames are unknown.
+    """
+    noise = space.noise_output
     every: dict[str, tuple[float, Callable[[], Augmentation]]] = {
-        "speed": (settings.speed.p, lambda: SpeedAugmentation(settings.speed, grid, noise_output)),
-        "stretch": (settings.stretch.p, lambda: TimeStretchAugmentation(settings.stretch, grid, noise_output)),
-        "cutmix": (settings.cutmix.p, lambda: CallCutMixAugmentation(settings.cutmix, grid, noise_output)),
-        "shift": (settings.shift.p, lambda: TimeShiftAugmentation(settings.shift, grid)),
-        "mixup": (settings.mixup.p, lambda: MixupAugmentation(settings.mixup, noise_output)),
-        "background": (settings.background.p, lambda: BackgroundAugmentation(settings.background, grid, noise_output)),
+        "speed": (
+            settings.speed.p,
+            lambda: SpeedAugmentation(settings.speed, grid, coverage=coverage, noise_output=noise),
+        ),
+        "stretch": (
+            settings.stretch.p,
+            lambda: TimeStretchAugmentation(settings.stretch, grid, coverage=coverage, noise_output=noise),
+        ),
+        "cutmix": (
+            settings.cutmix.p,
+            lambda: CallCutMixAugmentation(
+                settings.cutmix, grid, coverage=coverage, edge_tolerance_s=edge_tolerance_s, noise_output=noise
+            ),
+        ),
+        "shift": (settings.shift.p, lambda: TimeShiftAugmentation(settings.shift, grid, coverage=coverage)),
+        "mixup": (settings.mixup.p, lambda: MixupAugmentation(settings.mixup, noise)),
+        "background": (settings.background.p, lambda: BackgroundAugmentation(settings.background, grid, noise)),
         "band_stop": (settings.band_stop.p, lambda: BandStopAugmentation(settings.band_stop, grid, space)),
         "pink_noise": (settings.pink_noise.p, lambda: ColoredNoiseAugmentation(settings.pink_noise, grid)),
         "colored_noise": (settings.colored_noise.p, lambda: ColoredNoiseAugmentation(settings.colored_noise, grid)),

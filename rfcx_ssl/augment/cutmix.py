@@ -1,4 +1,4 @@
-"""Call CutMix: paste a labelled call of one clip into another (after Yun et al. 2019, along time, by label)."""
+"""Call CutMix: paste a labelled call of one crop into another (after Yun et al. 2019, along time, by label)."""
 
 from typing import NamedTuple
 
@@ -16,23 +16,17 @@ from rfcx_ssl.settings import settings
 
 @settings
 class CallCutMixSettings:
-    """Paste a call from another clip of the batch."""
+    """Paste a call from another crop of the batch."""
 
     p: float = 0.0
-    margin_s: float = 0.1  # of the call's surroundings, on either side
-    clip_coverage: float = 0.5  # share of a call that must be in the clip for its clip label to be present
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.p <= 1.0:
             raise ValueError(f"p={self.p} must lie in [0, 1]")
-        if self.margin_s < 0:
-            raise ValueError(f"margin_s={self.margin_s} must not be negative")
-        if not 0.0 < self.clip_coverage <= 1.0:
-            raise ValueError(f"clip_coverage={self.clip_coverage} must lie in (0, 1]")
 
 
 class Paste(NamedTuple):
-    """Which frames of a clip come from which frames of its partner."""
+    """Which frames of a crop come from which frames of its partner."""
 
     inside: Tensor  # (B, T) bool, the frames that are replaced
     first: Tensor  # (B,) int64, first of them
@@ -41,24 +35,33 @@ class Paste(NamedTuple):
 
 
 class CallCutMixAugmentation(RowsAugmentation):
-    """Replace a span of each chosen clip by a call of its partner.
+    """Replace a span of each chosen crop by a call of its partner.
 
-    The span is the run of present frames of one output around a random call frame, plus a margin; it lands on whole
-    frames. Inside, the partner's frame labels of every output replace the clip's own. The first and the last frame are
-    crossfaded, so their labels are the union of both. Clip labels: the union of what remains of the clip (by
-    ``clip_coverage``) and of what the span is known to hold. Clips whose partner has no labelled call stay as they
-    are, and so does a trailing partial frame.
+    The span is the run of present frames of one output around a random call frame, and on either side the frames
+    within ``edge_tolerance_s`` (at least one), where the call may go on; it lands on whole frames. Inside, the
+    partner's frame labels of every output replace the crop's own. The first and the last frame are crossfaded, so
+    their labels are the union of both. Clip labels: the union of what remains of the crop (by ``coverage``) and of
+    what the span is known to hold. Crops whose partner has no labelled call stay as they are, and so does a trailing
+    partial frame.
     """
 
-    def __init__(self, config: CallCutMixSettings, grid: FrameGrid, noise_output: int | None = None) -> None:
+    def __init__(
+        self,
+        config: CallCutMixSettings,
+        grid: FrameGrid,
+        *,
+        coverage: float,
+        edge_tolerance_s: float,
+        noise_output: int | None = None,
+    ) -> None:
         super().__init__(config.p)
-        self.config = config
+        self.coverage = coverage
         self.hop_samples = grid.hop_samples
         self.noise_output = noise_output
-        self.margin_frames = max(1, grid.num_frames(seconds_to_samples(config.margin_s, grid.sample_rate_hz)))
+        self.margin_frames = max(1, grid.num_frames(seconds_to_samples(edge_tolerance_s, grid.sample_rate_hz)))
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Partner of every clip (B,); of the chosen ones, a lot per label cell (the highest call wins) and the place."""
+        """Partner of every crop (B,); of the chosen ones, a lot per label cell (the highest call wins) and the place."""
         return {
             "partner": random_partner(batch, generator),
             "lot": torch.rand(count, *batch.target.shape[1:], device=batch.target.device, generator=generator),
@@ -80,7 +83,7 @@ class CallCutMixAugmentation(RowsAugmentation):
         held = self._span_labels(theirs, States(other.clip_target, other.clip_known), pasted, paste.inside)
         after = (presence(own) & ~paste.inside[:, :, None]).sum(1)
         clip = States(part.clip_target, part.clip_known)
-        kept = clip_after_loss(clip, presence(own).sum(1), after, self.config.clip_coverage)
+        kept = clip_after_loss(clip, presence(own).sum(1), after, self.coverage)
         clip = select(paste.inside.any(1), union(kept, held, self.noise_output), clip)
         return Batch(waveform, frame.target, frame.known, clip.target, clip.known, part.index)
 
@@ -106,7 +109,7 @@ class CallCutMixAugmentation(RowsAugmentation):
         return Paste(inside, first, last, source)
 
     def _paste(self, waveform: Tensor, other: Tensor, paste: Paste, frames: int) -> Tensor:
-        """Copy frames of the partner into the clip, crossfading over the first and the last of them."""
+        """Copy frames of the partner into the crop, crossfading over the first and the last of them."""
         hop, size = self.hop_samples, waveform.shape[0]
         own = waveform[:, : frames * hop].reshape(size, frames, hop)
         theirs = other[:, : frames * hop].reshape(size, frames, hop)
@@ -130,7 +133,7 @@ class CallCutMixAugmentation(RowsAugmentation):
     def _span_labels(self, other: States, other_clip: States, pasted: States, inside: Tensor) -> States:
         """(B, K) clip labels of the span alone: what the pasted audio is known to hold."""
         heard = (presence(pasted) & inside[:, :, None]).sum(1)
-        enough = heard >= self.config.clip_coverage * presence(other).sum(1)
+        enough = heard >= self.coverage * presence(other).sum(1)
         silent = torch.where(inside[:, :, None] & ~_absent(pasted), 0.0, pasted.known)
         silent = torch.where(inside[:, :, None], silent, torch.ones_like(silent)).amin(1)
         silent = torch.where(_absent(other_clip), torch.maximum(silent, other_clip.known), silent)

@@ -1,4 +1,4 @@
-"""Augmentations that multiply each clip by one number: in place, on the whole batch, which is the quickest way."""
+"""Augmentations that multiply each crop by one number: in place, on the whole batch, which is the quickest way."""
 
 from abc import abstractmethod
 
@@ -10,14 +10,14 @@ from rfcx_ssl.labels import Batch
 
 
 class FactorAugmentation(Augmentation):
-    """Multiply each chosen clip by its own factor; labels do not change."""
+    """Multiply each chosen crop by its own factor; labels do not change."""
 
     @abstractmethod
     def factors(self, draws: Draws) -> Tensor:
-        """(R,) factors of the chosen clips."""
+        """(R,) factors of the chosen crops."""
 
     def change(self, batch: Batch, draws: Draws) -> Batch:
-        """Multiply ``batch.waveform`` in place, by 1 where a clip is not chosen."""
+        """Multiply ``batch.waveform`` in place, by 1 where a crop is not chosen."""
         every = torch.ones(batch.waveform.shape[0], device=batch.waveform.device)
         factors = self.factors(draws)
         if (active := draws.get("active")) is not None:

@@ -12,18 +12,18 @@ from rfcx_ssl.settings import settings
 
 @settings
 class FadeSettings(GainSettings):
-    """Let the level of a clip move from one gain to another; never to silence, the call must stay audible."""
+    """Let the level of a crop move from one gain to another; never to silence, the call must stay audible."""
 
 
 class FadeAugmentation(RowsAugmentation):
-    """Multiply each chosen clip by an amplitude that moves linearly between two random gains; labels stay."""
+    """Multiply each chosen crop by an amplitude that moves linearly between two random gains; labels stay."""
 
     def __init__(self, config: FadeSettings) -> None:
         super().__init__(config.p)
         self.config = config
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Gain at the first and at the last sample of each clip, in dB."""
+        """Gain at the first and at the last sample of each crop, in dB."""
         return {
             "start_db": uniform(count, batch, generator, self.config.min_db, self.config.max_db),
             "stop_db": uniform(count, batch, generator, self.config.min_db, self.config.max_db),

@@ -17,7 +17,7 @@ def take_frames(frames: Tensor, source: Tensor) -> Tensor:
 def warp_frames(states: States, start: Tensor, stop: Tensor, span: int, noise_output: int | None) -> States:
     """Labels of frames that each hear the source frames ``[start, stop)``, as the union of what was heard there.
 
-    Source frames outside the clip are unknown, and so is a frame that hears nothing.
+    Source frames outside the crop are unknown, and so is a frame that hears nothing.
 
     Args:
         states: (B, T, K) labels of the source.
@@ -36,7 +36,7 @@ def warp_frames(states: States, start: Tensor, stop: Tensor, span: int, noise_ou
 
 
 def _at(states: States, source: Tensor, heard: Tensor) -> States:
-    """Labels at ``source``; unknown outside the clip and where nothing is heard."""
+    """Labels at ``source``; unknown outside the crop and where nothing is heard."""
     count = states.target.shape[1]
     inside = (heard & (source >= 0) & (source < count))[:, :, None]
     source = source.clamp(0, count - 1)

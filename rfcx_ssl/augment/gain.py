@@ -10,7 +10,7 @@ from rfcx_ssl.settings import settings
 
 @settings
 class GainSettings:
-    """Make each clip louder or softer."""
+    """Make each crop louder or softer."""
 
     p: float = 0.0
     min_db: float = -12.0
@@ -24,14 +24,14 @@ class GainSettings:
 
 
 class GainAugmentation(FactorAugmentation):
-    """Scale each clip by its own gain in dB; labels do not change."""
+    """Scale each crop by its own gain in dB; labels do not change."""
 
     def __init__(self, config: GainSettings) -> None:
         super().__init__(config.p)
         self.config = config
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Gain of each clip in dB."""
+        """Gain of each crop in dB."""
         return {"gain_db": uniform(count, batch, generator, self.config.min_db, self.config.max_db)}
 
     def factors(self, draws: Draws) -> Tensor:

@@ -1,4 +1,4 @@
-"""Mixup of clips with three-state labels (Zhang et al. 2018, arXiv:1710.09412).
+"""Mixup of crops with three-state labels (Zhang et al. 2018, arXiv:1710.09412).
 
 Union labels are what the best RFCX solutions used; levels are matched as in between-class learning (Tokozume et al.
 2018, arXiv:1711.10282), because recorders and sites differ by more than a share can make up for.
@@ -22,13 +22,13 @@ MAX_GAIN_DB = 20.0
 
 @settings
 class MixupSettings:
-    """Add a partner from the batch to each clip."""
+    """Add a partner from the batch to each crop."""
 
     p: float = 0.0
     alpha: float = 0.4  # shares follow Beta(alpha, alpha)
     labels: Literal["union", "linear"] = "union"
     min_share: float = 0.2  # quieter parts would be inaudible while a union label still claims them
-    match_level: bool = True  # bring the partner to the clip's own power first, so that a share is a loudness
+    match_level: bool = True  # bring the partner to the crop's own power first, so that a share is a loudness
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.p <= 1.0:
@@ -40,12 +40,12 @@ class MixupSettings:
 
 
 class MixupAugmentation(RowsAugmentation):
-    """``share * clip + (1 - share) * gain * partner``; labels by the algebra of ``states``.
+    """``share * crop + (1 - share) * gain * partner``; labels by the algebra of ``states``.
 
-    Partners are a random cyclic permutation of the batch: every clip serves once, none meets itself. The share is
+    Partners are a random cyclic permutation of the batch: every crop serves once, none meets itself. The share is
     drawn from Beta(alpha, alpha) and then kept within [min_share, 1 - min_share]. ``gain`` gives the partner the mean
-    square of the clip, by at most MAX_GAIN_DB either way (silence stays silence); without ``match_level`` it is 1, and
-    clips in [-1, 1] stay there.
+    square of the crop, by at most MAX_GAIN_DB either way (silence stays silence); without ``match_level`` it is 1, and
+    crops in [-1, 1] stay there.
     """
 
     quantiles: Tensor
@@ -59,7 +59,7 @@ class MixupAugmentation(RowsAugmentation):
         self.register_buffer("quantiles", table, persistent=False)
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Partner of every clip (B,), share of the chosen ones."""
+        """Partner of every crop (B,), share of the chosen ones."""
         return {
             "partner": random_partner(batch, generator),
             "share": self._beta(uniform(count, batch, generator)),
@@ -94,6 +94,6 @@ class MixupAugmentation(RowsAugmentation):
 
 
 def _matching_gain(waveform: Tensor, other: Tensor) -> Tensor:
-    """(R,) amplitude factor that gives each partner the power of its clip, within limits."""
+    """(R,) amplitude factor that gives each partner the power of its crop, within limits."""
     limit = 10 ** (MAX_GAIN_DB / 20)
     return (power(waveform).clamp(min=1e-12) / power(other).clamp(min=1e-12)).sqrt().clamp(1 / limit, limit)

@@ -1,4 +1,4 @@
-"""Colored noise, shaped in the frequency domain, at a signal-to-noise ratio measured against the clip."""
+"""Colored noise, shaped in the frequency domain, at a signal-to-noise ratio measured against the crop."""
 
 from dataclasses import field
 from typing import Literal
@@ -20,11 +20,11 @@ EXPONENTS: dict[str, float] = {"white": 0.0, "pink": 1.0, "brown": 2.0, "blue": 
 
 @settings
 class ColoredNoiseSettings:
-    """Noise of a color drawn for each clip."""
+    """Noise of a color drawn for each crop."""
 
     p: float = 0.0
     colors: tuple[Color, ...] = ("white", "brown", "blue")
-    snr_min_db: float = 5.0  # clip power over noise power
+    snr_min_db: float = 5.0  # crop power over noise power
     snr_max_db: float = 30.0
     f_min_hz: float = 20.0  # no noise below: brown noise would else put its power where nobody listens
 
@@ -51,8 +51,8 @@ class ColoredNoiseAugmentation(AddedSound):
 
     Its spectrum is uniformly random; a sample sums many independent parts of it and is Gaussian, but for brown noise
     without ``f_min_hz``, which is little more than its lowest part.
-    The ratio is exact: the power of this very noise is scaled against the mean square of this very clip, so a silent
-    clip stays silent. Labels do not change.
+    The ratio is exact: the power of this very noise is scaled against the mean square of this very crop, so a silent
+    crop stays silent. Labels do not change.
     """
 
     exponents: Tensor
@@ -67,7 +67,7 @@ class ColoredNoiseAugmentation(AddedSound):
         self.register_buffer("exponents", table, persistent=False)
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Ratio of each clip, and the spectrum of its noise in a color of its own, (R, N // 2 + 1, 2)."""
+        """Ratio of each crop, and the spectrum of its noise in a color of its own, (R, N // 2 + 1, 2)."""
         samples, device = batch.waveform.shape[1], batch.waveform.device
         color = torch.randint(len(self.config.colors), (count,), device=device, generator=generator)
         spectrum = random_bytes(count, 2 * (samples // 2 + 1), device, generator).view(count, -1, 2)

@@ -11,7 +11,7 @@ from rfcx_ssl.settings import settings
 
 @settings
 class PolaritySettings:
-    """Turn the sign of a clip."""
+    """Turn the sign of a crop."""
 
     p: float = 0.0
 
@@ -21,15 +21,15 @@ class PolaritySettings:
 
 
 class PolarityAugmentation(FactorAugmentation):
-    """Multiply the chosen clips by -1; labels do not change."""
+    """Multiply the chosen crops by -1; labels do not change."""
 
     def __init__(self, config: PolaritySettings) -> None:
         super().__init__(config.p)
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Nothing: every chosen clip turns."""
+        """Nothing: every chosen crop turns."""
         return {}
 
     def factors(self, draws: Draws) -> Tensor:
-        """-1 for every chosen clip."""
+        """-1 for every chosen crop."""
         return -torch.ones(draws["rows"].shape, device=draws["rows"].device)

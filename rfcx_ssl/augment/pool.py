@@ -1,7 +1,7 @@
 """Pools of background audio: written once, read at random places.
 
 A pool is a folder with `samples.npy` (int16, mono, one long row) and `pool.json` (its sample rate, its sources). It is
-read by random pieces, so pieces are short and come from many files: long enough for one clip, equally many per file.
+read by random pieces, so pieces are short and come from many files: long enough for one crop, equally many per file.
 """
 
 import json

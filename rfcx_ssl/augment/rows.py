@@ -1,4 +1,4 @@
-"""Augmentations that take the chosen clips out of the batch, change them and put them back."""
+"""Augmentations that take the chosen crops out of the batch, change them and put them back."""
 
 from abc import abstractmethod
 
@@ -10,7 +10,7 @@ from rfcx_ssl.labels import Batch
 
 
 class RowsAugmentation(Augmentation):
-    """Change waveform and labels of chosen clips; only these are computed."""
+    """Change waveform and labels of chosen crops; only these are computed."""
 
     def change(self, batch: Batch, draws: Draws) -> Batch:
         """Take out, change, put back."""
@@ -27,14 +27,14 @@ class RowsAugmentation(Augmentation):
         """The change itself, without randomness.
 
         Args:
-            part: The R chosen clips; its waveform may be overwritten.
+            part: The R chosen crops; its waveform may be overwritten.
             draws: What :meth:`draw` returned.
-            whole: The batch they come from, for transforms that look at other clips; not to be changed.
+            whole: The batch they come from, for transforms that look at other crops; not to be changed.
         """
 
 
 def _merge(old: Tensor, rows: Tensor, new: Tensor, active: Tensor | None) -> Tensor:
-    """Rows to write: the new ones, or the old ones where a chosen clip is not active after all."""
+    """Rows to write: the new ones, or the old ones where a chosen crop is not active after all."""
     if active is None:
         return new
     return torch.where(active.view(-1, *(1,) * (new.dim() - 1)), new, old.index_select(0, rows))

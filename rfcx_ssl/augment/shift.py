@@ -17,37 +17,35 @@ from rfcx_ssl.settings import settings
 
 @settings
 class TimeShiftSettings:
-    """Move each clip in time."""
+    """Move each crop in time."""
 
     p: float = 0.0
     max_shift_s: float = 1.0  # earlier or later by up to this much, rounded down to whole frames
     fill: Literal["roll", "zero"] = "roll"  # what leaves at one end returns at the other, or is lost
-    clip_coverage: float = 0.5  # zero only: share of a call that must remain for its clip label to stay
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.p <= 1.0:
             raise ValueError(f"p={self.p} must lie in [0, 1]")
         if self.max_shift_s < 0:
             raise ValueError(f"max_shift_s={self.max_shift_s} must not be negative")
-        if not 0.0 < self.clip_coverage <= 1.0:
-            raise ValueError(f"clip_coverage={self.clip_coverage} must lie in (0, 1]")
 
 
 class TimeShiftAugmentation(RowsAugmentation):
     """Shift waveform and frame labels by the same whole number of frames.
 
     ``roll``: whole frames are rotated; a trailing partial frame stays where it is; clip labels do not change.
-    ``zero``: the gap is silent and its labels unknown; a clip label whose call left the clip becomes unknown.
+    ``zero``: the gap is silent and its labels unknown; a clip label whose call left the crop becomes unknown.
     """
 
-    def __init__(self, config: TimeShiftSettings, grid: FrameGrid) -> None:
+    def __init__(self, config: TimeShiftSettings, grid: FrameGrid, *, coverage: float) -> None:
         super().__init__(config.p)
         self.config = config
+        self.coverage = coverage
         self.hop_samples = grid.hop_samples
         self.max_frames = seconds_to_samples(config.max_shift_s, grid.sample_rate_hz) // grid.hop_samples
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Shift of each clip in frames, positive for later."""
+        """Shift of each crop in frames, positive for later."""
         limit = min(self.max_frames, max(batch.waveform.shape[1] // self.hop_samples - 1, 0))
         device = batch.waveform.device
         return {"shift_frames": torch.randint(-limit, limit + 1, (count,), device=device, generator=generator)}
@@ -81,7 +79,7 @@ class TimeShiftAugmentation(RowsAugmentation):
         before = presence(States(batch.target, batch.known)).sum(1)
         after = presence(States(target, known)).sum(1)
         clip = States(batch.clip_target, batch.clip_known)
-        clip = clip_after_loss(clip, before, after, self.config.clip_coverage, shift != 0)
+        clip = clip_after_loss(clip, before, after, self.coverage, shift != 0)
         return Batch(moved.flatten(1)[:, :samples], target, known, clip.target, clip.known, batch.index)
 
 

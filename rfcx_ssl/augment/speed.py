@@ -20,34 +20,33 @@ FILTER_WIDTH = 16  # zero crossings on either side; torchaudio's default of 6 le
 
 @settings
 class SpeedSettings:
-    """Play a clip faster or slower."""
+    """Play a crop faster or slower."""
 
     p: float = 0.0
     factors: tuple[float, ...] = (0.9, 1.1)  # above 1 is faster; two decimals count
-    clip_coverage: float = 0.5  # share of a call that must remain for its clip label to stay
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.p <= 1.0:
             raise ValueError(f"p={self.p} must lie in [0, 1]")
         if not self.factors or any(not 0.5 <= factor <= 2.0 for factor in self.factors):
             raise ValueError(f"factors={self.factors} must be at least one number in [0.5, 2]")
-        if not 0.0 < self.clip_coverage <= 1.0:
-            raise ValueError(f"clip_coverage={self.clip_coverage} must lie in (0, 1]")
 
 
 class SpeedAugmentation(RowsAugmentation):
-    """Resample each chosen clip by a factor from a short list, keeping its middle and its length.
+    """Resample each chosen crop by a factor from a short list, keeping its middle and its length.
 
-    Every factor's version of the chosen clips is computed (torchaudio's windowed-sinc filter, which limits the band)
-    and each clip takes its own. A slower clip loses its ends; a faster one gets silent ends with unknown labels. A
+    Every factor's version of the chosen crops is computed (torchaudio's windowed-sinc filter, which limits the band)
+    and each crop takes its own. A slower crop loses its ends; a faster one gets silent ends with unknown labels. A
     frame's label is the union of the source frames it hears.
     """
 
     pace: Tensor
 
-    def __init__(self, config: SpeedSettings, grid: FrameGrid, noise_output: int | None = None) -> None:
+    def __init__(
+        self, config: SpeedSettings, grid: FrameGrid, *, coverage: float, noise_output: int | None = None
+    ) -> None:
         super().__init__(config.p)
-        self.config = config
+        self.coverage = coverage
         self.hop_samples = grid.hop_samples
         self.noise_output = noise_output
         self.ratios = [Fraction(factor).limit_denominator(100).as_integer_ratio() for factor in config.factors]
@@ -59,12 +58,12 @@ class SpeedAugmentation(RowsAugmentation):
         self.span_frames = max(frames_heard(source / target) for source, target in self.ratios)
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Factor of each clip, as its place in the list."""
+        """Factor of each crop, as its place in the list."""
         device = batch.waveform.device
         return {"factor": torch.randint(len(self.ratios), (count,), device=device, generator=generator)}
 
     def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
-        """Choose each clip's version, and map its labels."""
+        """Choose each crop's version, and map its labels."""
         choice, device = draws["factor"], part.waveform.device
         samples, frames = part.waveform.shape[1], part.target.shape[1]
         versions = [_centered(resample(part.waveform), samples) for resample in self.resamplers]
@@ -80,7 +79,7 @@ class SpeedAugmentation(RowsAugmentation):
         warped = warp_frames(source, start, stop, self.span_frames, self.noise_output)
         clip = States(part.clip_target, part.clip_known)
         after = presence(warped).sum(1) * self.pace.index_select(0, choice)[:, None]
-        clip = clip_after_loss(clip, presence(source).sum(1), after, self.config.clip_coverage)
+        clip = clip_after_loss(clip, presence(source).sum(1), after, self.coverage)
         return Batch(waveform, warped.target, warped.known, clip.target, clip.known, part.index)
 
     def _frames(self, frames: int, offset: int, ratio: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:

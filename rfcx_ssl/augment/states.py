@@ -58,7 +58,7 @@ def blend(first: States, second: States, share: Tensor, noise_output: int | None
 
 
 def select(chosen: Tensor, changed: States, original: States) -> States:
-    """``changed`` for the clips where ``chosen`` (B,), ``original`` elsewhere."""
+    """``changed`` for the crops where ``chosen`` (B,), ``original`` elsewhere."""
     mask = chosen.view(-1, *(1,) * (original.target.dim() - 1))
     return States(torch.where(mask, changed.target, original.target), torch.where(mask, changed.known, original.known))
 
@@ -72,7 +72,7 @@ def forget(states: States, lost: Tensor) -> States:
 def clip_after_loss(
     clip: States, before: Tensor, after: Tensor, coverage: float, changed: Tensor | None = None
 ) -> States:
-    """Clip labels once some call frames may have left the clip.
+    """Clip labels once some call frames may have left the crop.
 
     A present clip label stays if at least ``coverage`` of its call frames is still there; otherwise it is unknown. A
     present label without any call frame (a weak label) becomes unknown too: nobody knows where its call was. Absent
@@ -83,7 +83,7 @@ def clip_after_loss(
         before: (B, K) number of present frames before it.
         after: (B, K) number of present frames after it, in the same unit.
         coverage: Share of the call frames that must remain, in (0, 1].
-        changed: (B,) bool, the clips that may have lost a part; None: all.
+        changed: (B,) bool, the crops that may have lost a part; None: all.
     """
     still_there = (before > 0) & (after >= coverage * before)
     lost = presence(clip) & ~still_there

@@ -18,13 +18,12 @@ from rfcx_ssl.settings import settings
 
 @settings
 class TimeStretchSettings:
-    """Change the tempo of a clip."""
+    """Change the tempo of a crop."""
 
     p: float = 0.0
     min_rate: float = 0.9  # above 1 is faster
     max_rate: float = 1.1
     window_samples: int = 512
-    clip_coverage: float = 0.5  # share of a call that must remain for its clip label to stay
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.p <= 1.0:
@@ -33,23 +32,24 @@ class TimeStretchSettings:
             raise ValueError(f"need 0.5 <= min_rate <= max_rate <= 2, got {self.min_rate} and {self.max_rate}")
         if self.window_samples < 64 or self.window_samples % 4:
             raise ValueError(f"window_samples={self.window_samples} must be a multiple of 4, at least 64")
-        if not 0.0 < self.clip_coverage <= 1.0:
-            raise ValueError(f"clip_coverage={self.clip_coverage} must lie in (0, 1]")
 
 
 class TimeStretchAugmentation(RowsAugmentation):
-    """Phase vocoder (Flanagan and Golden 1966; Dolson 1986) with a rate of its own for every clip.
+    """Phase vocoder (Flanagan and Golden 1966; Dolson 1986) with a rate of its own for every crop.
 
-    The middle of the clip stays in place and its length is kept: a slower clip loses its ends, a faster one gets
+    The middle of the crop stays in place and its length is kept: a slower crop loses its ends, a faster one gets
     silent ends with unknown labels. A window smears a click over itself, so a frame's label is the union of the
     source frames within one window of what it hears.
     """
 
     window: Tensor
 
-    def __init__(self, config: TimeStretchSettings, grid: FrameGrid, noise_output: int | None = None) -> None:
+    def __init__(
+        self, config: TimeStretchSettings, grid: FrameGrid, *, coverage: float, noise_output: int | None = None
+    ) -> None:
         super().__init__(config.p)
         self.config = config
+        self.coverage = coverage
         self.hop_samples = grid.hop_samples
         self.noise_output = noise_output
         self.stride = config.window_samples // 4
@@ -58,7 +58,7 @@ class TimeStretchAugmentation(RowsAugmentation):
         self.register_buffer("window", torch.hann_window(config.window_samples), persistent=False)
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
-        """Rate of each clip."""
+        """Rate of each crop."""
         return {"rate": uniform(count, batch, generator, self.config.min_rate, self.config.max_rate)}
 
     def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:
@@ -69,7 +69,7 @@ class TimeStretchAugmentation(RowsAugmentation):
         warped = warp_frames(source, start, stop, self.span_frames, self.noise_output)
         after = presence(warped).sum(1) * rate[:, None]
         clip = States(part.clip_target, part.clip_known)
-        clip = clip_after_loss(clip, presence(source).sum(1), after, self.config.clip_coverage)
+        clip = clip_after_loss(clip, presence(source).sum(1), after, self.coverage)
         waveform = self._vocode(part.waveform, rate)
         return Batch(waveform, warped.target, warped.known, clip.target, clip.known, part.index)
 

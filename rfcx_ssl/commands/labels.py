@@ -8,13 +8,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from rfcx_ssl.annotations import Annotations, find_conflicts, read_annotations, read_complete
-from rfcx_ssl.data.corpus import Corpus, load_corpus
+from rfcx_ssl.annotations import Annotations, find_conflicts
+from rfcx_ssl.data.corpus import Corpus, load_corpus, load_tables
 from rfcx_ssl.data.crops import CropDataset
 from rfcx_ssl.data.exchange import push_dataset, save_dataset, to_dataset
-from rfcx_ssl.data.settings import DataSettings, load_data_settings
+from rfcx_ssl.data.settings import load_data_settings
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.folds import Folds, fold_table, make_folds
+from rfcx_ssl.folds import Folds, fold_table
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.pictures.crop import draw_crop
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     if args.tables_only and (args.picture or args.dataset or args.push):
         raise ConfigError("--tables-only reads no audio, which --picture, --dataset and --push need")
     if args.tables_only:
-        annotations, folds = _read_tables(settings)
+        annotations, folds = load_tables(settings)
     else:
         corpus = load_corpus(settings)
         annotations, folds = corpus.annotations, corpus.folds
@@ -66,18 +66,6 @@ def describe(annotations: Annotations, folds: Folds) -> str:
         fold_table(annotations, folds).to_string(index=False),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _read_tables(settings: DataSettings) -> tuple[Annotations, Folds]:
-    annotations = read_annotations(
-        settings.root,
-        extra_tables=settings.extra_tables,
-        label_map=settings.label_map,
-        complete=read_complete(settings.complete_file) if settings.complete_file else (),
-    )
-    return annotations, make_folds(
-        annotations, annotations.recording_ids, num_folds=settings.num_folds, seed=settings.seed
-    )
 
 
 def _write(args: argparse.Namespace, corpus: Corpus) -> None:

@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, fail_on_problems, find_conflicts, read_annotations, read_complete
+from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.data.cache import AudioCache
-from rfcx_ssl.data.recordings import Recording, open_recordings
+from rfcx_ssl.data.recordings import Recording, open_recordings, read_sites
 from rfcx_ssl.data.settings import DataSettings
-from rfcx_ssl.data.truth import ClipTruth, clip_truth
+from rfcx_ssl.data.truth import recording_truth
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.folds import Folds, make_folds
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.labels.clips import clip_labels
+from rfcx_ssl.labels.clips import clip_labels, heard_outputs
 from rfcx_ssl.labels.frame_wise import frame_labels
-from rfcx_ssl.labels.pseudo import PseudoLabels, add_pseudo_labels
+from rfcx_ssl.labels.judged import Judged, judged_boxes, species_labels
+from rfcx_ssl.labels.pseudo import PseudoLabels, add_pseudo_labels, fill_clip_labels
 from rfcx_ssl.species import LabelSpace, rfcx_label_space
 
 logger = logging.getLogger(__name__)
@@ -44,12 +46,16 @@ class Corpus:
     def recordings(self, fold: int | None, split: Split) -> list[Recording]:
         """Recordings of one side of a fold; ``fold=None`` trains on everything and validates on nothing.
 
-        Recordings with pseudo-labels only have no fold: they are always trained on.
+        Recordings with pseudo-labels only have no fold: they are always trained on, unless folds are by site and
+        theirs is held out.
         """
-        if split == "train":
-            ids = [*self.folds.train_ids(fold), *sorted(set(self.recording_of) - set(self.folds.fold_of))]
-        else:
-            ids = [] if fold is None else self.folds.valid_ids(fold)
+        held_out = [] if fold is None else self.folds.valid_ids(fold)
+        if split == "valid":
+            return [self.recording_of[name] for name in held_out]
+        by_site = self.settings.group_by == "site"
+        sites = {self.folds.group_of[name] for name in held_out} if by_site else set()
+        others = sorted(set(self.recording_of) - set(self.folds.fold_of))
+        ids = [*self.folds.train_ids(fold), *(name for name in others if self.recording_of[name].site not in sites)]
         return [self.recording_of[name] for name in ids]
 
     def read(self, recording_id: str, start_samples: int = 0, num_samples: int | None = None) -> FloatArray:
@@ -101,23 +107,38 @@ class Corpus:
         target[recorded:], known[recorded:] = 0.0, 0.0
         return target, known
 
-    def clip_labels(self, recording_id: str, start_samples: int, num_samples: int) -> tuple[FloatArray, FloatArray]:
-        """``clip_target`` and ``clip_known`` (K,) of a crop, by the coverage rule."""
-        rate = self.settings.sample_rate_hz
-        return clip_labels(
-            self.annotations.events(recording_id),
+    def clip_labels(
+        self, recording_id: str, start_samples: int, num_samples: int, frames: tuple[FloatArray, FloatArray]
+    ) -> tuple[FloatArray, FloatArray]:
+        """``clip_target`` and ``clip_known`` (K,) of a crop, by the coverage rule.
+
+        What that leaves unknown takes the pseudo-labels of its ``frames`` (what :meth:`frame_labels` gave), if any.
+        """
+        rate, events = self.settings.sample_rate_hz, self.annotations.events(recording_id)
+        start_s, end_s = start_samples / rate, (start_samples + num_samples) / rate
+        target, known = clip_labels(
+            events,
             self.space,
-            start_s=start_samples / rate,
-            end_s=(start_samples + num_samples) / rate,
+            start_s=start_s,
+            end_s=end_s,
             coverage=self.settings.coverage,
             complete=self.annotations.is_complete(recording_id),
             absent=self.settings.clip_absent,
         )
+        if self.pseudo:
+            fill_clip_labels(target, known, *frames, heard_outputs(events, self.space, start_s=start_s, end_s=end_s))
+        return target, known
 
-    def clip_truth(self, recording_ids: Sequence[str], *, absent_boxes: bool = True) -> ClipTruth:
-        """Recording-level ``truth`` and ``known`` (R, S) for masked metrics; see :func:`clip_truth`."""
-        num_species = self.space.num_species
-        return clip_truth(self.annotations, recording_ids, num_species=num_species, absent_boxes=absent_boxes)
+    def judged(self, recording_ids: Sequence[str], grid: FrameGrid) -> Judged:
+        """What an expert said of these recordings and of the boxes in them; pseudo-labels are nobody's word."""
+        truth, known = recording_truth(self.annotations, recording_ids, num_species=self.space.num_species)
+        boxes = tuple(
+            judged_boxes(
+                self.annotations.events(name), *species_labels(*self.frame_labels(name, grid), self.space), grid
+            )
+            for name in recording_ids
+        )
+        return Judged(tuple(recording_ids), truth > 0, known, boxes)
 
 
 def load_corpus(settings: DataSettings) -> Corpus:
@@ -125,8 +146,40 @@ def load_corpus(settings: DataSettings) -> Corpus:
 
     Raises:
         AnnotationError: a wrong row (file and line), a box outside its recording, folds that do not fit.
-        AudioError: audio files that are missing or unreadable.
+        AudioError: audio files that are missing, unreadable or cut off, or an MP3 in which labels have no exact time.
     """
+    space, annotations, pseudo = _read_labels(settings)
+    names = _names(annotations, pseudo)
+    found = open_recordings(
+        settings.root,
+        settings.audio_folders,
+        names,
+        settings.sample_rate_hz,
+        untimed=set(names) - set(annotations.table["recording_id"]),
+        allow_missing=settings.allow_missing_audio,
+    )
+    recordings = {name: found[name] for name in _random_part(list(found), settings)}
+    annotations = annotations.select(recordings)
+    fail_on_problems(annotations.outside({name: item.duration_s for name, item in recordings.items()}))
+    _warn(annotations, settings.sample_rate_hz)
+    cache = AudioCache(settings.cache_path, settings.sample_rate_hz) if settings.cache_path else None
+    if cache is not None:
+        cache.build(recordings.values())
+    return Corpus(settings, space, annotations, recordings, _folds(settings, annotations), cache, pseudo)
+
+
+def load_tables(settings: DataSettings) -> tuple[Annotations, Folds]:
+    """Annotations and folds of :func:`load_corpus`, as if every labelled recording had its audio file.
+
+    Raises:
+        AnnotationError: a wrong row (file and line), or folds that do not fit.
+    """
+    _, annotations, pseudo = _read_labels(settings)
+    annotations = annotations.select(_random_part(_names(annotations, pseudo), settings))
+    return annotations, _folds(settings, annotations)
+
+
+def _read_labels(settings: DataSettings) -> tuple[LabelSpace, Annotations, tuple[PseudoLabels, ...]]:
     complete = read_complete(settings.complete_file) if settings.complete_file else frozenset()
     space = rfcx_label_space(split_songtypes=settings.split_songtypes, noise_class=settings.noise_class)
     annotations = read_annotations(
@@ -137,24 +190,12 @@ def load_corpus(settings: DataSettings) -> Corpus:
         num_species=space.num_species,
     )
     check_song_types(annotations, space)
-    pseudo = tuple(PseudoLabels.load(path) for path in settings.pseudo_labels)
-    recordings = open_recordings(
-        settings.root,
-        settings.audio_folders,
-        set(annotations.recording_ids).union(*(teacher.by_recording for teacher in pseudo)),
-        settings.sample_rate_hz,
-        allow_missing=settings.allow_missing_audio,
-    )
-    recordings = _random_part(recordings, settings)
-    annotations = annotations.select(recordings)
-    fail_on_problems(annotations.outside({name: item.duration_s for name, item in recordings.items()}))
-    _warn(annotations, settings.sample_rate_hz)
-    cache = AudioCache(settings.cache_path, settings.sample_rate_hz) if settings.cache_path else None
-    if cache is not None:
-        cache.build(recordings.values())
-    annotated = {name: recordings[name] for name in annotations.recording_ids}
-    folds = _folds(settings, annotations, annotated)
-    return Corpus(settings, space, annotations, recordings, folds, cache, pseudo)
+    return space, annotations, tuple(PseudoLabels.load(path) for path in settings.pseudo_labels)
+
+
+def _names(annotations: Annotations, pseudo: Sequence[PseudoLabels]) -> list[str]:
+    """Sorted ids of every recording that anything is said about."""
+    return sorted(set(annotations.recording_ids).union(*(teacher.by_recording for teacher in pseudo)))
 
 
 def check_song_types(annotations: Annotations, space: LabelSpace) -> None:
@@ -179,35 +220,50 @@ def _warn(annotations: Annotations, sample_rate_hz: int) -> None:
         )
 
 
-def _random_part(recordings: dict[str, Recording], settings: DataSettings) -> dict[str, Recording]:
-    if settings.max_recordings is None or settings.max_recordings >= len(recordings):
-        return recordings
-    names = np.random.default_rng([settings.seed, 0]).permutation(list(recordings))[: settings.max_recordings]
-    return {name: recordings[name] for name in sorted(names.tolist())}
+def _random_part(names: Sequence[str], settings: DataSettings) -> list[str]:
+    if settings.max_recordings is None or settings.max_recordings >= len(names):
+        return list(names)
+    return sorted(np.random.default_rng([settings.seed, 0]).permutation(names)[: settings.max_recordings].tolist())
 
 
-def _folds(settings: DataSettings, annotations: Annotations, recordings: Mapping[str, Recording]) -> Folds:
-    path = settings.folds_file
+def _folds(settings: DataSettings, annotations: Annotations) -> Folds:
+    """Folds of every annotated recording: from ``folds_file`` if it exists, else dealt (and written there)."""
+    path, names = settings.folds_file, annotations.recording_ids
+    site_of = _sites(settings.root, names) if settings.group_by == "site" else None
     if path is not None and path.exists():
-        return _read_folds(path, list(recordings), settings.num_folds)
-    sites = {name: item.site for name, item in recordings.items() if item.site}
-    if settings.group_by == "site" and not sites:
-        raise AnnotationError(f"data.group_by=site needs {settings.root}/recordings.csv with a column site")
-    groups = sites if settings.group_by == "site" else None
-    folds = make_folds(
-        annotations, list(recordings), num_folds=settings.num_folds, seed=settings.seed, group_of=groups
-    )
+        return _read_folds(path, names, settings, site_of)
+    folds = make_folds(annotations, names, num_folds=settings.num_folds, seed=settings.seed, group_of=site_of)
     if path is not None:
         folds.save(path)
     return folds
 
 
-def _read_folds(path: Path, names: Sequence[str], num_folds: int) -> Folds:
+def _sites(root: Path, names: Sequence[str]) -> dict[str, str]:
+    known = read_sites(root)
+    site_of = {name: known[name] for name in names if known.get(name)}
+    if not site_of:
+        raise AnnotationError(f"data.group_by=site needs {root / RECORDINGS_TABLE} with a column site")
+    return site_of
+
+
+def _read_folds(path: Path, names: Sequence[str], settings: DataSettings, site_of: Mapping[str, str] | None) -> Folds:
+    """Folds of a file for these recordings and no others; by site, none may have recordings in two folds."""
     folds = Folds.load(path)
-    if folds.num_folds != num_folds:
-        raise AnnotationError(f"{path}: has {folds.num_folds} folds, data.num_folds={num_folds}")
+    if folds.num_folds != settings.num_folds:
+        raise AnnotationError(f"{path}: has {folds.num_folds} folds, data.num_folds={settings.num_folds}")
     missing = [name for name in names if name not in folds.fold_of]
     if missing:
         raise AnnotationError(f"{path}: {len(missing)} recordings have no fold (first: {missing[0]}); delete the file")
-    kept = {name: folds.fold_of[name] for name in names}
-    return Folds(kept, {name: folds.group_of[name] for name in names}, num_folds)
+    fold_of = {name: folds.fold_of[name] for name in names}
+    if site_of is None:
+        return Folds(fold_of, {name: folds.group_of[name] for name in names}, folds.num_folds)
+    homeless = [name for name in names if name not in site_of]
+    if homeless:
+        raise AnnotationError(
+            f"{len(homeless)} recordings have no site in {settings.root / RECORDINGS_TABLE} (first: {homeless[0]}); "
+            "data.group_by=site needs one each"
+        )
+    try:
+        return Folds(fold_of, site_of, folds.num_folds)
+    except AnnotationError as error:
+        raise AnnotationError(f"{path}: not folds by site (data.group_by=site): {error}; delete the file") from None

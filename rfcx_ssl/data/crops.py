@@ -12,7 +12,6 @@ from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Crop
-from rfcx_ssl.labels.pseudo import fill_clip_labels
 from rfcx_ssl.species import LabelSpace
 
 # numpy reads [seed, epoch, index] as [seed, epoch, index, 0]: other draws take another last number
@@ -116,9 +115,7 @@ class CropDataset(Dataset[Crop]):
         name, num_samples = self.anchor(index).recording_id, self.settings.crop_samples
         start = self.start_samples(index)
         target, known = self.corpus.frame_labels(name, self.grid, start, num_samples, self.teacher(index))
-        clip_target, clip_known = self.corpus.clip_labels(name, start, num_samples)
-        if self.corpus.pseudo:
-            fill_clip_labels(clip_target, clip_known, target, known)
+        clip_target, clip_known = self.corpus.clip_labels(name, start, num_samples, frames=(target, known))
         return Crop(
             waveform=torch.from_numpy(self.corpus.read(name, start, num_samples)),
             target=torch.from_numpy(target),

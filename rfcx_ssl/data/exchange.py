@@ -10,7 +10,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rfcx_ssl.annotations.table import BOX_COLUMNS
+from rfcx_ssl.annotations.layout import (
+    ABSENT_TABLE,
+    BOX_COLUMNS,
+    PRESENT_TABLE,
+    RECORDING_COLUMNS,
+    RECORDINGS_TABLE,
+)
+from rfcx_ssl.audio import require_exact_time
 from rfcx_ssl.data.corpus import Corpus
 from rfcx_ssl.errors import AnnotationError, AudioError
 from rfcx_ssl.files import atomic_folder
@@ -78,7 +85,7 @@ def write_folder(dataset: "Dataset", root: Path) -> None:
 
     Raises:
         AnnotationError: the folder exists, or the data set lacks a column.
-        AudioError: a row carries no audio.
+        AudioError: a row carries no audio, or has events and an MP3 without exact time.
     """
     if root.exists():
         raise AnnotationError(f"{root} exists: choose a new folder")
@@ -88,14 +95,14 @@ def write_folder(dataset: "Dataset", root: Path) -> None:
     with atomic_folder(root) as temporary:
         (temporary / "train").mkdir()
         rows = [_write_audio(row, temporary / "train") for row in dataset]
-        for state, name in (("present", "train_tp.csv"), ("absent", "train_fp.csv")):
+        for state, name in (("present", PRESENT_TABLE), ("absent", ABSENT_TABLE)):
             boxes = [
                 [row["recording_id"], *(event[column] for column in (*BOX_COLUMNS[1:], "weight"))]
                 for row in rows for event in row["events"] if event["state"] == state
             ]  # fmt: skip
             _write_csv(temporary / name, [*BOX_COLUMNS, "weight"], boxes)
         sites = [[row["recording_id"], "train", row["site"] or "", row["duration_s"]] for row in rows]
-        _write_csv(temporary / "recordings.csv", ["recording_id", "split", "site", "duration_s"], sites)
+        _write_csv(temporary / RECORDINGS_TABLE, RECORDING_COLUMNS, sites)
         complete = "".join(f"{row['recording_id']}\n" for row in rows if row["complete"])
         (temporary / COMPLETE_LIST).write_text(complete, encoding="utf-8")
         fold_of = {row["recording_id"]: row["fold"] for row in rows}
@@ -130,6 +137,8 @@ def _write_audio(row: dict[str, Any], folder: Path) -> dict[str, Any]:
         shutil.copyfile(audio["path"], folder / f"{name}{suffix}")
     else:
         raise AudioError(f"{name}: the data set holds neither audio bytes nor a path to an existing file")
+    if row["events"]:
+        require_exact_time(folder / f"{name}{suffix}")
     return {key: value for key, value in row.items() if key != "audio"}
 
 

@@ -1,15 +1,14 @@
 """Finding the audio files of a data set in RFCX's layout, their lengths and sites."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
 from rfcx_ssl.annotations.rows import iter_csv
-from rfcx_ssl.audio import audio_info, resampled_samples
+from rfcx_ssl.audio import audio_info, require_exact_time, resampled_samples
 from rfcx_ssl.audio.find import find_audio
 from rfcx_ssl.errors import AudioError
-
-RECORDINGS_TABLE = "recordings.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +43,22 @@ def read_sites(root: Path) -> dict[str, str]:
 
 
 def open_recordings(
-    root: Path, folders: Sequence[str], wanted: Iterable[str], sample_rate_hz: int, *, allow_missing: bool
+    root: Path,
+    folders: Sequence[str],
+    wanted: Iterable[str],
+    sample_rate_hz: int,
+    *,
+    untimed: Collection[str] = (),
+    allow_missing: bool,
 ) -> dict[str, Recording]:
     """Headers of the wanted recordings, by id in sorted order.
 
+    Labels in seconds may have been placed with another decoder, so an MP3 that starts an unknown time late is refused,
+    unless it is in ``untimed``: without boxes, or with pseudo-labels, which come from the audio as it is decoded here.
+
     Raises:
-        AudioError: files are missing and that is not allowed, none is there at all, or a header is unreadable.
+        AudioError: files are missing and that is not allowed, none is there at all, or a file is unreadable, cut off
+            or without exact time.
     """
     paths, sites, names = audio_by_id(root, folders), read_sites(root), sorted(set(wanted))
     missing = [name for name in names if name not in paths]
@@ -63,6 +72,8 @@ def open_recordings(
     for name in names:
         if name in paths:
             info = audio_info(paths[name])
+            if name not in untimed:
+                require_exact_time(paths[name])
             samples = resampled_samples(info.frames, info.sample_rate_hz, sample_rate_hz)
             found[name] = Recording(name, paths[name], info.duration_s, samples, sites.get(name))
     return found

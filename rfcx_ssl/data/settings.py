@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from rfcx_ssl.annotations.layout import ABSENT_TABLE, PRESENT_TABLE, RECORDINGS_TABLE
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.labels.clips import ClipAbsent
 from rfcx_ssl.settings import settings
@@ -92,7 +93,7 @@ class DataSettings:
     @property
     def label_files(self) -> tuple[Path, ...]:
         """Every file and folder that shapes labels, folds or sites; some may not exist."""
-        tables = tuple(self.root / name for name in ("train_tp.csv", "train_fp.csv", "recordings.csv"))
+        tables = tuple(self.root / name for name in (PRESENT_TABLE, ABSENT_TABLE, RECORDINGS_TABLE))
         single = (self.label_map, self.complete_file, self.folds_file)
         return (*tables, *self.extra_tables, *self.pseudo_labels, *(path for path in single if path is not None))
 

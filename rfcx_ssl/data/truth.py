@@ -1,4 +1,4 @@
-"""What recordings are scored against: full truth where it exists, three-state recording labels where it does not."""
+"""What recordings are scored against as a whole: full truth where it exists, what is known where it does not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, Event, read_truth_events
-from rfcx_ssl.annotations.read import TRUTH_TABLE
+from rfcx_ssl.annotations.layout import RECORDINGS_TABLE, TRUTH_TABLE
 from rfcx_ssl.annotations.rows import iter_csv
-from rfcx_ssl.data.recordings import RECORDINGS_TABLE, audio_by_id
+from rfcx_ssl.audio import require_exact_time
+from rfcx_ssl.data.recordings import audio_by_id
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species import RFCX_NUM_SPECIES, LabelSpace, rfcx_label_space
 
@@ -20,7 +21,7 @@ FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 
 
-class ClipTruth(NamedTuple):
+class RecordingTruth(NamedTuple):
     """Recording-level labels of R recordings and S species."""
 
     truth: FloatArray  # (R, S) in {0, 1}; 0 where unknown
@@ -43,30 +44,22 @@ class Truth:
         return tuple(self.events.events(name) for name in self.recording_ids)
 
 
-def clip_truth(
-    annotations: Annotations,
-    recording_ids: Sequence[str],
-    *,
-    num_species: int = RFCX_NUM_SPECIES,
-    absent_boxes: bool = True,
-) -> ClipTruth:
-    """Recording-level truth for masked metrics.
+def recording_truth(
+    annotations: Annotations, recording_ids: Sequence[str], *, num_species: int = RFCX_NUM_SPECIES
+) -> RecordingTruth:
+    """What is known about whole recordings.
 
-    A species with a present box is present. In a ``complete`` recording all others are absent. With ``absent_boxes``,
-    a species with absent boxes only counts as absent from the recording, the usual approximation for RFCX: strictly
-    an absent box says nothing about the rest of the recording, and without it only present cells are known.
+    A species with a present box is present. It is absent from a ``complete`` recording in which it has none. An absent
+    box says nothing about the rest of its recording, so it makes nothing known here: boxes are judged as boxes, by
+    :func:`rfcx_ssl.labels.judged.judged_boxes`.
     """
     truth = np.zeros((len(recording_ids), num_species), np.float32)
     known = np.zeros((len(recording_ids), num_species), np.bool_)
     for row, name in enumerate(recording_ids):
-        if annotations.is_complete(name):
-            known[row] = True
-        for event in annotations.events(name):
-            if event.present:
-                truth[row, event.species_id] = 1.0
-            if event.present or absent_boxes:
-                known[row, event.species_id] = True
-    return ClipTruth(truth, known)
+        known[row] = annotations.is_complete(name)
+        heard = [event.species_id for event in annotations.events(name) if event.present]
+        truth[row, heard], known[row, heard] = 1.0, True
+    return RecordingTruth(truth, known)
 
 
 def load_truth(path: Path, split: str = "test", *, space: LabelSpace | None = None) -> Truth:
@@ -78,6 +71,7 @@ def load_truth(path: Path, split: str = "test", *, space: LabelSpace | None = No
 
     Raises:
         AnnotationError: a wrong row or one about another recording, or a recording of the split without an audio file.
+        AudioError: a recording with calls is unreadable, cut off, or an MP3 without exact time.
     """
     path, space = path if path.suffix == ".csv" else path / TRUTH_TABLE, space or rfcx_label_space()
     folder = path.parent / split
@@ -98,8 +92,10 @@ def load_truth(path: Path, split: str = "test", *, space: LabelSpace | None = No
     if len(foreign := heard[~heard["recording_id"].isin(names)]):
         name, source = foreign["recording_id"].iloc[0], foreign["source"].iloc[0]
         raise AnnotationError(f"{source}: no recording {name!r} in {folder}")
+    for name in sorted(set(heard["recording_id"])):
+        require_exact_time(audio[name])
     events = Annotations(heard, names)
-    truth, _ = clip_truth(events, names, num_species=space.num_species)
+    truth, _ = recording_truth(events, names, num_species=space.num_species)
     return Truth(tuple(names), truth, events, tuple(audio[name] for name in names), space)
 
 

@@ -154,7 +154,7 @@ class Detector:
 def _header(recording: Recording) -> AudioInfo | None:
     """The file's header; None where it has none (listening will say why)."""
     try:
-        return audio_info(recording.path)
+        return audio_info(recording.path, partial=True)
     except AudioError:
         return None
 

@@ -108,19 +108,22 @@ class _Blocks:
 
     def __iter__(self) -> Iterator[Tensor]:
         try:
-            info = audio_info(self.path)
+            info = audio_info(self.path, partial=True)
             total = resampled_samples(info.frames, info.sample_rate_hz, self.rate)
             if not total:
                 raise AudioError(f"{self.path}: has no samples")
             for start in range(0, total, self.block):
                 yield from self._read(start, min(self.block, total - start))
+            self.problem = info.problem
         except AudioError as error:
             self.problem = str(error)
 
     def _read(self, start: int, length: int) -> Iterator[Tensor]:
         """One block; where it cannot be decoded whole, second by second up to the damage."""
         try:
-            samples = read_audio(self.path, start_samples=start, num_samples=length, sample_rate_hz=self.rate)
+            samples = read_audio(
+                self.path, start_samples=start, num_samples=length, sample_rate_hz=self.rate, partial=True
+            )
         except AudioError:
             if length <= self.rate:
                 raise

@@ -1,4 +1,4 @@
-"""What a model trains on: waveforms with three-state labels per frame and per clip."""
+"""What a model trains on: waveforms with three-state labels of their frames and of the crop as a whole."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ PRESENT = 0.5  # a known cell is present from this target on, absent below it
 
 
 class Batch(NamedTuple):
-    """What a model trains on. B clips, N samples, T frames, K outputs of the label space.
+    """What a model trains on. B crops, N samples, T frames, K outputs of the label space.
 
     ``known`` is the weight of what is known: 0 unknown, 1 known, between the two for a soft pseudo-label.
     Where ``known`` is 0, ``target`` is 0 too.
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
 
 
 class Crop(NamedTuple):
-    """One clip of a :class:`Batch`: the same fields without the first dimension."""
+    """One crop of a :class:`Batch`: the same fields without the first dimension."""
 
     waveform: Tensor  # (N,)
     target: Tensor  # (T, K)
@@ -36,5 +36,5 @@ class Crop(NamedTuple):
 
 
 def collate(items: Sequence[Crop]) -> Batch:
-    """Stack clips of equal length into a batch."""
+    """Stack crops of equal length into a batch."""
     return Batch(*(torch.stack(field) for field in zip(*items, strict=True)))

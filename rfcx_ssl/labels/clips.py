@@ -52,6 +52,15 @@ def clip_labels(
     return target, known
 
 
+def heard_outputs(events: Iterable[Event], space: LabelSpace, *, start_s: float, end_s: float) -> NDArray[np.bool_]:
+    """(K,) outputs of which a present box, however little of it, lies in the crop ``[start_s, end_s)``."""
+    heard = np.zeros(space.num_outputs, np.bool_)
+    for event in events:
+        if event.present and overlap_s(event, start_s, end_s) > 0:
+            heard[space.output_of(event.species_id, event.songtype_id)] = True
+    return heard
+
+
 def _state(
     boxes: Sequence[Event], start_s: float, end_s: float, coverage: float, complete: bool, absent: ClipAbsent
 ) -> tuple[float, float]:

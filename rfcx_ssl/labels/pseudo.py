@@ -120,9 +120,15 @@ def add_pseudo_labels(
         known[free, output] = weight
 
 
-def fill_clip_labels(clip_target: FloatArray, clip_known: FloatArray, target: FloatArray, known: FloatArray) -> None:
-    """Fill the unknown outputs of a clip, in place, with the highest target of its frames where all are known."""
-    free = (clip_known == 0) & (known.min(axis=0, initial=1.0) > 0)
+def fill_clip_labels(
+    clip_target: FloatArray, clip_known: FloatArray, target: FloatArray, known: FloatArray, heard: NDArray[np.bool_]
+) -> None:
+    """Fill unknown clip labels, in place, with the highest target of their frames where all frames are known.
+
+    Outputs in ``heard`` (K,) stay as they are: a person marked a call that reaches into the crop, and where its clip
+    label is unknown, that is because too little of the call is inside.
+    """
+    free = (clip_known == 0) & ~heard & (known.min(axis=0, initial=1.0) > 0)
     clip_target[free] = target.max(axis=0, initial=0.0)[free]
     clip_known[free] = known.min(axis=0, initial=1.0)[free]
 

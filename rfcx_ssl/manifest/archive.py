@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from rfcx_ssl.annotations.layout import ABSENT_TABLE, BOX_COLUMNS, PRESENT_TABLE, SUBMISSION_TABLE
 from rfcx_ssl.audio import audio_info
 from rfcx_ssl.audio.flac import check_flac
 from rfcx_ssl.batching import batched
@@ -19,7 +20,6 @@ CREDENTIALS = (
     "a token at https://www.kaggle.com/settings, and put it into KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, "
     "or ~/.kaggle/kaggle.json"
 )
-_BOX_COLUMNS = ("recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max")
 _FILES_PER_TASK = 32
 
 
@@ -70,14 +70,14 @@ def verify_archive(
     """
     problems: list[str] = []
     tables = {
-        "train_tp.csv": (_BOX_COLUMNS, layout and layout.true_positives),
-        "train_fp.csv": (_BOX_COLUMNS, layout and layout.false_positives),
-        "sample_submission.csv": (("recording_id",), layout and layout.test_recordings),
+        PRESENT_TABLE: (BOX_COLUMNS, layout and layout.true_positives),
+        ABSENT_TABLE: (BOX_COLUMNS, layout and layout.false_positives),
+        SUBMISSION_TABLE: (("recording_id",), layout and layout.test_recordings),
     }
     named: dict[str, set[str]] = {"train": set(), "test": set()}
     for name, (columns, rows) in tables.items():
         ids = list(_recording_ids(root / name, columns, problems))
-        named["test" if name == "sample_submission.csv" else "train"] |= set(ids)
+        named["test" if name == SUBMISSION_TABLE else "train"] |= set(ids)
         if rows is not None and len(ids) != rows:
             problems.append(f"{root / name}: {len(ids)} rows, must be {rows}")
     counts = {"train": layout and layout.train_recordings, "test": layout and layout.test_recordings}

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rfcx_ssl.manifest.cut import recording_folder, segment_bounds
 from rfcx_ssl.manifest.excluded import leak_warnings, mark_excluded
 from rfcx_ssl.manifest.flags import flag_segments
 from rfcx_ssl.manifest.headers import Header, scan_headers
+from rfcx_ssl.manifest.placed import recall_placed
 from rfcx_ssl.manifest.places import Places, place_recordings
 from rfcx_ssl.manifest.prepare import Prepared, PrepareTask, Segment, prepare_recordings
 from rfcx_ssl.manifest.roots import Root, find_recordings
@@ -29,6 +31,8 @@ from rfcx_ssl.progress import Progress, no_progress
 from rfcx_ssl.workers import DEATH, Workers, this_process
 
 HEADERS_PER_TASK = 256
+#: Raised when the same header would be judged otherwise, so that headers are scanned again (nothing is decoded again).
+SCAN_VERSION = 2
 #: A task holds recordings of about a minute in all, so that short files do not drown in messages.
 TASK_FRAMES = 60 * 48_000
 FORMAT = "rfcx-ssl manifest/1"
@@ -117,7 +121,7 @@ def _kind(build: Build) -> str:
 def scan_new(build: Build, state: BuildState) -> int:
     """Scan the headers of new and changed files in parallel; returns how many."""
     settings = build.settings
-    key = f"{build.key} {settings.min_source_rate_hz}"
+    key = f"{build.key} {settings.min_source_rate_hz} {SCAN_VERSION}"
     scan = partial(scan_headers, target_hz=settings.sample_rate_hz, min_source_rate_hz=settings.min_source_rate_hz)
     done = 0
     tasks = batched(state.without_header(key), HEADERS_PER_TASK)
@@ -126,9 +130,6 @@ def scan_new(build: Build, state: BuildState) -> int:
         return Header(file[0], problem=DEATH)
 
     for headers in build.workers.run(scan, tasks, blame):
-        for header in headers:
-            if header.problem:
-                _remove_segments(build, header.recording_id)
         state.save_headers(headers, key)
         done += len(headers)
         build.progress("headers", done, 0)
@@ -189,12 +190,13 @@ def _tasks(build: Build, state: BuildState) -> Iterator[list[PrepareTask]]:
 
 def finish(build: Build, state: BuildState, scanned: int, prepared: int) -> BuildReport:
     """Drop what is gone, flag, split, check and write the folder's tables; see :func:`build_manifest` for errors."""
-    for recording_id in state.forget_unseen():
+    for recording_id in chain(state.forget_unseen(), state.drop_unusable()):
         _remove_segments(build, recording_id)
     if not state.count("SELECT COUNT(*) FROM recordings"):
         raise ManifestError(f"no audio files below {', '.join(str(root.path) for root in build.roots)}")
     excluded = mark_excluded(state, build.excluded)
     place_recordings(state, build.places)
+    recall_placed(state, build.out)
     statuses = flag_segments(state, build.settings)
     split = assign_splits(state, build.settings.split)
     check_leaks(state)

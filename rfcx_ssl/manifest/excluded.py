@@ -4,6 +4,7 @@ import csv
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from rfcx_ssl.annotations.layout import PRESENT_TABLE, SUBMISSION_TABLE
 from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.roots import Root
 from rfcx_ssl.manifest.state import BuildState
@@ -57,14 +58,14 @@ def mark_excluded(state: BuildState, ids: Collection[str]) -> int:
 def leak_warnings(state: BuildState, roots: Sequence[Root]) -> list[str]:
     """Sentences about labelled or test recordings (RFCX layout) that would be pretrained on."""
     warnings = []
-    for table in _tables(roots, "train_tp.csv"):
+    for table in _tables(roots, PRESENT_TABLE):
         labelled, excluded = _present(state, read_recording_ids(table))
         if labelled and not excluded:
             warnings.append(
                 f"{labelled} recordings labelled in {table} are pretrained on: scores of any fold of them will come "
                 "from audio the encoder has seen; hold a fold out with --exclude-recordings FOLDS.csv --exclude-fold K"
             )
-    for table in _tables(roots, "sample_submission.csv"):
+    for table in _tables(roots, SUBMISSION_TABLE):
         present, excluded = _present(state, read_recording_ids(table))
         if present > excluded:
             warnings.append(

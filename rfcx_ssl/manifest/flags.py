@@ -10,7 +10,8 @@ STATUSES = ("excluded", "short", "silent", "duplicate", "clipped", "ok")
 def flag_segments(state: BuildState, settings: ManifestSettings) -> dict[str, int]:
     """Set ``status`` and ``used`` of every segment; returns how many segments have each status.
 
-    Of segments with the same audio the first in (recording, position) order is kept. A segment with the audio of an
+    Of segments with the same audio, one that an earlier build placed in train or valid is kept, so that a new copy never
+    moves audio from one side to the other; of equals, the first in (recording, position) order. A segment with the audio of an
     excluded recording is excluded as well, whatever its name. Silence is never called a duplicate.
     """
     flags = settings.flags
@@ -33,14 +34,18 @@ def _listed(flags: FlagSettings) -> str:
 
 
 def _mark_copies(state: BuildState) -> None:
-    """Status of segments whose audio occurs before them, or in an excluded recording."""
+    """Status of segments whose audio is kept elsewhere, or occurs in an excluded recording.
+
+    ``split`` is still that of the last build, empty where the segment is new or was not used.
+    """
     state.connection.executescript(
         """
         CREATE INDEX IF NOT EXISTS by_hash ON segments (audio_hash, recording_id, idx);
         UPDATE segments SET status = 'excluded' WHERE status IN ('ok', 'clipped') AND audio_hash IN
             (SELECT audio_hash FROM segments WHERE status = 'excluded' AND audio_hash IS NOT NULL);
         UPDATE segments SET status = 'duplicate' WHERE status IN ('ok', 'clipped') AND EXISTS
-            (SELECT 1 FROM segments AS first WHERE first.audio_hash = segments.audio_hash
-             AND (first.recording_id, first.idx) < (segments.recording_id, segments.idx));
+            (SELECT 1 FROM segments AS first WHERE first.audio_hash = segments.audio_hash AND
+             (first.split = '', first.recording_id, first.idx) <
+             (segments.split = '', segments.recording_id, segments.idx));
         """
     )

@@ -15,13 +15,15 @@ Arbimon        ``Colonia-2018-06-01_13-30.flac``                   site, local t
 Times are ISO 8601; without an offset the recorder did not say which zone it was in.
 """
 
+import io
 import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import BinaryIO
+
+from rfcx_ssl.audio.container import wave_chunks
 
 _AUDIOMOTH = re.compile(r"(?P<time>\d{8}_\d{6})T?")
 _AUDIOMOTH_HEX = re.compile(r"[45-6][0-9A-F]{7}")
@@ -49,7 +51,7 @@ def read_metadata(path: str | Path) -> RecordingMetadata:
     """Metadata of a recording: the header wins over the name. Never raises: a damaged chunk says nothing."""
     path = Path(path)
     named = parse_name(path.name)
-    written = _read_wav(path) if path.suffix.lower() in {".wav", ".wave", ".bwf"} else RecordingMetadata()
+    written = _read_wav(path)
     return RecordingMetadata(
         written.site or named.site, written.recorder or named.recorder, written.start_time or named.start_time
     )
@@ -126,7 +128,7 @@ def _iso(text: str) -> str | None:
 
 def _read_wav(path: Path) -> RecordingMetadata:
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             chunks = dict(_info_chunks(file))
     except OSError:
         return RecordingMetadata()
@@ -138,18 +140,23 @@ def _read_wav(path: Path) -> RecordingMetadata:
     return parse_audiomoth(comment, artist)
 
 
-def _info_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Metadata chunks of a RIFF file, stepping over the samples; stops at whatever is damaged."""
-    if file.read(4) not in (b"RIFF", b"RF64") or len(file.read(4)) < 4 or file.read(4) != b"WAVE":
-        return
-    while len(header := file.read(8)) == 8:
-        name, size = header[:4], int.from_bytes(header[4:], "little")
-        if name == b"LIST" and size >= 4:
-            if file.read(4) != b"INFO":
-                file.seek(size - 4 + size % 2, 1)
-            continue  # the chunks inside follow as if they were on the top level
-        if name in (b"guan", b"wamd", b"ICMT", b"IART"):
-            yield name, file.read(min(size, _CHUNK_BYTES)).rstrip(b"\0")
-            file.seek(max(size - _CHUNK_BYTES, 0) + size % 2, 1)
-        else:
-            file.seek(size + size % 2, 1)
+def _info_chunks(file: io.RawIOBase) -> Iterator[tuple[bytes, bytes]]:
+    """Metadata chunks of a WAVE file, those of its INFO list among them; stops at whatever is damaged."""
+    for chunk in wave_chunks(file):
+        if chunk.name == b"LIST":
+            yield from _listed_info(_content(file, chunk.start, chunk.size_bytes))
+        elif chunk.name in (b"guan", b"wamd"):
+            yield chunk.name, _content(file, chunk.start, chunk.size_bytes).rstrip(b"\0")
+
+
+def _listed_info(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    position = 4 if content[:4] == b"INFO" else len(content)
+    while len(header := content[position : position + 8]) == 8:
+        size = int.from_bytes(header[4:], "little")
+        yield header[:4], content[position + 8 : position + 8 + size].rstrip(b"\0")
+        position += 8 + size + size % 2
+
+
+def _content(file: io.RawIOBase, start: int, size_bytes: int) -> bytes:
+    file.seek(start)
+    return file.read(min(size_bytes, _CHUNK_BYTES)) or b""

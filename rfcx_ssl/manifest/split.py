@@ -38,6 +38,11 @@ def group_position(group: str, seed: int) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
+def joined_fact(group_by: str, seed: int, valid_fraction: float) -> str:
+    """Name under which the groups that joined valid are remembered."""
+    return f"joined {group_by} {seed} {valid_fraction}"
+
+
 def assign_splits(state: BuildState, settings: SplitSettings) -> SplitReport:
     """Fill ``grp`` and ``split`` of every recording, and ``split`` of every segment that is used."""
     database = state.connection
@@ -48,7 +53,7 @@ def assign_splits(state: BuildState, settings: SplitSettings) -> SplitReport:
         "CREATE TEMP TABLE usable AS SELECT grp, position(grp) AS at, COUNT(*) AS segments FROM segments "
         "JOIN recordings USING (recording_id) WHERE used GROUP BY grp"
     )
-    memory = f"joined {group_by} {settings.seed} {settings.valid_fraction}"
+    memory = joined_fact(group_by, settings.seed, settings.valid_fraction)
     joined = _joined_groups(state, settings, earlier=json.loads(state.fact(memory) or "[]"))
     state.remember(memory, json.dumps(joined))
     database.execute("CREATE TEMP TABLE joined (grp TEXT PRIMARY KEY)")

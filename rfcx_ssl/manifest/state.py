@@ -1,7 +1,8 @@
 """What a manifest folder knows about its recordings, in SQLite: survives a kill, and needs no memory per file.
 
 Only the process that builds writes here; workers return results. The file is a cache: without it a build decodes
-everything again and writes the same manifests.
+everything again and writes the same manifests (what depends on the past it reads back from the manifests themselves,
+:mod:`rfcx_ssl.manifest.placed`).
 """
 
 import dataclasses
@@ -72,6 +73,13 @@ class BuildState:
             yield recording_id
         self.connection.commit()
 
+    def drop_unusable(self) -> Iterator[str]:
+        """Drop the segments of recordings that were sound once and now have a problem; yields their ids."""
+        for (recording_id,) in self.pages("SELECT recording_id FROM recordings WHERE problem <> ''"):
+            if self.connection.execute("DELETE FROM segments WHERE recording_id = ?", (recording_id,)).rowcount:
+                yield recording_id
+        self.connection.commit()
+
     def without_header(self, key: str) -> Iterator[tuple[str, str]]:
         """``(recording_id, path)`` of files whose header is to be scanned: not yet, under another key, or in vain."""
         new = "header IS NULL AND problem = ''"
@@ -100,11 +108,19 @@ class BuildState:
         self.connection.commit()
 
     def save_prepared(self, prepared: Iterable[Prepared], key: str) -> None:
-        """Store the segments of finished recordings, all of a recording in one transaction."""
+        """Store the segments of finished recordings, all of a recording in one transaction.
+
+        Audio that was there before keeps its side of the split (:mod:`rfcx_ssl.manifest.flags` asks for it).
+        """
         for item in prepared:
-            rows = [(item.recording_id, *dataclasses.astuple(segment)) for segment in item.segments]
+            before = "SELECT audio_hash, split FROM segments WHERE recording_id = ? ORDER BY split"  # used ones last
+            placed = dict(self.connection.execute(before, (item.recording_id,)))
+            rows = [
+                (item.recording_id, *dataclasses.astuple(segment), placed.get(segment.audio_hash or "", ""))
+                for segment in item.segments
+            ]
             self.connection.execute("DELETE FROM segments WHERE recording_id = ?", (item.recording_id,))
-            self.connection.executemany("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', 0, '')", rows)
+            self.connection.executemany("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', 0, ?)", rows)
             self.connection.execute(
                 "UPDATE recordings SET prepared = ?, problem = ? WHERE recording_id = ?",
                 (key, item.problem, item.recording_id),

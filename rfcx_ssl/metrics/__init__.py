@@ -3,6 +3,7 @@
 from rfcx_ssl.metrics.bootstrap import Interval, bootstrap_interval
 from rfcx_ssl.metrics.f1 import F1, BestF1, Segments, best_f1, f1_score, pool_segments
 from rfcx_ssl.metrics.floors import prior_floor, random_average_precision, random_floor
+from rfcx_ssl.metrics.partial import columns_with_both, partial_auc, partial_lwlrap, partial_precision, rows_with_both
 from rfcx_ssl.metrics.precision import AveragePrecision, average_precision
 from rfcx_ssl.metrics.prior import prior_scale
 from rfcx_ssl.metrics.ranking import Lwlrap, lwlrap
@@ -19,12 +20,17 @@ __all__ = [
     "average_precision",
     "best_f1",
     "bootstrap_interval",
+    "columns_with_both",
     "f1_score",
     "lwlrap",
+    "partial_auc",
+    "partial_lwlrap",
+    "partial_precision",
     "pool_segments",
     "prior_floor",
     "prior_scale",
     "random_average_precision",
     "random_floor",
     "roc_auc",
+    "rows_with_both",
 ]

@@ -1,13 +1,14 @@
 """Confidence intervals by resampling recordings, paired when two systems are compared."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rfcx_ssl.metrics.arrays import BoolArray, FloatArray, check_arrays
 
+Rows: TypeAlias = NDArray[np.int64]
 Metric = Callable[[BoolArray, FloatArray, BoolArray], float]
 
 
@@ -26,31 +27,44 @@ def bootstrap_interval(
     other: ArrayLike | None = None,
     known: ArrayLike | None = None,
     *,
+    groups: ArrayLike | None = None,
     rng: np.random.Generator,
     resamples: int = 1000,
     level: float = 0.95,
 ) -> Interval:
     """``metric(truth, scores, known)`` with an interval over recordings (rows), drawn with replacement.
 
+    With ``groups`` (R,), all rows of a group are drawn together: rows of one recording are not independent.
     With ``other`` scores it is the difference ``metric(scores) - metric(other)``, both on the same resampled rows.
     Resamples in which the metric is NaN (no positives drawn) are left out.
 
     Raises:
-        ValueError: from the argument checks of the metrics, or a level outside (0, 1).
+        ValueError: from the argument checks of the metrics, groups of another length, or a level outside (0, 1).
     """
     if not 0 < level < 1 or resamples < 1:
         raise ValueError(f"need 0 < level < 1 and resamples >= 1, got {level=}, {resamples=}")
     positive, values, mask = check_arrays(truth, scores, known)
     rival = None if other is None else check_arrays(truth, other, known)[1]
 
-    def statistic(rows: slice | np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
+    def statistic(rows: slice | Rows) -> float:
         value = metric(positive[rows], values[rows], mask[rows])
         return value if rival is None else value - metric(positive[rows], rival[rows], mask[rows])
 
-    num_rows = len(positive)
-    draws = np.array([statistic(rng.integers(num_rows, size=num_rows)) for _ in range(resamples if num_rows else 0)])
+    draw = _resampler(len(positive), groups)
+    draws = np.array([statistic(draw(rng)) for _ in range(resamples if len(positive) else 0)])
     draws = draws[~np.isnan(draws)]
     if not draws.size:
         return Interval(float("nan"), float("nan"), float("nan"))
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return Interval(statistic(slice(None)), float(low), float(high))
+
+
+def _resampler(num_rows: int, groups: ArrayLike | None) -> Callable[[np.random.Generator], Rows]:
+    """A function that draws as many rows, or whole groups of rows, as there are, with replacement."""
+    if groups is None:
+        return lambda rng: rng.integers(num_rows, size=num_rows)
+    _, group_of, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    if len(group_of) != num_rows:
+        raise ValueError(f"groups must have one entry per row, got {len(group_of)} for {num_rows} rows")
+    members = np.split(np.argsort(group_of, kind="stable"), np.cumsum(sizes)[:-1])
+    return lambda rng: np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])

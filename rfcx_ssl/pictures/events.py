@@ -26,7 +26,8 @@ def save_event_picture(
     length_s = min(settings.picture_s, heard.heard_s)
     _, hop = windows_in_force(model, settings).on_grid(grid)
     start = int(busiest_start(heard.events, heard.heard_s, length_s) * rate) // hop * hop  # windows as when heard
-    samples = read_audio(recording.path, start_samples=start, num_samples=int(length_s * rate), sample_rate_hz=rate)
+    length = int(length_s * rate)
+    samples = read_audio(recording.path, start_samples=start, num_samples=length, sample_rate_hz=rate, partial=True)
     frame = predict_recording(model, torch.from_numpy(samples), settings).frame.numpy()
     start_s = start / rate
     shown = [e for e in heard.events if e.box.end_s > start_s and e.box.start_s < start_s + length_s]

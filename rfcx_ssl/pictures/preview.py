@@ -41,7 +41,9 @@ def write_preview(out: Path, dataset: CropDataset, count: int, config: AugmentSe
     _write_waves(out, "before", before, grid.sample_rate_hz)
     for name in [*active, "chain"]:
         chosen = config if name == "chain" else _alone(config, name)
-        after = build_augment(chosen, grid, space)(before, torch.Generator().manual_seed(seed))
+        rules = {"coverage": dataset.settings.coverage, "edge_tolerance_s": dataset.settings.edge_tolerance_s}
+        augment = build_augment(chosen, grid, space, **rules)
+        after = augment(before, torch.Generator().manual_seed(seed))
         _write_waves(out, name, after, grid.sample_rate_hz)
         draw_pairs(out / f"{name}.png", name, titles, before, after, grid, space)
     return [*active, "chain"]

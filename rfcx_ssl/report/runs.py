@@ -10,6 +10,7 @@ from rfcx_ssl.errors import RunError
 
 CURVES = {  # kind of line and key in metrics.jsonl -> title of a panel
     ("train", "loss"): "training loss",
+    ("eval", "box_auc"): "validation AUC of boxes",
     ("eval", "lwlrap"): "validation LWLRAP (known cells)",
 }
 

@@ -12,6 +12,16 @@ import numpy as np
 import soundfile
 from rich.progress import track
 
+from rfcx_ssl.annotations.layout import (
+    ABSENT_TABLE,
+    BOX_COLUMNS,
+    PRESENT_TABLE,
+    RECORDING_COLUMNS,
+    RECORDINGS_TABLE,
+    SUBMISSION_TABLE,
+    TRUTH_COLUMNS,
+    TRUTH_TABLE,
+)
 from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.errors import RunError
@@ -29,7 +39,6 @@ from rfcx_ssl.workers import DEATH, open_workers
 
 RECORDINGS_PER_TASK = 4
 Row = tuple[str | int | float, ...]
-_LABELS = ("recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +121,13 @@ def _make_all(root: Path, settings: SynthSettings, plan: list[Task], count: int)
 
 def _write_tables(root: Path, settings: SynthSettings, made: list[Written]) -> None:
     made.sort(key=lambda item: str(item.recording[0]))
-    _write_csv(root / "train_tp.csv", _LABELS, (row for item in made for row in item.tp))
-    _write_csv(root / "train_fp.csv", _LABELS, (row for item in made for row in item.fp))
-    truth = ("recording_id", "split", *_LABELS[1:], "snr_db")
-    _write_csv(root / "truth.csv", truth, (row for item in made for row in item.truth))
-    _write_csv(
-        root / "recordings.csv", ("recording_id", "split", "site", "duration_s"), (item.recording for item in made)
-    )
+    _write_csv(root / PRESENT_TABLE, BOX_COLUMNS, (row for item in made for row in item.tp))
+    _write_csv(root / ABSENT_TABLE, BOX_COLUMNS, (row for item in made for row in item.fp))
+    _write_csv(root / TRUTH_TABLE, TRUTH_COLUMNS, (row for item in made for row in item.truth))
+    _write_csv(root / RECORDINGS_TABLE, RECORDING_COLUMNS, (item.recording for item in made))
     columns = ("recording_id", *(f"s{species}" for species in range(RFCX_NUM_SPECIES)))
     test = (item.recording[0] for item in made if item.recording[1] == "test")
-    _write_csv(root / "sample_submission.csv", columns, ((name, *[0.5] * RFCX_NUM_SPECIES) for name in test))
+    _write_csv(root / SUBMISSION_TABLE, columns, ((name, *[0.5] * RFCX_NUM_SPECIES) for name in test))
     (root / "synth.json").write_text(json.dumps(settings_dict(settings), indent=2) + "\n", encoding="utf-8")
 
 

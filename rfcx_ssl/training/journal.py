@@ -1,4 +1,4 @@
-"""What a run says while it runs: progress bar, metrics.jsonl, progress.json, TensorBoard, Weights & Biases."""
+"""What a run says while it runs: progress bar, metrics.jsonl, progress.json, TensorBoard, Weights & Biases; its speed."""
 
 import json
 import math
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -39,8 +40,8 @@ class Journal:
         self._bar.start()
 
     def write(self, step: int, kind: str, values: Mapping[str, Any], note: str = "") -> None:
-        """Add one line to metrics.jsonl and the trackers, and show ``note`` on the bar (a plain line off a terminal)."""
-        line = json.dumps({"step": step, "kind": kind, **{key: _plain(value) for key, value in values.items()}})
+        """Add one line to metrics.jsonl and the trackers, and show ``note``: of training on the bar, else in a line."""
+        line = json.dumps(plain({"step": step, "kind": kind, **values}))
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as lines:
             lines.write(line + "\n")
         scalars = {f"{kind}/{key}": value for key, value in values.items() if isinstance(value, int | float)}
@@ -48,9 +49,10 @@ class Journal:
         for writer in self._writers:
             writer.log(scalars, step)
         if note:
-            self._bar.update(self._task, note=note)
+            if kind == "train":
+                self._bar.update(self._task, note=note)
             if kind != "train" or not self.console.is_terminal:
-                self.console.print(f"step {step}/{self.max_steps} {kind}: {note}", highlight=False)
+                self.say(f"step {step}/{self.max_steps} {kind}: {note}")
 
     def picture(self, step: int, path: Path) -> None:
         """Show a written picture in the trackers."""
@@ -59,7 +61,7 @@ class Journal:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, soft_wrap=True)
 
     def progress(self, state: TrainState, max_steps: int, **values: float | bool | None) -> None:
         """Replace progress.json: where the run is, for people and programs that watch it."""
@@ -72,10 +74,10 @@ class Journal:
             "bad_steps": state.bad_steps,
             "stopped": False,  # by a signal; the same command goes on
             "finished": False,
-            **{key: _plain(value) for key, value in values.items()},
+            **values,
             "updated": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
-        write_file(self.folder / "progress.json", json.dumps(record, indent=1))
+        write_file(self.folder / "progress.json", json.dumps(plain(record), indent=1))
 
     def close(self) -> None:
         """Close the bar and the trackers."""
@@ -97,8 +99,49 @@ class Journal:
         write_file(path, "".join(kept))
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """NaN and infinities as null: strict JSON readers know neither."""
+class Clock:
+    """Speed of a run, from the last reading on and in this session only; the clock is stopped during evaluation."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.train_s = 0.0
+        self.steps = 0
+        self.audio_s = 0.0
+        self._started = time.perf_counter()
+
+    def resume(self) -> None:
+        """Start the clock, also after a pause."""
+        self._started = time.perf_counter()
+
+    def lap(self, audio_s: float) -> float:
+        """Count one step over ``audio_s`` seconds of audio; returns its seconds."""
+        now = time.perf_counter()
+        step_s, self._started = now - self._started, now
+        self.train_s += step_s
+        self.audio_s += audio_s
+        self.steps += 1
+        return step_s
+
+    def read(self, wait_s: float) -> dict[str, float]:
+        """Rates since the last reading; ``wait_s`` is what the loop waited for data."""
+        seconds = max(self.train_s, 1e-9)
+        values = {
+            "audio_s_per_s": self.audio_s / seconds,
+            "steps_per_s": self.steps / seconds,
+            "loader_wait_share": wait_s / seconds,
+        }
+        if self.device.type == "cuda":
+            values["gpu_memory_gb"] = torch.cuda.max_memory_allocated(self.device) / 1e9
+        self.train_s, self.audio_s, self.steps = 0.0, 0.0, 0
+        return values
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """NaN and infinities as null, at any depth: strict JSON readers know neither."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

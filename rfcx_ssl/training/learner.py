@@ -1,6 +1,8 @@
-"""One process's share of a run: the model under training, its optimizer, and how both are saved and restored."""
+"""The learner: a model with its loss and augmentation, its optimizer and its averages; it takes optimizer steps."""
 
 import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +10,35 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, DistributedType, set_seed
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from rfcx_ssl.errors import CheckpointError, ConfigError
+from rfcx_ssl.labels import Batch
 from rfcx_ssl.training.averaging import MovingAverage, RunningMean, Weights
 from rfcx_ssl.training.checkpoint import write_folder
-from rfcx_ssl.training.optim import build_optimizer
-from rfcx_ssl.training.parts import Parts
+from rfcx_ssl.training.freezing import Freezer
+from rfcx_ssl.training.optim import build_optimizer, set_learning_rates
+from rfcx_ssl.training.sampler import EpochDataset
+from rfcx_ssl.training.schedule import learning_rate_factor
 from rfcx_ssl.training.settings import LoopSettings
 from rfcx_ssl.training.sharded import gather_optimizer, scatter_model, scatter_optimizer
-from rfcx_ssl.training.update import LossOfBatch, Update
+from rfcx_ssl.training.update import LossFunction, LossOfBatch, StepReport, Update
+from rfcx_ssl.training.validation import Validation
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A model to train, on what, towards what: all that a run knows of models, losses and data."""
+
+    model: nn.Module  # waveform (B, N) -> output; with ``save_pretrained(folder, state_dict=...)``
+    loss: LossFunction
+    augment: Callable[[Batch, Generator], Batch] | None
+    train_set: EpochDataset
+    collate: Callable[[Any], Batch]
+    sample_rate_hz: int
+    validation: Validation | None
+    data_facts: Mapping[str, Any] = field(default_factory=dict)  # must not change between sessions of a run
+    fold: int | None = None
 
 
 def make_accelerator(settings: LoopSettings) -> Accelerator:
@@ -28,13 +49,21 @@ def make_accelerator(settings: LoopSettings) -> Accelerator:
     return Accelerator(mixed_precision=precision, gradient_accumulation_steps=1, kwargs_handlers=[handler])
 
 
-class Session:
-    """Builds everything from ``parts`` and, where given, the tensors of a checkpoint."""
+class Learner:
+    """Built from ``parts`` and, where given, the tensors of a checkpoint; ``max_steps`` is the length of the run."""
 
     def __init__(
-        self, settings: LoopSettings, parts: Parts, accelerator: Accelerator, tensors: dict[str, Any] | None
+        self,
+        settings: LoopSettings,
+        parts: Parts,
+        accelerator: Accelerator,
+        max_steps: int,
+        tensors: dict[str, Any] | None,
     ) -> None:
+        self.settings = settings
         self.accelerator = accelerator
+        self.max_steps = max_steps
+        self.augment = parts.augment
         self.is_sharded = accelerator.distributed_type == DistributedType.FSDP
         # train(): transformers hands out pretrained encoders in evaluation mode.
         self.plain = LossOfBatch(parts.model, parts.loss).to(accelerator.device).train()
@@ -48,11 +77,11 @@ class Session:
         if average.ema_decay:
             self.ema = MovingAverage(parts.model, average.ema_decay, warmup=average.ema_warmup)
         self.swa = RunningMean()
-        self.swa_start = average.swa_start
         if settings.compile:
             self.plain.compile()
         optimizer = build_optimizer(parts.model, settings.optim, extra=self.plain.loss)
         self.module, self.optimizer = accelerator.prepare(self.plain, optimizer)
+        self.freezer = Freezer(settings.optim.freeze, parts.model, max_steps, compiled=settings.compile)
         self.update = Update(
             accelerator,
             self.module,
@@ -61,6 +90,7 @@ class Session:
             max_grad_norm=settings.max_grad_norm,
             sam_radius=settings.optim.sam_radius,
         )
+        self._generator = torch.Generator(accelerator.device)  # of augmentations
         if tensors is not None:
             self._restore(tensors)
 
@@ -72,6 +102,23 @@ class Session:
         model: nn.Module = self.accelerator.unwrap_model(self.module).model
         return model
 
+    def step(self, batches: Sequence[Batch], number: int, *, stop: bool = False) -> StepReport:
+        """Take optimizer step ``number`` (from 0) on this process's micro-batches of a global batch.
+
+        What is random in it is a function of (seed, number, rank): augmentations draw from a generator of their own,
+        the passes (dropout, layer drop) from the global ones, which are seeded once, and once more for SAM's second
+        pass, which must see the dropout of the first.
+        """
+        set_learning_rates(self.optimizer, learning_rate_factor(number, self.max_steps, self.settings.schedule))
+        self.freezer(number)
+        seed = self._seed(number)
+        self._generator.manual_seed(seed)
+        augmented = [self._augmented(batch) for batch in batches]
+        report = self.update(augmented, lambda: self._seed(number), stop=stop)
+        if self.ema is not None:
+            self.ema.update(self.plain.model, number + 1)
+        return report
+
     def weights(self) -> Weights:
         """Tensors of :attr:`model`, whole, on the CPU; every process must call this."""
         if self.ema is not None:
@@ -79,14 +126,10 @@ class Session:
         whole = self._whole_module()
         return {name.removeprefix("model."): value for name, value in whole.items() if name.startswith("model.")}
 
-    def update_averages(self, step: int) -> None:
-        """Take the weights after optimizer step ``step`` (from 1) into the moving average."""
-        if self.ema is not None:
-            self.ema.update(self.plain.model, step)
-
-    def add_to_mean(self, progress: float) -> None:
-        """Take an evaluated model into the SWA mean, from the share ``swa_start`` of the run on."""
-        if self.swa_start is not None and progress >= self.swa_start:
+    def add_to_mean(self, step: int) -> None:
+        """Take the model evaluated after ``step`` steps into the SWA mean, from the share ``swa_start`` of a run on."""
+        start = self.settings.average.swa_start
+        if start is not None and step / self.max_steps >= start:
             self.swa.add(self.weights())
 
     def learning_rates(self) -> dict[str, float]:
@@ -116,6 +159,16 @@ class Session:
         """Write a model folder with ``weights`` (main process)."""
         model: Any = self.plain.model
         write_folder(folder, lambda partial: model.save_pretrained(partial, state_dict=dict(weights)))
+
+    def _seed(self, number: int) -> int:
+        return seed_everything(self.settings.seed, number, self.accelerator.process_index)
+
+    def _augmented(self, batch: Batch) -> Batch:
+        """The batch as the model sees it."""
+        if self.augment is None:
+            return batch
+        with torch.no_grad():
+            return self.augment(batch, self._generator)
 
     def _whole_module(self) -> Weights:
         return _to_cpu(self.accelerator.get_state_dict(self.module))

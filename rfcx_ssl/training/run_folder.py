@@ -51,6 +51,11 @@ class RunFolder:
         return self.path / "oof.parquet"
 
     @property
+    def oof_boxes(self) -> Path:
+        """The same for every labelled box of them."""
+        return self.path / "oof_boxes.parquet"
+
+    @property
     def metrics(self) -> Path:
         """One JSON object per line."""
         return self.path / "metrics.jsonl"
@@ -103,10 +108,7 @@ class RunFolder:
         if run_file.is_file():
             run = json.loads(run_file.read_text(encoding="utf-8"))
             self._check_same(config, yaml.safe_load(config_file.read_text(encoding="utf-8")))
-            if run["data"] != json.loads(json.dumps(facts["data"])):
-                raise RunError(
-                    f"{self.path}: the data changed since this run started (see run.json); use a new folder"
-                )
+            self._check_same_data(json.loads(json.dumps(facts["data"])), run["data"])
         else:
             foreign = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
             if foreign:
@@ -130,6 +132,18 @@ class RunFolder:
         run_file = self.path / "run.json"
         run = json.loads(run_file.read_text(encoding="utf-8"))
         write_file(run_file, json.dumps({**run, **facts}, indent=1))
+
+    def _check_same_data(self, now: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+        flat_now, flat_before = flatten(now), flatten(before)
+        differing = [
+            f"{key.removeprefix('sha256.')} {'changed' if key in flat_now and key in flat_before else word}"
+            for flat, other, word in ((flat_before, flat_now, "is gone"), (flat_now, flat_before, "is new"))
+            for key in flat
+            if flat[key] != other.get(key)
+        ]
+        if differing:
+            names = "; ".join(dict.fromkeys(differing))
+            raise RunError(f"{self.path}: the data changed since this run started ({names}); use a new output_dir")
 
     def _check_same(self, now: Mapping[str, Any], before: Mapping[str, Any]) -> None:
         flat_now, flat_before = flatten(now), flatten(before)

@@ -48,16 +48,18 @@ class EvaluationSettings(WindowSettings):
     overlap: float | None = DEFAULT_OVERLAP
     aggregate: Aggregate | None = DEFAULT_AGGREGATE
     every: int = 0  # optimizer steps; 0: only after the last one
-    select_metric: str = "lwlrap"  # any metric name of an evaluation line in metrics.jsonl
+    select_metric: str = "auto"  # or any metric name of an evaluation line in metrics.jsonl
     mode: Literal["max", "min"] = "max"
     max_recordings: int | None = None  # None: every validation recording
     patience: int | None = None  # evaluations without a better score before the run ends; None: never
-    min_gain: float = 0.0  # what counts as better
+    min_gain: float = 0.0  # a better score is one this far above the score at the last gain
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.every < 0:
             raise ValueError(f"every={self.every} must be 0 or more optimizer steps")
+        if self.mode == "min" and self.select_metric == "auto":
+            raise ValueError("mode=min needs a select_metric: auto chooses metrics of which more is better")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience={self.patience} must be at least 1 evaluation")
         if self.patience is not None and not self.every:

@@ -24,7 +24,8 @@ class TrainState:
     train_s: float = 0.0  # wall clock spent in steps, without evaluation and start-up, over all sessions
     evaluated_step: int = 0  # step of the last evaluation
     candidates: list[Candidate] = field(default_factory=list)  # the best first
-    evaluations_without_gain: int = 0
+    reference: float | None = None  # score at the last gain of evaluation.min_gain
+    evaluations_without_gain: int = 0  # since then
     bad_steps: int = 0  # steps skipped for a NaN/Inf loss or gradient
     bad_steps_in_row: int = 0
     sums: dict[str, float] = field(default_factory=dict)  # of loss terms and gradient norm since the last train line
@@ -64,10 +65,14 @@ class TrainState:
         return means
 
     def add_candidate(self, score: float, top_k: int, min_gain: float) -> bool:
-        """Judge the evaluation of the current step; True where it is among the ``top_k`` best."""
-        gained = self.best is None or score > self.best.score + min_gain
-        self.evaluations_without_gain = 0 if gained else self.evaluations_without_gain + 1
-        self.evaluated_step = self.step
+        """Take note of the current step's score; True where it is among the ``top_k`` best.
+
+        A gain is measured from the score at the last gain, not from the best one: small steps up add up to one.
+        """
+        if self.reference is None or score > self.reference + min_gain:
+            self.reference, self.evaluations_without_gain = score, 0
+        else:
+            self.evaluations_without_gain += 1
         new = Candidate(self.step, score)
         # sorted() is stable: of equal scores the earlier evaluation stays ahead.
         self.candidates = sorted([*self.candidates, new], key=lambda c: -c.score)[:top_k]

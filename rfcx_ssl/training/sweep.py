@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ from hydra.errors import HydraException
 from rfcx_ssl.errors import ConfigError, first_line
 from rfcx_ssl.training.checkpoint import write_file
 from rfcx_ssl.training.launch import Launch
-
-COLUMNS = ("lwlrap", "lwlrap_random_floor", "lwlrap_prior_floor", "map", "auc")
+from rfcx_ssl.training.scores import COLUMNS
 
 
 def plan_grid(output_dir: Path, overrides: Sequence[str]) -> list[Launch]:
@@ -55,24 +54,33 @@ def _launch(output_dir: Path, fixed: Sequence[str], chosen: Sequence[str]) -> La
     return Launch(output_dir / name, (*fixed, *chosen))
 
 
-def summarise(launches: Sequence[Launch], output_dir: Path, sort_by: str = "lwlrap") -> str:
-    """Write ``sweep.csv``, the best run first, and return it as a text table; unfinished runs come last."""
+def summarise(launches: Sequence[Launch], output_dir: Path, sort_by: str | None = None) -> str:
+    """Write ``sweep.csv``, the best run first, and return it as a text table; unfinished runs come last.
+
+    ``sort_by`` is a column; None takes the metric that chose the best weights of the first finished run. A column in
+    which no run has a value is left out.
+    """
     import pandas as pd
 
-    rows = sorted((_row(launch) for launch in launches), key=lambda row: -(row.get(sort_by) or float("-inf")))
-    table = pd.DataFrame(rows)
+    runs = {launch.output_dir.name: _read_run(launch) for launch in launches}
+    rows = [_row(name, run) for name, run in runs.items()]
+    chosen = (run["select_metric"] for run in runs.values() if run.get("select_metric"))
+    column = sort_by or next(chosen, COLUMNS[0])
+    rows.sort(key=lambda row: -row[column] if isinstance(row.get(column), int | float) else float("inf"))
+    table = pd.DataFrame(rows).dropna(axis="columns", how="all")
     write_file(output_dir / "sweep.csv", table.to_csv(index=False))
     text: str = table.to_string(index=False, float_format="{:.4f}".format, na_rep="-")
     return text
 
 
-def _row(launch: Launch) -> dict[str, Any]:
+def _read_run(launch: Launch) -> dict[str, Any]:
     run_file = launch.output_dir / "run.json"
-    row: dict[str, Any] = {"run": launch.output_dir.name}
-    run = json.loads(run_file.read_text(encoding="utf-8")) if run_file.is_file() else {}
+    return json.loads(run_file.read_text(encoding="utf-8")) if run_file.is_file() else {}
+
+
+def _row(name: str, run: Mapping[str, Any]) -> dict[str, Any]:
     if not run.get("finished"):
-        return {**row, "state": "unfinished" if run else "not started"}
+        return {"run": name, "state": "unfinished" if run else "not started"}
     metrics = run.get("metrics", {})
-    row |= {"state": "finished", **{key: metrics.get(key) for key in COLUMNS}}
-    row |= {key: run.get(key) for key in ("num_parameters", "steps", "train_s", "selected")}
-    return row
+    row = {"run": name, "state": "finished", **{key: metrics.get(key) for key in COLUMNS}}
+    return row | {key: run.get(key) for key in ("num_parameters", "steps", "train_s", "selected")}

@@ -11,22 +11,21 @@ import torch
 from accelerate import Accelerator
 
 from rfcx_ssl.augment import AugmentSettings, build_augment
-from rfcx_ssl.data import Corpus, CropDataset, DataSettings, clip_truth, collate, load_corpus
+from rfcx_ssl.data import Corpus, CropDataset, DataSettings, collate, load_corpus, recording_truth
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.inference.windows import predict_recording, windows_in_force
 from rfcx_ssl.losses.sed import build_loss
 from rfcx_ssl.losses.settings import LossSettings
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.modeling import RainforestSedModel
-from rfcx_ssl.models.outputs import merge_outputs
 from rfcx_ssl.models.settings import ModelSettings
 from rfcx_ssl.provenance import hash_files
 from rfcx_ssl.settings import settings
-from rfcx_ssl.training.fit import fit
-from rfcx_ssl.training.learner import make_accelerator, seed_everything
-from rfcx_ssl.training.parts import FloatArray, FrameLabels, Parts, RecordingScores, Validation
+from rfcx_ssl.training.learner import Parts, make_accelerator, seed_everything
 from rfcx_ssl.training.rules import check_activity, check_mixing
 from rfcx_ssl.training.settings import EvaluationSettings, LoopSettings
+from rfcx_ssl.training.trainer import fit
+from rfcx_ssl.training.validation import FloatArray, RecordingScores, Validation
 
 
 @settings
@@ -76,7 +75,8 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
         )
     grid, space = model.grid, model.space
     train_set = CropDataset(corpus, settings.fold, grid, space, seed=settings.seed)
-    augment = build_augment(settings.augment, grid, space).train()
+    label_rules = {"coverage": settings.data.coverage, "edge_tolerance_s": settings.data.edge_tolerance_s}
+    augment = build_augment(settings.augment, grid, space, **label_rules).train()
     validation = None if settings.fold is None else build_validation(corpus, settings.fold, model, settings.evaluation)
     return Parts(
         model=model,
@@ -100,35 +100,18 @@ def build_validation(
     corpus: Corpus, fold: int, model: RainforestSedModel, evaluation: EvaluationSettings
 ) -> Validation:
     """The labelled recordings of ``fold``, scored through the model's windows as inference does."""
-    names = tuple(recording.recording_id for recording in corpus.recordings(fold, "valid"))
+    names = [recording.recording_id for recording in corpus.recordings(fold, "valid")]
     if not names:
         raise ConfigError(f"fold={fold} has no validation recordings")
-    truth = clip_truth(corpus.annotations, names, num_species=corpus.space.num_species)
-    train_names = [recording.recording_id for recording in corpus.recordings(fold, "train")]
-    trained_on = clip_truth(corpus.annotations, train_names, num_species=corpus.space.num_species)
-    prevalence = (trained_on.truth * trained_on.known).sum(0) / np.maximum(trained_on.known.sum(0), 1)
-    grid, space = model.grid, model.space
+    trained_on = [recording.recording_id for recording in corpus.recordings(fold, "train")]
+    prior = recording_truth(corpus.annotations, trained_on, num_species=corpus.space.num_species).truth.mean(axis=0)
+    grid = model.grid
 
     def predict(module: Any, waveform: FloatArray) -> RecordingScores:  # noqa: ANN401 - RainforestSedModel or its average
         scores = predict_recording(module, torch.from_numpy(np.ascontiguousarray(waveform)), evaluation)
         return RecordingScores(scores.frame.numpy(), scores.clip.numpy())
 
-    def frame_labels(name: str) -> FrameLabels:
-        target, known = (torch.from_numpy(values) for values in corpus.frame_labels(name, grid))
-        return FrameLabels(merge_outputs(target, space).numpy(), merge_outputs(known, space).numpy())
-
-    return Validation(
-        recording_ids=names,
-        truth=truth.truth > 0,
-        known=truth.known,
-        prevalence=prevalence.astype(np.float32),
-        species_names=space.species_names,
-        read=corpus.read,
-        predict=predict,
-        frame_labels=frame_labels,
-        sample_rate_hz=grid.sample_rate_hz,
-        frame_s=grid.frame_s,
-    )
+    return Validation(corpus.judged(names, grid), corpus, predict, prior=prior, space=model.space, grid=grid)
 
 
 def data_facts(data: DataSettings, corpus: Corpus, fold: int | None) -> Mapping[str, Any]:

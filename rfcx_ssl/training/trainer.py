@@ -1,33 +1,97 @@
-"""The training loop: from a run folder's newest checkpoint, or from nothing, to the last optimizer step."""
+"""A run, by every process of a launch: from its folder's newest checkpoint, or from nothing, to its final model."""
 
+import contextlib
 import math
+import os
 import shutil
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
+from safetensors.torch import load_file
 
-from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.errors import ConfigError, RunError
 from rfcx_ssl.labels import Batch
-from rfcx_ssl.training.averaging import Weights
+from rfcx_ssl.training.averaging import Weights, mean_weights
 from rfcx_ssl.training.checkpoint import CheckpointFolder, step_name
 from rfcx_ssl.training.data import StepStream
-from rfcx_ssl.training.freezing import Freezer
-from rfcx_ssl.training.journal import Journal
-from rfcx_ssl.training.learner import Session, seed_everything
-from rfcx_ssl.training.meter import Meter
-from rfcx_ssl.training.optim import set_learning_rates
-from rfcx_ssl.training.parts import Parts
+from rfcx_ssl.training.journal import Clock, Journal, plain
+from rfcx_ssl.training.learner import Learner, Parts
 from rfcx_ssl.training.run_folder import RunFolder
 from rfcx_ssl.training.sampler import StepSampler, accumulation_steps
-from rfcx_ssl.training.schedule import learning_rate_factor
+from rfcx_ssl.training.scores import headlines
 from rfcx_ssl.training.settings import LoopSettings
 from rfcx_ssl.training.signals import StopRequest
 from rfcx_ssl.training.state import TrainState
-from rfcx_ssl.training.validation import score_recordings, validation_metrics, write_pictures
+from rfcx_ssl.training.update import StepReport
+
+
+class Interrupted(RunError):
+    """A signal stopped the run after a checkpoint; the same command goes on.
+
+    The exit code is 128 + signal, as a shell has it, so that a script does not take the run for a finished one.
+    """
+
+    def __init__(self, step: int, number: int | None) -> None:
+        super().__init__(f"stopped by a signal at step {step}; the same command goes on from there")
+        self.exit_code = 128 + (number or signal.SIGTERM)  # None: another process was the one to get it
+
+
+def fit(settings: LoopSettings, parts: Parts, accelerator: Accelerator) -> Path:
+    """Train in ``settings.output_dir``: start it, resume it, or find it finished; returns the folder.
+
+    Raises:
+        RunError: the folder is in use, holds another run, or cannot be written.
+        Interrupted: SIGTERM or SIGINT came; a checkpoint is written.
+    """
+    folder = RunFolder(Path(settings.output_dir))
+    with contextlib.ExitStack() as stack:
+        if accelerator.is_main_process:
+            folder.create()
+            stack.enter_context(folder.lock(settings.lock_timeout_s))
+            folder.open(settings, run_facts(parts, accelerator))
+        accelerator.wait_for_everyone()
+        if folder.is_finished:
+            accelerator.print(f"{folder.path}: already finished")
+            return folder.path
+        trainer = Trainer(settings, parts, accelerator, folder)
+        try:
+            with StopRequest() as stop:
+                if not trainer.run(stop):
+                    raise Interrupted(trainer.state.step, stop.signal)
+            trainer.finish()
+        finally:
+            if trainer.journal is not None:
+                trainer.journal.close()
+    return folder.path
+
+
+def run_facts(parts: Parts, accelerator: Accelerator) -> dict[str, Any]:
+    """What run.json says about the model, the data and the machine."""
+    parameters = list(parts.model.parameters())
+    device = accelerator.device
+    return {
+        "data": dict(parts.data_facts),
+        "fold": parts.fold,
+        "train_crops_per_epoch": len(parts.train_set),
+        "validation_recordings": 0 if parts.validation is None else len(parts.validation.judged.recording_ids),
+        "validation": None if parts.validation is None else parts.validation.summary(),
+        "num_parameters": sum(p.numel() for p in parameters),
+        "num_trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
+        "num_processes": accelerator.num_processes,
+        "distributed_type": accelerator.distributed_type.value,
+        "mixed_precision": accelerator.mixed_precision,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "cpu_threads": torch.get_num_threads(),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+    }
 
 
 class Trainer:
-    """One process's view of a run. All processes make the same calls; the main one writes."""
+    """The loop of one process. All processes make the same calls; the main one writes."""
 
     def __init__(self, settings: LoopSettings, parts: Parts, accelerator: Accelerator, folder: RunFolder) -> None:
         self.settings = settings
@@ -38,8 +102,7 @@ class Trainer:
         state, tensors = self.checkpoints.load_latest() or (TrainState(), None)
         self.state = state
         self.max_steps = settings.total_steps(len(parts.train_set))
-        self.session = Session(settings, parts, accelerator, tensors)
-        self.freezer = Freezer(settings.optim.freeze, parts.model, self.max_steps, compiled=settings.compile)
+        self.learner = Learner(settings, parts, accelerator, self.max_steps, tensors)
         accumulation = accumulation_steps(settings.batch_size, settings.micro_batch_size, accelerator.num_processes)
         self.stream = StepStream(
             parts.train_set,
@@ -56,14 +119,16 @@ class Trainer:
             start_step=state.step,
             num_workers=settings.num_workers,
         )
-        self.generator = torch.Generator(accelerator.device)  # of augmentations
-        self.meter = Meter(accelerator.device)
+        self.clock = Clock(accelerator.device)
         self.validation = parts.validation and parts.validation.first(settings.evaluation.max_recordings)
-        self._check_selection()
+        self.select_metric: str | None = None
+        if self.validation is not None:
+            self.select_metric = self.validation.select_metric(settings.evaluation.select_metric)
         self.journal: Journal | None = None
         if accelerator.is_main_process:
             self._drop_lost_futures()
             self.journal = Journal(folder.path, self.max_steps, state.step, settings.trackers)
+        self._say_what_is_judged()
 
     @property
     def is_done(self) -> bool:
@@ -79,15 +144,8 @@ class Trainer:
         self.evaluate_if_due()  # one that the end of the last session put off
         steps = iter(self.stream)
         while not self.is_done:
-            self.meter.resume()
-            batches = next(steps)  # this process's share of one global batch, in micro-batches
-            self.seed_step()
-            batches = [self.augment(batch) for batch in batches]
-            self.schedule_step()
-            report = self.session.update(batches, self.seed_step, stop=bool(stop))
-            state.count(report, settings.max_bad_steps)
-            self.session.update_averages(state.step)
-            state.train_s += self.meter.lap(settings.batch_size * self.seconds_per_clip(batches))
+            self.clock.resume()
+            report = self.take_step(next(steps), stop)
             if state.step % settings.log_every == 0:
                 self.log()
             if state.step % settings.save_every == 0 or state.step == self.max_steps or report.stop:
@@ -99,43 +157,28 @@ class Trainer:
             self.evaluate_if_due()
         return True
 
-    def seed_step(self) -> None:
-        """Make all randomness of the coming step a function of (seed, step, rank)."""
-        number = seed_everything(self.settings.seed, self.state.step, self.accelerator.process_index)
-        self.generator.manual_seed(number)
-
-    def augment(self, batch: Batch) -> Batch:
-        """The batch as the model sees it."""
-        if self.parts.augment is None:
-            return batch
-        with torch.no_grad():
-            return self.parts.augment(batch, self.generator)
-
-    def schedule_step(self) -> None:
-        """Learning rates and frozen layers of the coming step."""
-        step = self.state.step
-        factor = learning_rate_factor(step, self.max_steps, self.settings.schedule)
-        set_learning_rates(self.session.optimizer, factor)
-        self.freezer(step)
-
-    def seconds_per_clip(self, batches: list[Batch]) -> float:
-        """Length of the training crops in seconds."""
-        return batches[0].waveform.shape[1] / self.parts.sample_rate_hz
+    def take_step(self, batches: Sequence[Batch], stop: StopRequest) -> StepReport:
+        """One optimizer step on this process's share of one global batch, in micro-batches."""
+        report = self.learner.step(batches, self.state.step, stop=bool(stop))
+        self.state.count(report, self.settings.max_bad_steps)
+        crop_s = batches[0].waveform.shape[1] / self.parts.sample_rate_hz
+        self.state.train_s += self.clock.lap(self.settings.batch_size * crop_s)
+        return report
 
     def log(self) -> None:
         """Write a train line and progress.json."""
         state = self.state
         values = state.take_means()
-        rates = self.meter.read(self.stream.take_wait_s())
+        rates = self.clock.read(self.stream.take_wait_s())
         if self.journal is None:
             return
         epoch = state.step * self.settings.batch_size / len(self.parts.train_set)
         line = {
             **values,
-            **{f"lr/{name}": lr for name, lr in self.session.learning_rates().items()},
+            **{f"lr/{name}": lr for name, lr in self.learner.learning_rates().items()},
             "epoch": epoch,
             "bad_steps": state.bad_steps,
-            "frozen_below": self.freezer.depth,
+            "frozen_below": self.learner.freezer.depth,
             **rates,
         }
         eta_s = (self.max_steps - state.step) / rates["steps_per_s"]
@@ -145,7 +188,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint; after it, drop model folders that no longer count."""
-        tensors = self.session.tensors()
+        tensors = self.learner.tensors()
         if self.accelerator.is_main_process:
             self.checkpoints.save(self.state, tensors)
             self._drop_lost_futures()
@@ -157,46 +200,100 @@ class Trainer:
         is_due = state.step == self.max_steps or (every > 0 and state.step > 0 and state.step % every == 0)
         if self.validation is None or not is_due or state.evaluated_step == state.step:
             return
-        scores = score_recordings(self.session, self.validation)
-        metrics = validation_metrics(self.validation, scores)
-        kept = state.add_candidate(
-            self.signed(metrics), self.settings.average.top_k, self.settings.evaluation.min_gain
-        )
-        self.session.add_to_mean(state.step / self.max_steps)
-        weights = self.session.weights() if kept else None
+        metrics = self.validation.metrics(self.validation.score(self.learner.model, self.accelerator))
+        state.evaluated_step = state.step
+        kept = False
+        if self.select_metric is not None:
+            top_k, min_gain = self.settings.average.top_k, self.settings.evaluation.min_gain
+            kept = state.add_candidate(self._signed(metrics[self.select_metric]), top_k, min_gain)
+        self.learner.add_to_mean(state.step)
+        weights = self.learner.weights() if kept else None
         if self.journal is not None:
             self._publish(self.journal, metrics, weights)
         self.accelerator.wait_for_everyone()
 
+    def finish(self) -> None:
+        """Choose the weights, score all validation recordings with them, write the model; repeatable after a kill."""
+        chosen, weights = self._choose_weights()
+        self.learner.load_model(weights)
+        facts: dict[str, Any] = {"selected": chosen, "select_metric": self.select_metric}
+        validation = self.parts.validation
+        if validation is not None:
+            scores = validation.score(self.learner.model, self.accelerator)
+            facts["metrics"] = metrics = validation.metrics(scores)
+        if self.journal is not None:
+            if validation is not None:
+                note = f"{headlines(metrics, self.select_metric)}; weights: {chosen}"
+                self.journal.write(self.state.step, "final", metrics, note)
+                validation.write(self.folder.oof, self.folder.oof_boxes, scores, self.parts.fold, self.settings.seed)
+            self.learner.save_model(self.folder.model, weights)
+            facts |= {"steps": self.state.step, "train_s": round(self.state.train_s, 3)}
+            self.journal.progress(self.state, self.max_steps, finished=True)
+            self.folder.record(finished=True, **plain(facts))
+        self.accelerator.wait_for_everyone()
+
     def _publish(self, journal: Journal, metrics: dict[str, float], weights: Weights | None) -> None:
         """Write the evaluation of the current step: its model where it is among the best, a line, pictures."""
-        step, name, best = self.state.step, self.settings.evaluation.select_metric, self.state.best
+        step, best = self.state.step, self.state.best
         if weights is not None:
-            self.session.save_model(self.folder.best / step_name(step), weights)
-        journal.write(step, "eval", metrics, f"{name} {metrics[name]:.4f} (best at step {best.step if best else 0})")
-        if self.validation is not None and not self.session.is_sharded:
+            self.learner.save_model(self.folder.best / step_name(step), weights)
+        note = headlines(metrics, self.select_metric)
+        journal.write(step, "eval", metrics, f"{note}; best at step {best.step}" if best else note)
+        if self.validation is not None and not self.learner.is_sharded:
             pictures = self.settings.num_pictures
-            for path in write_pictures(self.folder.plots, step, self.session.model, self.validation, pictures):
+            for path in self.validation.draw(self.folder.plots, step, self.learner.model, pictures):
                 journal.picture(step, path)
 
-    def signed(self, metrics: dict[str, float]) -> float:
-        """The selection metric, turned so that higher is better."""
-        value = metrics[self.settings.evaluation.select_metric]
-        return value if self.settings.evaluation.mode == "max" else -value
+    def _say_what_is_judged(self) -> None:
+        """Once per start, and before the first step: what validation can tell, and what the best weights are.
 
-    def _check_selection(self) -> None:
-        """Fail before the first step where the selection metric is unknown or cannot be computed on this fold."""
+        Raises:
+            ConfigError: the run is to end early by a score that it cannot have.
+        """
         if self.validation is None:
             return
-        name = self.settings.evaluation.select_metric
-        metrics = validation_metrics(self.validation, self.validation.known.astype("float32"))
-        if name not in metrics:
-            known = ", ".join(key for key in metrics if "/" not in key)
-            raise ConfigError(f"evaluation.select_metric={name}: unknown metric; known: {known}, lwlrap/<species>")
-        if math.isnan(metrics[name]):
-            raise ConfigError(
-                f"evaluation.select_metric={name} is not defined on the validation part: no known positive"
-            )
+        summary = self.validation.summary()
+        if self.select_metric is None and self.settings.evaluation.patience is not None:
+            raise ConfigError(f"evaluation.patience needs something to judge; {summary}")
+        if self.journal is not None:
+            chosen = f"the best weights are chosen by {self.select_metric}"
+            self.journal.say(f"{summary}; {chosen if self.select_metric else 'the last weights are kept'}")
+
+    def _choose_weights(self) -> tuple[str, Weights]:
+        """The best evaluated weights, or an average where it scores better; the last ones where nothing was judged."""
+        state, validation, name = self.state, self.validation, self.select_metric
+        if validation is None or name is None or state.best is None:
+            return "last", self.learner.weights()
+        best, best_score = (f"best, step {state.best.step}", self._load_candidate(state.best.step)), state.best.score
+        for average, weights in list(self._averages()):
+            self.learner.load_model(weights)
+            score = self._signed(validation.metrics(validation.score(self.learner.model, self.accelerator))[name])
+            if score > best_score:
+                best, best_score = (average, weights), score
+        return best
+
+    def _averages(self) -> Iterator[tuple[str, Weights]]:
+        """The averages that the settings ask for and the run has the members of."""
+        candidates = self.state.candidates
+        if len(candidates) > 1:
+            members = [self._load_candidate(candidate.step) for candidate in candidates]
+            yield f"mean of the {len(members)} best", mean_weights(members)
+        swa = self.learner.swa
+        if swa.count > 1:
+            like = self.learner.weights()
+            yield f"mean of the last {swa.count}", {name: swa.weights[name].to(like[name].dtype) for name in like}
+
+    def _load_candidate(self, step: int) -> Weights:
+        """Weights of an evaluated step."""
+        path = self.folder.best / step_name(step) / "model.safetensors"
+        if not path.is_file():
+            raise RunError(f"{path} is gone; remove the newest checkpoints to train from the one before")
+        weights: Weights = load_file(path)
+        return weights
+
+    def _signed(self, score: float) -> float:
+        """The score of an evaluation such that higher is better."""
+        return score if self.settings.evaluation.mode == "max" else -score
 
     def _drop_lost_futures(self) -> None:
         """Remove model folders in best/ that are not candidates of the newest checkpoint."""

@@ -70,11 +70,10 @@ class Update:
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.statistics = BatchStatistics(module)
 
-    def __call__(self, batches: Sequence[Batch], reseed: Callable[[], None], *, stop: bool = False) -> StepReport:
-        """Step on this process's ``batches``; ``reseed`` resets the random generators before each pass."""
+    def __call__(self, batches: Sequence[Batch], reseed: Callable[[], object], *, stop: bool = False) -> StepReport:
+        """Step on this process's ``batches``; ``reseed`` gives SAM's second pass the random numbers of the first."""
         names, shares = self._shares(batches)
         before = self.statistics.copy()
-        reseed()
         sums = self._backward(batches, names, shares)
         if self.sam_radius:
             weights = [parameter.detach().clone() for parameter in self.parameters]

@@ -1,43 +1,231 @@
-"""Validation as inference is done: whole recordings through the model's windows, scored on known cells."""
+"""Validation as inference is done: whole recordings through the model's windows, judged on what is known."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-from accelerate.utils import gather_object
+from accelerate import Accelerator
+from accelerate.utils import DistributedType, gather_object
+from numpy.typing import NDArray
 from torch import nn
 
+from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.files import atomic_path
-from rfcx_ssl.metrics import average_precision, lwlrap, prior_floor, random_average_precision, random_floor, roc_auc
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.labels.judged import Judged, species_labels
+from rfcx_ssl.metrics import partial_auc, partial_lwlrap
 from rfcx_ssl.pictures.validation import draw_scores
-from rfcx_ssl.training.learner import Session
-from rfcx_ssl.training.parts import FloatArray, Validation
+from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.training.scores import HEADLINES, Cells, box_cells, box_values, is_undefined, needs, recording_values
 
+FloatArray = NDArray[np.float32]
 READ_AHEAD = 4  # recordings
 
 
-def score_recordings(session: Session, validation: Validation) -> FloatArray:
-    """Clip probabilities (R, S) of all validation recordings by ``session.model``, the same on every process.
+class Source(Protocol):
+    """Labelled recordings; :class:`rfcx_ssl.data.Corpus` is one."""
 
-    Each process scores every ``num_processes``-th recording; names travel with the scores, so that uneven shares
-    neither repeat nor lose a recording. A sharded model runs on all processes in step, so there each scores all.
+    def read(self, recording_id: str) -> FloatArray:
+        """Waveform (N,) of a recording at the model's rate."""
+        ...
+
+    def frame_labels(self, recording_id: str, grid: FrameGrid) -> tuple[FloatArray, FloatArray]:
+        """``target`` and ``known`` (T, K) of a recording on the model's frames."""
+        ...
+
+
+class RecordingScores(NamedTuple):
+    """Probabilities of one recording: per frame (T, S) and of the whole (S,)."""
+
+    frame: FloatArray
+    clip: FloatArray
+
+
+class Scores(NamedTuple):
+    """What a model says of everything that is judged."""
+
+    recordings: FloatArray  # (R, S)
+    boxes: FloatArray  # (n,) of all boxes, recording by recording
+
+
+class Validation:
+    """Recordings that are scored whole, and what is known about them.
+
+    Args:
+        judged: what an expert said of R recordings and the boxes in them.
+        source: where their audio and frame labels come from.
+        predict: a model in evaluation mode and a waveform (N,) to the scores that inference would give.
+        prior: (S,) what is known of each species without listening: its share of the training recordings.
+        space: outputs of the model and the species they stand for.
+        grid: frames of the model.
     """
-    accelerator, model = session.accelerator, session.model
-    mine = validation.recording_ids
-    if not session.is_sharded:
-        mine = mine[accelerator.process_index :: accelerator.num_processes]
-    was_training = model.training
-    model.eval()
-    scored: list[tuple[str, list[float]]] = []
-    with torch.inference_mode(), accelerator.autocast():
-        for name, waveform in read_ahead(mine, validation.read):
-            scored.append((name, validation.predict(model, waveform).clip.tolist()))
-    model.train(was_training)
-    by_name = dict(gather_object(scored))
-    return np.array([by_name[name] for name in validation.recording_ids], dtype=np.float32)
+
+    def __init__(
+        self,
+        judged: Judged,
+        source: Source,
+        predict: Callable[[nn.Module, FloatArray], RecordingScores],
+        *,
+        prior: FloatArray,
+        space: LabelSpace,
+        grid: FrameGrid,
+    ) -> None:
+        self.judged = judged
+        self.source = source
+        self.predict = predict
+        self.prior = prior
+        self.space = space
+        self.grid = grid
+
+    def first(self, count: int | None) -> "Validation":
+        """The same with at most ``count`` recordings, spread evenly over all."""
+        total = len(self.judged.recording_ids)
+        if count is None or count >= total:
+            return self
+        judged = self.judged.rows(np.linspace(0, total - 1, count).round().astype(np.int64))
+        return Validation(judged, self.source, self.predict, prior=self.prior, space=self.space, grid=self.grid)
+
+    def score(self, model: nn.Module, accelerator: Accelerator) -> Scores:
+        """Scores of all recordings and boxes by ``model``, the same on every process; all must call this.
+
+        Each process scores every ``num_processes``-th recording; names travel with the scores, so that uneven shares
+        neither repeat nor lose a recording. A sharded model runs on all processes in step, so there each scores all.
+        """
+        names = self.judged.recording_ids
+        boxes = dict(zip(names, self.judged.boxes, strict=True))
+        mine = names
+        if accelerator.distributed_type != DistributedType.FSDP:
+            mine = names[accelerator.process_index :: accelerator.num_processes]
+        was_training = model.training
+        model.eval()
+        scored: list[tuple[str, tuple[list[float], list[float]]]] = []
+        with torch.inference_mode(), accelerator.autocast():
+            for name, waveform in read_ahead(mine, self.source.read):
+                scores = self.predict(model, waveform)
+                of_boxes = [float(scores.frame[box.frames, box.species_id].max()) for box in boxes[name]]
+                scored.append((name, (scores.clip.tolist(), of_boxes)))
+        model.train(was_training)
+        by_name = dict(gather_object(scored))
+        clips = [by_name[name][0] for name in names]
+        of_all_boxes = [score for name in names for score in by_name[name][1]]
+        return Scores(np.array(clips, np.float32), np.array(of_all_boxes, np.float32))
+
+    def metrics(self, scores: Scores) -> dict[str, float]:
+        """Metrics and floors of recordings and boxes (:mod:`rfcx_ssl.training.scores`); NaN where nothing is judged.
+
+        ``lwlrap/<species>`` and ``box_auc/<species>`` are per class.
+        """
+        recordings, boxes = self._cells(scores)
+        values = recording_values(recordings, self.prior) | box_values(boxes)
+        per_class = {"lwlrap": partial_lwlrap(*recordings).per_class, "box_auc": partial_auc(*boxes).per_class}
+        for key, of_species in per_class.items():
+            values |= {f"{key}/{n}": v for n, v in zip(self.space.species_names, of_species.tolist(), strict=True)}
+        return values
+
+    def select_metric(self, wanted: str) -> str | None:
+        """The metric that chooses the best weights; None where nothing can be judged.
+
+        ``auto`` is LWLRAP where every recording is complete, and else the first of :data:`HEADLINES` that is defined.
+
+        Raises:
+            ConfigError: ``wanted`` is unknown, or not defined on these recordings.
+        """
+        values = self.metrics(self._silence())
+        if wanted == "auto":
+            order = ("lwlrap",) if self.judged.known.all() else HEADLINES
+            return next((name for name in order if not is_undefined(values[name])), None)
+        key = f"evaluation.select_metric={wanted}"
+        if wanted not in values:
+            known = ", ".join(name for name in values if "/" not in name)
+            raise ConfigError(f"{key}: unknown metric; known: {known}, lwlrap/<species>, box_auc/<species>, auto")
+        if is_undefined(values[wanted]):
+            raise ConfigError(f"{key} is not defined on the validation recordings: it needs {needs(wanted)}")
+        return wanted
+
+    def summary(self) -> str:
+        """In a line, what is judged here and what is not for want of which labels."""
+        recordings, boxes = self._cells(self._silence())
+        present, species = int(boxes.truth.sum()), int(np.isfinite(partial_auc(*boxes).per_class).sum())
+        of_boxes = f"{present} present and {len(boxes.truth) - present} absent boxes ({species} species have both)"
+        whole = f"{int(self.judged.known.all(axis=1).sum())} complete recordings"
+        if not species:
+            of_boxes = f"no box is judged, which needs {needs('box_auc')}"
+        if np.isnan(partial_lwlrap(*recordings).overall):
+            whole = f"no whole recording is judged, which needs {needs('lwlrap')}"
+        return f"{len(self.judged.recording_ids)} validation recordings: {of_boxes}; {whole}"
+
+    def draw(self, folder: Path, step: int, model: nn.Module, count: int) -> list[Path]:
+        """Draw the ``count`` recordings with the most species heard into ``folder/step_N``; returns the files."""
+        if count == 0:
+            return []
+        rows = np.argsort(-self.judged.truth.sum(axis=1), kind="stable")[:count]
+        target = folder / f"step_{step:07d}"
+        target.mkdir(exist_ok=True)
+        was_training = model.training
+        model.eval()
+        paths = [target / f"{self.judged.recording_ids[row]}.png" for row in rows]
+        for path in paths:
+            waveform = self.source.read(path.stem)
+            labels = species_labels(*self.source.frame_labels(path.stem, self.grid), self.space)
+            scores = self.predict(model, waveform)
+            draw_scores(
+                path,
+                waveform,
+                self.grid.sample_rate_hz,
+                *labels,
+                scores.frame,
+                scores.clip,
+                self.grid.frame_s,
+                self.space.species_names,
+            )
+        model.train(was_training)
+        return paths
+
+    def write(self, recordings: Path, boxes: Path, scores: Scores, fold: int | None, seed: int) -> None:
+        """Write out-of-fold scores: a row per recording, and a row per box.
+
+        ``recordings`` holds ``score_S``, ``truth_S``, ``known_S`` and ``prior_S`` for every species S.
+        """
+        import pandas as pd
+
+        judged, run = self.judged, {"fold": fold, "seed": seed}
+        columns: dict[str, object] = {"recording_id": judged.recording_ids, **run}
+        for species in range(self.space.num_species):
+            columns[f"score_{species}"] = scores.recordings[:, species]
+            columns[f"truth_{species}"] = judged.truth[:, species]
+            columns[f"known_{species}"] = judged.known[:, species]
+            columns[f"prior_{species}"] = np.full(len(judged.recording_ids), self.prior[species], np.float32)
+        with atomic_path(recordings) as temporary:
+            pd.DataFrame(columns).to_parquet(temporary, index=False)
+        said = pd.DataFrame(
+            [
+                (name, box.box, box.species_id, box.start_s, box.end_s, box.present)
+                for name, boxes_of in zip(judged.recording_ids, judged.boxes, strict=True)
+                for box in boxes_of
+            ],
+            columns=["recording_id", "box", "species_id", "start_s", "end_s", "present"],
+        ).astype({"box": "int64", "species_id": "int64", "start_s": float, "end_s": float, "present": bool})
+        with atomic_path(boxes) as temporary:
+            said.assign(score=scores.boxes, **run).to_parquet(temporary, index=False)
+
+    def _cells(self, scores: Scores) -> tuple[Cells, Cells]:
+        """Recordings and boxes as cells."""
+        boxes = [box for boxes_of in self.judged.boxes for box in boxes_of]
+        species = np.array([box.species_id for box in boxes], np.int64)
+        present = np.array([box.present for box in boxes], np.bool_)
+        return (
+            Cells(self.judged.truth, scores.recordings, self.judged.known),
+            box_cells(species, present, scores.boxes, self.space.num_species),
+        )
+
+    def _silence(self) -> Scores:
+        """The same score for everything: which metrics it leaves undefined, every score does."""
+        boxes = sum(len(boxes_of) for boxes_of in self.judged.boxes)
+        return Scores(np.zeros(self.judged.truth.shape, np.float32), np.zeros(boxes, np.float32))
 
 
 def read_ahead(names: Sequence[str], read: Callable[[str], FloatArray]) -> Iterator[tuple[str, FloatArray]]:
@@ -52,69 +240,3 @@ def read_ahead(names: Sequence[str], read: Callable[[str], FloatArray]) -> Itera
         while waiting:
             first, future = waiting.popleft()
             yield first, future.result()
-
-
-def validation_metrics(validation: Validation, scores: FloatArray) -> dict[str, float]:
-    """Metrics of ``scores`` (R, S) on known cells beside two floors: random scores, and the training prevalence.
-
-    NaN where a metric is not defined. ``lwlrap/<species>`` are per class.
-    """
-    truth, known = validation.truth, validation.known
-    ranking = lwlrap(truth, scores, known)
-    precision = average_precision(truth, scores, known)
-    area = roc_auc(truth, scores, known)
-    values = {
-        "lwlrap": ranking.overall,
-        "lwlrap_random_floor": random_floor(truth, known).overall,
-        "lwlrap_prior_floor": prior_floor(truth, validation.prevalence, known).overall,
-        "map": precision.macro,
-        "map_micro": precision.micro,
-        "map_random_floor": random_average_precision(truth, known),
-        "auc": area.macro,
-        "auc_micro": area.micro,
-        "known_share": float(known.mean()),
-    }
-    names = validation.species_names
-    values |= {f"lwlrap/{name}": value for name, value in zip(names, ranking.per_class.tolist(), strict=True)}
-    return {key: float(value) for key, value in values.items()}
-
-
-def write_scores(path: Path, validation: Validation, scores: FloatArray, fold: int | None, seed: int) -> None:
-    """Write out-of-fold scores, one row per recording: ``score_S``, ``truth_S``, ``known_S`` for every species."""
-    import pandas as pd
-
-    columns: dict[str, object] = {"recording_id": validation.recording_ids, "fold": fold, "seed": seed}
-    for species in range(scores.shape[1]):
-        columns[f"score_{species}"] = scores[:, species]
-        columns[f"truth_{species}"] = validation.truth[:, species]
-        columns[f"known_{species}"] = validation.known[:, species]
-    with atomic_path(path) as temporary:
-        pd.DataFrame(columns).to_parquet(temporary, index=False)
-
-
-def write_pictures(folder: Path, step: int, model: nn.Module, validation: Validation, count: int) -> list[Path]:
-    """Draw the ``count`` recordings with the most labelled species into ``folder/step_N``; returns the files."""
-    if count == 0:
-        return []
-    rows = np.argsort(-(validation.truth & validation.known).sum(axis=1), kind="stable")[:count]
-    target = folder / f"step_{step:07d}"
-    target.mkdir(exist_ok=True)
-    was_training = model.training
-    model.eval()
-    paths = [target / f"{validation.recording_ids[row]}.png" for row in rows]
-    for path in paths:
-        waveform = validation.read(path.stem)
-        scores, labels = validation.predict(model, waveform), validation.frame_labels(path.stem)
-        draw_scores(
-            path,
-            waveform,
-            validation.sample_rate_hz,
-            labels.target,
-            labels.known,
-            scores.frame,
-            scores.clip,
-            validation.frame_s,
-            validation.species_names,
-        )
-    model.train(was_training)
-    return paths

@@ -1,4 +1,4 @@
-"""The standard augmentation chain on 32 clips of 5 s at 32 kHz: ours, a numpy loop, and torch-audiomentations.
+"""The standard augmentation chain on 32 crops of 5 s at 32 kHz: ours, a numpy loop, and torch-audiomentations.
 
 Usage: python tests/benchmarks/bench_augment.py [--threads N] [--rounds N] [--device cpu|cuda] [--skip-step]
 
@@ -34,10 +34,11 @@ with warnings.catch_warnings():
 
 RATE_HZ, HOP, SIZE, SAMPLES = 32_000, 640, 32, 160_000
 GRID, SPACE = FrameGrid(RATE_HZ, HOP), rfcx_label_space()
+LABELS = {"coverage": 0.5, "edge_tolerance_s": 0.1}  # as in configs/finetune/data
 
 
 def make_batch(size=SIZE, samples=SAMPLES, grid=GRID, device="cpu"):
-    """Noise clips with random three-state labels."""
+    """Noise crops with random three-state labels."""
     generator = torch.Generator().manual_seed(0)
     frames, outputs = grid.num_frames(samples), SPACE.num_outputs
     known = (torch.rand(size, frames, outputs, generator=generator) < 0.3).float()
@@ -50,16 +51,18 @@ def make_batch(size=SIZE, samples=SAMPLES, grid=GRID, device="cpu"):
 def chain_of(name, overrides=(), device="cpu"):
     """Our chain from a shipped configuration."""
     config = load_settings(AugmentSettings, "finetune/augment", name, list(overrides))
-    return build_augment(config, GRID, SPACE).to(device)
+    return build_augment(config, GRID, SPACE, **LABELS).to(device)
 
 
 def only(name, **values):
-    """Our chain with one transform, on every clip."""
-    return build_augment(check_settings(AugmentSettings, {name: {"p": 1.0, **values}}, "augment"), GRID, SPACE)
+    """Our chain with one transform, on every crop."""
+    return build_augment(
+        check_settings(AugmentSettings, {name: {"p": 1.0, **values}}, "augment"), GRID, SPACE, **LABELS
+    )
 
 
 class LoopChain:
-    """What one would write with numpy and colorednoise: one clip after the other."""
+    """What one would write with numpy and colorednoise: one crop after the other."""
 
     def __init__(self, config, seed=0):
         self.config = config
@@ -68,13 +71,13 @@ class LoopChain:
 
     def __call__(self, batch):
         """Augment a batch given as numpy arrays."""
-        done = [self.clip(batch, clip) for clip in range(len(batch[0]))]
+        done = [self.crop(batch, crop) for crop in range(len(batch[0]))]
         return [np.stack(field) for field in zip(*done, strict=True)]
 
-    def clip(self, batch, clip):
-        """Shift, mix, add noise, change gain and sign of one clip, each by its own coin."""
+    def crop(self, batch, crop):
+        """Shift, mix, add noise, change gain and sign of one crop, each by its own coin."""
         config, rng = self.config, self.rng
-        waveform, *labels = (field[clip] for field in batch[:5])
+        waveform, *labels = (field[crop] for field in batch[:5])
         if rng.random() < config.shift.p:
             frames = int(config.shift.max_shift_s * RATE_HZ) // HOP
             step = int(rng.integers(-frames, frames + 1))
@@ -109,7 +112,7 @@ class LoopChain:
 
 
 def add_pink(waveform, snr_db, rng, exponent=1.0):
-    """One clip with noise from the colorednoise package at a ratio measured against the clip."""
+    """One crop with noise from the colorednoise package at a ratio measured against the crop."""
     noise = colorednoise.powerlaw_psd_gaussian(exponent, len(waveform), fmin=20 / RATE_HZ, random_state=rng)
     scale = np.sqrt((waveform**2).mean() / (noise**2).mean()) * 10 ** (-snr_db / 20)
     return waveform + (scale * noise).astype(np.float32)
@@ -160,7 +163,7 @@ def prove_equal(batch):
     np.testing.assert_array_equal(rolled, theirs(ta.Shift(7 * HOP, 7 * HOP, shift_unit="samples", **dry)))
     ways = {
         "rfcx_ssl": only("pink_noise", snr_min_db=10.0, snr_max_db=10.0)(batch).waveform.numpy(),
-        "numpy loop": np.stack([add_pink(clip, 10.0, rng) for clip in clean]),
+        "numpy loop": np.stack([add_pink(crop, 10.0, rng) for crop in clean]),
         "torch-audiomentations": theirs(ta.AddColoredNoise(10.0, 10.0, 0.5, 0.5, **dry)),
     }
     for name, mixed in ways.items():
@@ -234,7 +237,7 @@ def bench_step(args):
     samples = int(model.config.window_samples)
     batch = make_batch(16, samples, model.grid, args.device)
     config = load_settings(AugmentSettings, "finetune/augment", "demo")
-    chain = build_augment(config, model.grid, SPACE).to(args.device)
+    chain = build_augment(config, model.grid, SPACE, **LABELS).to(args.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     generator = torch.Generator(args.device).manual_seed(0)
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.benchmark import Timer
 
-from rfcx_ssl.annotations.rows import BOX_COLUMNS
+from rfcx_ssl.annotations.layout import BOX_COLUMNS
 from rfcx_ssl.audio import audio_info, read_audio, write_flac
 from rfcx_ssl.data import CropDataset, DataSettings, load_corpus
 from rfcx_ssl.frames import FrameGrid

@@ -27,9 +27,8 @@ from rfcx_ssl.losses.settings import LossSettings
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import PannsSettings
 from rfcx_ssl.species import rfcx_label_space
-from rfcx_ssl.training.learner import make_accelerator, seed_everything
+from rfcx_ssl.training.learner import Parts, make_accelerator, seed_everything
 from rfcx_ssl.training.optim import AdamWSettings, build_optimizer, set_learning_rates
-from rfcx_ssl.training.parts import Parts
 from rfcx_ssl.training.run_folder import RunFolder
 from rfcx_ssl.training.sampler import KeyedDataset, StepSampler
 from rfcx_ssl.training.schedule import CosineScheduleSettings, learning_rate_factor

@@ -75,7 +75,57 @@ def test_cross_validation_by_accelerate_launch(data, tmp_path):
     assert sorted(table["recording_id"]) == [f"rec{i:02d}" for i in range(12)]
     summary = json.loads((out / "crossval.json").read_text())
     assert summary["recordings"] == 12
-    assert 0 <= summary["pooled"]["lwlrap"]["low"] <= summary["pooled"]["lwlrap"]["high"] <= 1
+    assert summary["boxes"] == len(pd.read_parquet(out / "oof_boxes.parquet")) == 24
+    # No recording is complete: only boxes are judged.
+    assert 0 <= summary["pooled"]["box_auc"]["low"] <= summary["pooled"]["box_auc"]["high"] <= 1
+    assert summary["pooled"]["lwlrap"]["value"] is None
+    assert "lwlrap   not judged, which needs complete recordings" in done.stdout
+
+
+def test_lists_of_numbers_may_stand_before_settings(data, tmp_path):
+    # The words of docs/finetuning.md, with a launcher that prints what it would start.
+    command = (
+        "--out",
+        tmp_path,
+        "--folds",
+        "0",
+        "2",
+        "--seeds",
+        "0",
+        "1",
+        "2",
+        "model=panns_demo",
+        "--launcher",
+        "echo",
+    )
+    overrides = ("data=rfcx", f"data.root={data}", "max_steps=10")
+    done = run("finetune/crossval.py", *command, *overrides, code=2)  # nothing was trained: no scores to pool
+    assert "no oof.parquet in" in done.stderr
+    started = done.stdout.splitlines()
+    assert [line.split()[-3:-1] for line in started] == [[f"fold={f}", f"seed={s}"] for s in (0, 1, 2) for f in (0, 2)]
+    assert all("model=panns_demo data=rfcx" in line and "max_steps=10" in line for line in started)
+
+
+def test_devices_may_stand_before_settings(data, tmp_path):
+    command = ("--out", tmp_path, "--launcher", "echo", "--devices", "0", "1", "model=panns_demo", "seed=3,4")
+    done = run("finetune/sweep.py", *command, "data=rfcx", f"data.root={data}", "max_steps=10")
+    assert done.stdout.count("not started") == 2
+    logs = sorted(path.name for path in (tmp_path / "logs").iterdir())
+    assert [name.split("_")[-1] for name in logs] == ["seed=3.log", "seed=4.log"]
+
+
+def test_positive_labels_alone_give_no_score(data, tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "train").symlink_to(data / "train")
+    (root / "train_tp.csv").write_text((data / "train_tp.csv").read_text())
+    folder = tmp_path / "run"
+    overrides = ("model=panns_demo", "data=rfcx", f"data.root={root}", "data.absent_share=0", *SMALL)
+    errors = run("finetune/train.py", *overrides, f"output_dir={folder}").stderr
+    assert "no whole recording is judged, which needs complete recordings (data.complete_file)" in errors
+    assert "no box is judged, which needs absent boxes" in errors
+    assert "final: nothing can be judged" in errors and "1.0000" not in errors
+    assert json.loads((folder / "run.json").read_text())["metrics"]["lwlrap"] is None
 
 
 def test_two_processes_by_torchrun(data, tmp_path):

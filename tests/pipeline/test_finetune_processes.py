@@ -52,9 +52,8 @@ def weights(folder):
 def assert_same_run(one, other):
     assert metric_lines(one) == metric_lines(other)
     assert all(torch.equal(value, weights(other)[name]) for name, value in weights(one).items())
-    pd.testing.assert_frame_equal(
-        *(pd.read_parquet(folder / "oof.parquet") for folder in (one, other)), check_exact=True
-    )
+    for name in ("oof.parquet", "oof_boxes.parquet"):
+        pd.testing.assert_frame_equal(*(pd.read_parquet(folder / name) for folder in (one, other)), check_exact=True)
 
 
 def saved_steps(folder):
@@ -131,6 +130,8 @@ def test_two_processes_equal_one(tmp_path):
     # 7 validation recordings over two processes: each once.
     table = pd.read_parquet(two / "oof.parquet")
     assert list(table["recording_id"]) == [f"rec{i}" for i in range(7)]
+    boxes = [pd.read_parquet(folder / "oof_boxes.parquet") for folder in (one, two)]
+    pd.testing.assert_frame_equal(*boxes, rtol=1e-5)
 
 
 def test_full_disk_leaves_the_checkpoint_before(tmp_path):

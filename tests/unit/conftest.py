@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -144,6 +145,23 @@ def forest(tmp_path_factory):
     (root / "train_fp.csv").write_text(HEADER + "\n".join(absent) + "\n")
     (root / "recordings.csv").write_text("recording_id,split,site,duration_s\n" + "\n".join(sites) + "\n")
     return root
+
+
+@pytest.fixture(scope="session")
+def bare_mp3(tmp_path_factory) -> Path:
+    """An MP3 of 4 s at 48 kHz without LAME's first frame, so that nothing tells how late it starts."""
+    path = tmp_path_factory.mktemp("mp3") / "bare.mp3"
+    noise = np.random.default_rng(0).normal(0, 0.1, 4 * 48_000)
+    soundfile.write(path, noise, 48_000, format="MP3", bitrate_mode="CONSTANT", compression_level=0.2)
+    data = path.read_bytes()
+    path.write_bytes(data[data.index(data[:2], 100) :])
+    return path
+
+
+@pytest.fixture
+def copied_forest(forest, tmp_path) -> Path:
+    """The forest again, to be changed."""
+    return Path(shutil.copytree(forest, tmp_path / "copied"))
 
 
 @pytest.fixture

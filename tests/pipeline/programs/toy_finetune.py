@@ -19,14 +19,16 @@ from torch import nn
 from rfcx_ssl import files
 from rfcx_ssl.config import check_settings
 from rfcx_ssl.errors import run_program
+from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Crop, collate
+from rfcx_ssl.labels.judged import Judged, JudgedBox
 from rfcx_ssl.losses.sed import build_loss
 from rfcx_ssl.losses.settings import LossSettings
 from rfcx_ssl.species import LabelSpace
-from rfcx_ssl.training.fit import fit
-from rfcx_ssl.training.learner import make_accelerator, seed_everything
-from rfcx_ssl.training.parts import FrameLabels, Parts, RecordingScores, Validation
+from rfcx_ssl.training.learner import Parts, make_accelerator, seed_everything
 from rfcx_ssl.training.settings import LoopSettings
+from rfcx_ssl.training.trainer import fit
+from rfcx_ssl.training.validation import RecordingScores, Validation
 
 HOP, FRAMES, RATE = 8, 6, 80
 CALLS = np.repeat(2 * np.eye(4)[:3], 2, axis=1).astype(np.float32)  # (3 species, HOP samples)
@@ -94,12 +96,35 @@ def add_noise(batch, generator):
     return batch._replace(waveform=batch.waveform + 0.1 * noise)
 
 
-def toy_validation(count=7):
+class ToySource(dict):
+    """Waveforms by recording id."""
+
+    read = dict.__getitem__
+
+    def frame_labels(self, recording_id, grid):
+        return np.zeros((FRAMES, 3), np.float32), np.zeros((FRAMES, 3), np.float32)
+
+
+def toy_boxes(truth):
+    """One box of two frames for every species of every recording: heard, or ruled out."""
+    return tuple(
+        tuple(
+            JudgedBox(s, s, 2 * s * HOP / RATE, (2 * s + 2) * HOP / RATE, bool(row[s]), np.arange(2 * s, 2 * s + 2))
+            for s in range(3)
+        )
+        for row in truth
+    )
+
+
+def toy_validation(count=7, known=None, boxes=toy_boxes):
     rng = np.random.default_rng(3)
     truth = rng.random((count, 3)) < 0.5
     truth[:, 0] |= ~truth.any(axis=1)
     calls = np.tile(truth @ CALLS, FRAMES)
-    waves = {f"rec{i}": (rng.normal(size=FRAMES * HOP) + calls[i]).astype(np.float32) for i in range(count)}
+    source = ToySource(
+        (f"rec{i}", (rng.normal(size=FRAMES * HOP) + calls[i]).astype(np.float32)) for i in range(count)
+    )
+    partly = rng.random((count, 3)) < 0.9
 
     def predict(model, waveform):
         output = model(torch.from_numpy(waveform)[None].to(next(model.parameters()).device))
@@ -107,20 +132,16 @@ def toy_validation(count=7):
         return RecordingScores(frame.detach().cpu().numpy(), clip.detach().cpu().numpy())
 
     return Validation(
-        recording_ids=tuple(waves),
-        truth=truth,
-        known=rng.random((count, 3)) < 0.9,
-        prevalence=np.array([0.5, 0.3, 0.2], np.float32),
-        species_names=SPACE.species_names,
-        read=waves.__getitem__,
-        predict=predict,
-        frame_labels=lambda name: FrameLabels(np.zeros((FRAMES, 3), np.float32), np.zeros((FRAMES, 3), np.float32)),
-        sample_rate_hz=RATE,
-        frame_s=HOP / RATE,
+        Judged(tuple(source), truth, partly if known is None else known(truth), boxes(truth)),
+        source,
+        predict,
+        prior=np.array([0.5, 0.3, 0.2], np.float32),
+        space=SPACE,
+        grid=FrameGrid(RATE, HOP),
     )
 
 
-def toy_parts(*, seed=0, augment=True, validation=True, kill_at=None, loss=None, **model):
+def toy_parts(*, seed=0, augment=True, validation=toy_validation, kill_at=None, loss=None, **model):
     seed_everything(seed, 0, 0)
     return Parts(
         model=ToyModel(**model),
@@ -129,7 +150,7 @@ def toy_parts(*, seed=0, augment=True, validation=True, kill_at=None, loss=None,
         train_set=ToyData(kill_at=kill_at),
         collate=collate,
         sample_rate_hz=RATE,
-        validation=toy_validation() if validation else None,
+        validation=validation and validation(),
         data_facts={"sha256": "toy"},
         fold=0,
     )
@@ -139,7 +160,8 @@ def toy_settings(*overrides, **values):
     """Small settings; ``overrides`` are key=value strings, nested by dots."""
     tree = {
         "batch_size": 4, "num_workers": 0, "log_every": 3, "save_every": 4, "trackers": [], "num_pictures": 0,
-        "evaluation": {"every": 5}, "schedule": {"kind": "cosine", "warmup": 2}, "optim": {"kind": "adamw"}, **values,
+        "evaluation": {"every": 5, "select_metric": "lwlrap"}, "schedule": {"kind": "cosine", "warmup": 2},
+        "optim": {"kind": "adamw"}, **values,
     }  # fmt: skip
     for override in overrides:
         key, value = override.split("=", 1)

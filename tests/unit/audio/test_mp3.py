@@ -3,7 +3,7 @@ import pytest
 import scipy.signal
 import soundfile
 
-from rfcx_ssl.audio import audio_info, read_audio, require_exact_time
+from rfcx_ssl.audio import audio_info, read_audio, require_exact_time, write_flac
 from rfcx_ssl.audio.mp3 import inspect_mp3
 from rfcx_ssl.errors import AudioError
 
@@ -71,4 +71,10 @@ def test_id3_tags_are_skipped_and_other_formats_pass(tagged, tmp_path):
     assert inspect_mp3(path).has_delay_tag
     (tmp_path / "empty.mp3").write_bytes(b"")
     assert inspect_mp3(tmp_path / "empty.mp3").samples == 0
+    write_flac(tmp_path / "a.flac", tagged[1], 48_000)
     require_exact_time(tmp_path / "a.flac")
+
+
+def test_the_content_decides_what_is_an_mp3(tagged, tmp_path):
+    with pytest.raises(AudioError, match="named: MP3 without a LAME delay tag"):
+        require_exact_time(without_tag(tagged[0], tmp_path / "named"))

@@ -16,7 +16,7 @@ def space() -> LabelSpace:
 
 @pytest.fixture
 def make_clicks() -> Callable[..., Batch]:
-    """One click per clip, inside an event of a few frames; clip ``j`` calls with output ``j`` and is known throughout.
+    """One click per crop, inside an event of a few frames; crop ``j`` calls with output ``j`` and is known throughout.
 
     The other outputs are random and three-state, so that mixing and forgetting have something to do.
     """
@@ -27,13 +27,13 @@ def make_clicks() -> Callable[..., Batch]:
         known = (torch.rand(size, frames, outputs, generator=generator) < 0.5).float()
         target = torch.zeros(size, frames, outputs)
         waveform = torch.zeros(size, samples)
-        for clip in range(size):
+        for crop in range(size):
             length = int(torch.randint(1, 7, (), generator=generator))
             first = int(torch.randint(0, frames - length + 1, (), generator=generator))
-            known[clip, :, :size] = 1.0
-            target[clip, first : first + length, clip] = 1.0
+            known[crop, :, :size] = 1.0
+            target[crop, first : first + length, crop] = 1.0
             stop = min((first + length) * HOP, samples)
-            waveform[clip, int(torch.randint(first * HOP, stop, (), generator=generator))] = 1.0
+            waveform[crop, int(torch.randint(first * HOP, stop, (), generator=generator))] = 1.0
         clip_known = torch.maximum(target.amax(1), known.amin(1))
         return Batch(waveform, target, known, target.amax(1), clip_known, torch.arange(size))
 
@@ -41,8 +41,8 @@ def make_clicks() -> Callable[..., Batch]:
 
 
 @pytest.fixture
-def changed_clips() -> Callable[[dict[str, torch.Tensor], int], torch.Tensor]:
-    """(B,) bool: the clips that a transform's draws say are changed."""
+def changed_crops() -> Callable[[dict[str, torch.Tensor], int], torch.Tensor]:
+    """(B,) bool: the crops that a transform's draws say are changed."""
 
     def mask(draws: dict[str, torch.Tensor], size: int) -> torch.Tensor:
         active = draws.get("active", torch.ones_like(draws["rows"], dtype=torch.bool))

@@ -23,23 +23,23 @@ def test_all_randomness_comes_from_the_generator(make_batch) -> None:
 
 
 @pytest.mark.parametrize(("size", "p"), [(4, 0.5), (3, 0.3), (1, 0.7), (30, 0.1), (5, 1.0)])
-def test_every_clip_is_chosen_with_the_same_probability(size, p, make_batch, changed_clips) -> None:
+def test_every_crop_is_chosen_with_the_same_probability(size, p, make_batch, changed_crops) -> None:
     batch, module = make_batch(size=size, samples=1, outputs=1), GainAugmentation(GainSettings(p=p))
     generator = torch.Generator().manual_seed(0)
-    masks = torch.stack([changed_clips(module.draw(batch, generator), size) for _ in range(3_000)]).float()
+    masks = torch.stack([changed_crops(module.draw(batch, generator), size) for _ in range(3_000)]).float()
     counts = masks.sum(1)
     assert counts.min() >= int(size * p + 1e-6) and counts.max() <= -int(-(size * p) // 1)
     error = (p * (1 - p) / 3_000) ** 0.5
     assert (masks.mean(0) - p).abs().max() <= 4 * error
 
 
-def test_clips_that_are_not_chosen_come_back_bit_for_bit(make_batch, changed_clips) -> None:
+def test_crops_that_are_not_chosen_come_back_bit_for_bit(make_batch, changed_crops) -> None:
     batch, module = make_batch(size=5), GainAugmentation(GainSettings(p=0.5, min_db=3.0))
     for seed in range(6):
         draws = module.draw(batch, torch.Generator().manual_seed(seed))
         assert draws["rows"].tolist() == sorted(set(draws["rows"].tolist())) and len(draws["rows"]) == 3
         after = module.transform(batch, draws).waveform
-        assert torch.equal((after != batch.waveform).any(1), changed_clips(draws, 5))
+        assert torch.equal((after != batch.waveform).any(1), changed_crops(draws, 5))
 
 
 def test_helpers(make_batch) -> None:

@@ -17,6 +17,7 @@ from rfcx_ssl.labels import Batch
 from rfcx_ssl.species import rfcx_label_space
 
 HOP = 640
+LABELS = {"coverage": 0.5, "edge_tolerance_s": 0.1}
 NAMES = [field.name for field in fields(AugmentSettings) if field.name != "peak_limit"]
 STANDARD = ["shift", "mixup", "pink_noise", "gain", "polarity"]
 FORGETFUL = {"band_stop", "background"}  # may turn a label into unknown on purpose
@@ -40,11 +41,11 @@ def build(names, pool, p=1.0, **more):
     for name, extra in more.items():
         values.get(name, {}).update(extra)
     config = check_settings(AugmentSettings, values, "augment")
-    return build_augment(config, FrameGrid(32_000, HOP), rfcx_label_space())
+    return build_augment(config, FrameGrid(32_000, HOP), rfcx_label_space(), **LABELS)
 
 
 def follow_clicks(chain, batch: Batch, generator: torch.Generator):
-    """For each clip's click: where it went (rows, frames), and the labels of its output there."""
+    """For each crop's click: where it went (rows, frames), and the labels of its output there."""
     draws = chain.draw(batch, generator)
     for source in range(batch.waveform.shape[0]):
         alone = torch.zeros_like(batch.waveform)
@@ -105,7 +106,7 @@ def test_transforms_run_in_the_order_of_the_settings(pool) -> None:
 def test_every_shipped_config_loads_and_runs(name, grid, space, make_batch) -> None:
     config = load_settings(AugmentSettings, "finetune/augment", name)
     batch = make_batch(samples=16_000)
-    chain = build_augment(config, grid, space)
+    chain = build_augment(config, grid, space, **LABELS)
     generator = torch.Generator().manual_seed(0)
     result = chain(batch, generator)
     assert result.waveform.isfinite().all() and result.waveform.shape == batch.waveform.shape
@@ -132,19 +133,19 @@ def test_the_same_seed_gives_the_same_batch_and_inputs_are_left_alone(pool, make
     assert all(torch.equal(before, after) for before, after in zip(copy, batch, strict=True))
 
 
-def test_clips_draw_for_themselves(pool, make_batch) -> None:
+def test_crops_draw_for_themselves(pool, make_batch) -> None:
     batch = make_batch(size=16)
     batch = batch._replace(waveform=batch.waveform[:1].repeat(16, 1))
     changed = build(["gain"], pool, p=0.5)(batch, torch.Generator().manual_seed(0)).waveform
     assert 3 < len({tuple(row[:4].tolist()) for row in changed}) < 16
 
 
-def test_peak_limit_scales_loud_clips_only(grid, space, make_batch) -> None:
+def test_peak_limit_scales_loud_crops_only(grid, space, make_batch) -> None:
     config = check_settings(AugmentSettings, {"polarity": {"p": 1.0}, "peak_limit": 0.5}, "augment")
     batch = make_batch(size=2)
     batch.waveform[0] *= 10
     batch.waveform[1] *= 0.1
-    result = build_augment(config, grid, space)(batch)
+    result = build_augment(config, grid, space, **LABELS)(batch)
     torch.testing.assert_close(result.waveform[0], -0.5 * batch.waveform[0] / batch.waveform[0].abs().max())
     assert torch.equal(result.waveform[1], -batch.waveform[1])
 

@@ -25,26 +25,26 @@ def module_of(pool, grid, noise_output=None, **values):
     return BackgroundAugmentation(BackgroundSettings(pool=pool, **{"p": 1.0, **values}), grid, noise_output)
 
 
-def test_pieces_of_the_pool_are_added_at_the_drawn_ratio(pool, grid, make_batch, changed_clips) -> None:
+def test_pieces_of_the_pool_are_added_at_the_drawn_ratio(pool, grid, make_batch, changed_crops) -> None:
     batch = make_batch(size=16, samples=6_400)
     module = module_of(pool, grid, p=0.5, snr_min_db=0, snr_max_db=30)
     draws = module.draw(batch, torch.Generator().manual_seed(0))
     draws["place"][0] = 0.999  # in the silence
-    chosen, row_of = changed_clips(draws, 16), {clip: row for row, clip in enumerate(draws["rows"].tolist())}
+    chosen, row_of = changed_crops(draws, 16), {crop: row for row, crop in enumerate(draws["rows"].tolist())}
     added = (module.transform(batch, draws).waveform - batch.waveform).double().numpy()
     source = module.samples.double().numpy() / 32_768
-    for clip in range(16):
-        if not chosen[clip]:
-            assert (added[clip] == 0).all()
+    for crop in range(16):
+        if not chosen[crop]:
+            assert (added[crop] == 0).all()
             continue
-        row = row_of[clip]
+        row = row_of[crop]
         first = int(draws["place"][row].item() * (len(source) - 6_400 + 1))
-        piece, clean = source[first : first + 6_400], batch.waveform[clip].double().numpy()
+        piece, clean = source[first : first + 6_400], batch.waveform[crop].double().numpy()
         if piece.std() == 0:
-            assert (added[clip] == 0).all()
+            assert (added[crop] == 0).all()
             continue
         scale = np.sqrt((clean**2).mean() / (piece**2).mean()) * 10 ** (-draws["snr_db"][row].item() / 20)
-        np.testing.assert_allclose(added[clip], scale * piece, atol=2e-6)
+        np.testing.assert_allclose(added[crop], scale * piece, atol=2e-6)
     assert chosen.sum() == 8
 
 
@@ -61,7 +61,7 @@ def test_absent_becomes_unknown_unless_the_pool_is_free_of_calls(pool, grid, mak
     assert all(torch.equal(after, before) for after, before in zip(free[1:], batch[1:], strict=True))
 
 
-def test_a_pool_shorter_than_a_clip_is_repeated(pool, grid, make_batch) -> None:
+def test_a_pool_shorter_than_a_crop_is_repeated(pool, grid, make_batch) -> None:
     batch = make_batch(size=2, samples=4 * RATE_HZ)
     draws = {"rows": torch.arange(2), "place": torch.zeros(2), "snr_db": torch.zeros(2)}
     added = module_of(pool, grid).transform(batch, draws).waveform - batch.waveform

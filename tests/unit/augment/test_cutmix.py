@@ -11,10 +11,10 @@ HOP, MARGIN = 640, 5
 
 
 def span_by_loop(
-    batch: Batch, draws: dict[str, torch.Tensor], clip: int, row: int | None, noise: int | None
+    batch: Batch, draws: dict[str, torch.Tensor], crop: int, row: int | None, noise: int | None
 ) -> tuple[int, int, int] | None:
-    """(first frame in the clip, first frame in the partner, length) of the paste, or None."""
-    partner = int(draws["partner"][clip])
+    """(first frame in the crop, first frame in the partner, length) of the paste, or None."""
+    partner = int(draws["partner"][crop])
     whole = batch.waveform.shape[1] // HOP
     call = ((batch.known[partner] > 0) & (batch.target[partner] >= 0.5))[:whole].numpy()
     if noise is not None:
@@ -35,24 +35,26 @@ def span_by_loop(
 
 @pytest.mark.parametrize("samples", [32_000, 32_500])
 @pytest.mark.parametrize("noise", [None, 0])
-def test_matches_a_loop(samples, noise, grid, make_batch, changed_clips) -> None:
+def test_matches_a_loop(samples, noise, grid, make_batch, changed_crops) -> None:
     batch = make_batch(size=6, samples=samples, outputs=3)
     batch.target[3] = 0.0  # no call to give
-    module = CallCutMixAugmentation(CallCutMixSettings(p=0.8, margin_s=0.1), grid, noise)
+    module = CallCutMixAugmentation(
+        CallCutMixSettings(p=0.8), grid, coverage=0.5, edge_tolerance_s=0.1, noise_output=noise
+    )
     draws = module.draw(batch, torch.Generator().manual_seed(6))
     draws["partner"] = torch.tensor([1, 2, 3, 4, 5, 0])
     mixed = module.transform(batch, draws)
-    pasted, chosen = 0, changed_clips(draws, 6)
+    pasted, chosen = 0, changed_crops(draws, 6)
     rows = draws["rows"].tolist()
-    for clip in range(6):
-        span = span_by_loop(batch, draws, clip, rows.index(clip) if chosen[clip] else None, noise)
+    for crop in range(6):
+        span = span_by_loop(batch, draws, crop, rows.index(crop) if chosen[crop] else None, noise)
         if span is None:
-            assert all(torch.equal(after[clip], before[clip]) for after, before in zip(mixed, batch, strict=True))
+            assert all(torch.equal(after[crop], before[crop]) for after, before in zip(mixed, batch, strict=True))
             continue
         pasted += 1
         first, start, length = span
-        partner = int(draws["partner"][clip])
-        waveform, target, known = (batch[field][clip].clone() for field in range(3))
+        partner = int(draws["partner"][crop])
+        waveform, target, known = (batch[field][crop].clone() for field in range(3))
         for step in range(length):
             frame, source = first + step, start + step
             own = States(target[frame].clone(), known[frame].clone())
@@ -65,18 +67,18 @@ def test_matches_a_loop(samples, noise, grid, make_batch, changed_clips) -> None
         place = slice(first * HOP, (first + length) * HOP)
         piece = batch.waveform[partner, start * HOP : (start + length) * HOP]
         waveform[place] = waveform[place] * (1 - weight) + piece * weight
-        torch.testing.assert_close(mixed.waveform[clip], waveform, rtol=0, atol=1e-6)
-        torch.testing.assert_close(mixed.target[clip], target)
-        torch.testing.assert_close(mixed.known[clip], known)
+        torch.testing.assert_close(mixed.waveform[crop], waveform, rtol=0, atol=1e-6)
+        torch.testing.assert_close(mixed.target[crop], target)
+        torch.testing.assert_close(mixed.known[crop], known)
     assert pasted >= 3
 
 
 def small_batch() -> Batch:
-    """Two clips of ten frames; clip 1 calls with output 0 (frames 4 and 5), clip 0 with output 1 (frames 2 to 5)."""
+    """Two crops of ten frames; crop 1 calls with output 0 (frames 4 and 5), crop 0 with output 1 (frames 2 to 5)."""
     target, known = torch.zeros(2, 10, 4), torch.ones(2, 10, 4)
     target[1, 4:6, 0] = 1.0
     target[0, 2:6, 1] = 1.0
-    known[1, :, 2] = 0.0  # nobody knows whether clip 1 holds output 2
+    known[1, :, 2] = 0.0  # nobody knows whether crop 1 holds output 2
     clip_known = torch.ones(2, 4)
     clip_known[1, 2] = 0.0
     return Batch(torch.randn(2, 100), target, known, target.amax(1), clip_known, torch.arange(2))
@@ -96,8 +98,8 @@ def small_batch() -> Batch:
 )
 def test_clip_labels_are_what_remains_and_what_came(place, coverage, expected) -> None:
     batch = small_batch()
-    config = CallCutMixSettings(p=1.0, margin_s=0.01, clip_coverage=coverage)
-    module = CallCutMixAugmentation(config, FrameGrid(1_000, 10))
+    config, grid = CallCutMixSettings(p=1.0), FrameGrid(1_000, 10)
+    module = CallCutMixAugmentation(config, grid, coverage=coverage, edge_tolerance_s=0.01)
     draws = {
         "rows": torch.arange(2),
         "active": torch.tensor([True, False]),
@@ -115,9 +117,10 @@ def test_clip_labels_are_what_remains_and_what_came(place, coverage, expected) -
 def test_noise_is_no_longer_noise_once_a_call_lands_on_it() -> None:
     batch = small_batch()
     batch.target[0] = 0.0
-    batch.target[0, :, 3] = batch.clip_target[0, 3] = 1.0  # output 3 says: nothing calls in clip 0
+    batch.target[0, :, 3] = batch.clip_target[0, 3] = 1.0  # output 3 says: nothing calls in crop 0
     batch.clip_target[0, 1] = 0.0
-    module = CallCutMixAugmentation(CallCutMixSettings(p=1.0, margin_s=0.01), FrameGrid(1_000, 10), noise_output=3)
+    config, grid = CallCutMixSettings(p=1.0), FrameGrid(1_000, 10)
+    module = CallCutMixAugmentation(config, grid, coverage=0.5, edge_tolerance_s=0.01, noise_output=3)
     draws = {
         "rows": torch.arange(2),
         "partner": torch.tensor([1, 0]),
@@ -130,7 +133,27 @@ def test_noise_is_no_longer_noise_once_a_call_lands_on_it() -> None:
     assert torch.equal(mixed.waveform[1], batch.waveform[1])  # its partner has only noise to give
 
 
-@pytest.mark.parametrize("values", [{"p": 2.0}, {"margin_s": -1.0}, {"clip_coverage": 0.0}])
-def test_wrong_settings_are_refused(values) -> None:
-    with pytest.raises(ValueError, match=next(iter(values))):
-        CallCutMixSettings(**values)
+@pytest.mark.parametrize(("edge_tolerance_s", "margin_frames"), [(0.0, 1), (0.01, 1), (0.011, 2), (0.1, 10)])
+def test_the_span_takes_in_the_edges_that_labels_leave_unknown(edge_tolerance_s, margin_frames) -> None:
+    config, grid = CallCutMixSettings(p=1.0), FrameGrid(1_000, 10)
+    module = CallCutMixAugmentation(config, grid, coverage=0.5, edge_tolerance_s=edge_tolerance_s)
+    target = torch.zeros(2, 40, 1)
+    target[1, 18:21] = 1.0
+    clip = target.amax(1)
+    waveform = torch.stack([torch.zeros(400), torch.ones(400)])
+    batch = Batch(waveform, target, torch.ones(2, 40, 1), clip, torch.ones(2, 1), torch.arange(2))
+    draws = {
+        "rows": torch.arange(2),
+        "partner": torch.tensor([1, 0]),
+        "lot": torch.rand(2, 40, 1),
+        "place": torch.zeros(2),
+    }
+    mixed = module.transform(batch, draws)
+    heard = (mixed.waveform[0].view(40, 10).mean(1) > 0.25).sum()  # half of either edge frame is crossfaded
+    assert int(heard) == 3 + 2 * margin_frames
+    assert mixed.target[0, :, 0].sum() == 3
+
+
+def test_wrong_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"p=2\.0"):
+        CallCutMixSettings(p=2.0)

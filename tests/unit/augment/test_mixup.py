@@ -29,38 +29,38 @@ def test_partners_are_one_cycle(size, make_batch) -> None:
     for seed in range(5):
         batch = make_batch(size=size, samples=1, outputs=1)
         partner = module.draw(batch, torch.Generator().manual_seed(seed))["partner"].tolist()
-        visited, clip = [], 0
+        visited, crop = [], 0
         for _ in range(size):
-            clip = partner[clip]
-            visited.append(clip)
+            crop = partner[crop]
+            visited.append(crop)
         assert sorted(visited) == list(range(size)) and visited[-1] == 0
 
 
 @pytest.mark.parametrize(("labels", "match"), [("union", False), ("linear", True)])
-def test_matches_a_loop_over_clips(labels, match, make_batch, changed_clips) -> None:
+def test_matches_a_loop_over_crops(labels, match, make_batch, changed_crops) -> None:
     batch = make_batch(size=6, samples=3_200)
     batch.waveform.mul_(torch.tensor([1.0, 0.2, 3.0, 0.01, 1.0, 0.0])[:, None])
     module = MixupAugmentation(MixupSettings(p=0.6, alpha=1.0, labels=labels, match_level=match))
     draws = module.draw(batch, torch.Generator().manual_seed(1))
     mixed = module.transform(batch, draws)
-    chosen = changed_clips(draws, 6)
+    chosen = changed_crops(draws, 6)
     assert 3 <= chosen.sum() <= 4
     shares = torch.zeros(6).scatter(0, draws["rows"], draws["share"])
-    for clip in range(6):
-        if not chosen[clip]:
-            assert all(torch.equal(after[clip], before[clip]) for after, before in zip(mixed, batch, strict=True))
+    for crop in range(6):
+        if not chosen[crop]:
+            assert all(torch.equal(after[crop], before[crop]) for after, before in zip(mixed, batch, strict=True))
             continue
-        other, share = int(draws["partner"][clip]), shares[clip].item()
-        own_level, level = (max(batch.waveform[row].square().mean().item(), 1e-12) ** 0.5 for row in (clip, other))
+        other, share = int(draws["partner"][crop]), shares[crop].item()
+        own_level, level = (max(batch.waveform[row].square().mean().item(), 1e-12) ** 0.5 for row in (crop, other))
         gain = min(max(own_level / level, 0.1), 10.0) if match else 1.0
-        expected = share * batch.waveform[clip].double() + (1 - share) * gain * batch.waveform[other].double()
-        torch.testing.assert_close(mixed.waveform[clip].double(), expected, rtol=0, atol=1e-6)
+        expected = share * batch.waveform[crop].double() + (1 - share) * gain * batch.waveform[other].double()
+        torch.testing.assert_close(mixed.waveform[crop].double(), expected, rtol=0, atol=1e-6)
         for target, known in (("target", "known"), ("clip_target", "clip_known")):
-            own = States(getattr(batch, target)[clip], getattr(batch, known)[clip])
+            own = States(getattr(batch, target)[crop], getattr(batch, known)[crop])
             partner = States(getattr(batch, target)[other], getattr(batch, known)[other])
-            rule = union(own, partner) if labels == "union" else blend(own, partner, shares[clip])
-            torch.testing.assert_close(getattr(mixed, target)[clip], rule.target)
-            torch.testing.assert_close(getattr(mixed, known)[clip], rule.known)
+            rule = union(own, partner) if labels == "union" else blend(own, partner, shares[crop])
+            torch.testing.assert_close(getattr(mixed, target)[crop], rule.target)
+            torch.testing.assert_close(getattr(mixed, known)[crop], rule.known)
 
 
 def test_stays_in_range_and_leaves_the_batch_alone(make_batch) -> None:

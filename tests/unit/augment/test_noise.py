@@ -32,7 +32,7 @@ def test_slope_is_within_a_tenth_of_theory(color, grid, make_batch) -> None:
 
 
 @pytest.mark.parametrize("color", list(EXPONENTS))
-def test_samples_are_gaussian_and_clips_and_samples_independent(color, grid, make_batch) -> None:
+def test_samples_are_gaussian_and_crops_and_samples_independent(color, grid, make_batch) -> None:
     batch = make_batch(size=64, samples=32_000)
     module = ColoredNoiseAugmentation(ColoredNoiseSettings(p=1.0, colors=(color,), snr_min_db=0, snr_max_db=0), grid)
     noise = noise_of(module, batch, module.draw(batch, torch.Generator().manual_seed(7)))
@@ -62,24 +62,24 @@ def test_matches_a_float64_reference(grid, make_batch) -> None:
     draws = module.draw(batch, torch.Generator().manual_seed(3))
     white = ColoredNoiseAugmentation(ColoredNoiseSettings(p=1.0, colors=("white", "white"), f_min_hz=0), grid)
     unshaped = white.draw(batch, torch.Generator().manual_seed(3))["spectrum"].double().numpy()
-    for clip, mixed in enumerate(module.transform(batch, draws).waveform):
-        exponent = [2.0, -1.0][draws["color"][clip]]
+    for crop, mixed in enumerate(module.transform(batch, draws).waveform):
+        exponent = [2.0, -1.0][draws["color"][crop]]
         frequency = np.fft.rfftfreq(8_000, 1 / RATE_HZ)
         shape = np.where(frequency >= 100, np.maximum(frequency, 1) ** (-exponent / 2), 0.0)
-        noise = np.fft.irfft((unshaped[clip, :, 0] + 1j * unshaped[clip, :, 1]) * shape, 8_000)
-        clean = batch.waveform[clip].double().numpy()
-        scale = np.sqrt((clean**2).mean() / (noise**2).mean()) * 10 ** (-draws["snr_db"][clip].item() / 20)
+        noise = np.fft.irfft((unshaped[crop, :, 0] + 1j * unshaped[crop, :, 1]) * shape, 8_000)
+        clean = batch.waveform[crop].double().numpy()
+        scale = np.sqrt((clean**2).mean() / (noise**2).mean()) * 10 ** (-draws["snr_db"][crop].item() / 20)
         np.testing.assert_allclose(mixed.numpy(), clean + scale * noise, atol=2e-6)
 
 
-def test_only_chosen_clips_change_and_silence_stays_silent(grid, make_batch, changed_clips) -> None:
+def test_only_chosen_crops_change_and_silence_stays_silent(grid, make_batch, changed_crops) -> None:
     batch = make_batch(size=64, samples=6_400)
     batch.waveform[:8] = 0.0
     module = ColoredNoiseAugmentation(PinkNoiseSettings(p=0.5), grid)
     draws = module.draw(batch, torch.Generator().manual_seed(4))
     mixed = module.transform(batch, draws)
     changed = (mixed.waveform != batch.waveform).any(1)
-    expected = changed_clips(draws, 64)
+    expected = changed_crops(draws, 64)
     assert torch.equal(changed[8:], expected[8:]) and expected.sum() == 32
     assert not changed[:8].any() and mixed.waveform.isfinite().all()
     assert mixed.target is batch.target and mixed.known is batch.known

@@ -14,16 +14,16 @@ def moved_by_loop(batch: Batch, shifts: list[int], fill: str) -> tuple[np.ndarra
     waveform, target, known = (np.zeros(field.shape, np.float32) for field in batch[:3])
     size, samples = batch.waveform.shape
     frames, whole = batch.target.shape[1], samples // HOP
-    for clip in range(size):
+    for crop in range(size):
         for frame in range(frames):
-            source = frame - shifts[clip]
+            source = frame - shifts[crop]
             if fill == "roll":
                 source = source % whole if frame < whole else frame
             if not 0 <= source < frames:
                 continue
-            target[clip, frame], known[clip, frame] = batch.target[clip, source], batch.known[clip, source]
-            piece = batch.waveform[clip, source * HOP : (source + 1) * HOP].numpy()
-            room = waveform[clip, frame * HOP : (frame + 1) * HOP]
+            target[crop, frame], known[crop, frame] = batch.target[crop, source], batch.known[crop, source]
+            piece = batch.waveform[crop, source * HOP : (source + 1) * HOP].numpy()
+            room = waveform[crop, frame * HOP : (frame + 1) * HOP]
             length = min(len(piece), len(room))
             room[:length] = piece[:length]
     return waveform, target, known
@@ -33,7 +33,7 @@ def moved_by_loop(batch: Batch, shifts: list[int], fill: str) -> tuple[np.ndarra
 @pytest.mark.parametrize("samples", [6_400, 6_401, 6_999])
 def test_matches_a_loop(fill, samples, grid, make_batch) -> None:
     batch = make_batch(size=7, samples=samples, outputs=3)
-    module = TimeShiftAugmentation(TimeShiftSettings(p=1.0, max_shift_s=10, fill=fill), grid)
+    module = TimeShiftAugmentation(TimeShiftSettings(p=1.0, max_shift_s=10, fill=fill), grid, coverage=0.5)
     shifts = [0, 1, -1, 4, -4, samples // HOP - 1, 1 - samples // HOP]
     moved = module.transform(batch, {"shift_frames": torch.tensor(shifts), "rows": torch.arange(7)})
     for actual, expected in zip(moved[:3], moved_by_loop(batch, shifts, fill), strict=True):
@@ -49,30 +49,30 @@ def test_roll_keeps_clip_labels_and_zero_doubts_what_left() -> None:
     clip = torch.tensor([[1.0, 1.0, 0.0]])
     batch = Batch(torch.randn(1, 100), target, known, clip, torch.ones(1, 3), torch.zeros(1, dtype=torch.int64))
     draws = {"shift_frames": torch.tensor([-2]), "rows": torch.arange(1)}
-    rolled = TimeShiftAugmentation(TimeShiftSettings(p=1.0, fill="roll"), grid).transform(batch, draws)
+    rolled = TimeShiftAugmentation(TimeShiftSettings(p=1.0, fill="roll"), grid, coverage=0.5).transform(batch, draws)
     assert torch.equal(rolled.clip_target, clip) and torch.equal(rolled.clip_known, torch.ones(1, 3))
-    filled = TimeShiftAugmentation(TimeShiftSettings(p=1.0, fill="zero"), grid).transform(batch, draws)
+    filled = TimeShiftAugmentation(TimeShiftSettings(p=1.0, fill="zero"), grid, coverage=0.5).transform(batch, draws)
     assert filled.clip_target.tolist() == [[1.0, 0.0, 0.0]] and filled.clip_known.tolist() == [[1.0, 0.0, 1.0]]
     assert filled.known[0, -2:].sum() == 0 and filled.waveform[0, -20:].abs().sum() == 0
-    strict = TimeShiftSettings(p=1.0, fill="zero", clip_coverage=0.6)
-    assert TimeShiftAugmentation(strict, grid).transform(batch, draws).clip_known.tolist() == [[0.0, 0.0, 1.0]]
+    strict = TimeShiftAugmentation(TimeShiftSettings(p=1.0, fill="zero"), grid, coverage=0.6)
+    assert strict.transform(batch, draws).clip_known.tolist() == [[0.0, 0.0, 1.0]]
 
 
 def test_shifts_are_whole_frames_within_the_limit(grid, make_batch) -> None:
     batch = make_batch(size=500, samples=HOP * 40, outputs=1)
-    module = TimeShiftAugmentation(TimeShiftSettings(p=1.0, max_shift_s=0.1), grid)
+    module = TimeShiftAugmentation(TimeShiftSettings(p=1.0, max_shift_s=0.1), grid, coverage=0.5)
     shift = module.draw(batch, torch.Generator().manual_seed(0))["shift_frames"]
     assert shift.dtype == torch.int64 and set(shift.tolist()) == set(range(-5, 6))
 
 
-def test_a_clip_shorter_than_a_frame_is_left_alone(grid, make_batch) -> None:
+def test_a_crop_shorter_than_a_frame_is_left_alone(grid, make_batch) -> None:
     batch = make_batch(size=2, samples=600)
     for fill in ("roll", "zero"):
-        module = TimeShiftAugmentation(TimeShiftSettings(p=1.0, fill=fill), grid)
+        module = TimeShiftAugmentation(TimeShiftSettings(p=1.0, fill=fill), grid, coverage=0.5)
         torch.testing.assert_close(module(batch, torch.Generator().manual_seed(0)), batch)
 
 
-@pytest.mark.parametrize("values", [{"p": 2.0}, {"max_shift_s": -1.0}, {"clip_coverage": 0.0}])
+@pytest.mark.parametrize("values", [{"p": 2.0}, {"max_shift_s": -1.0}])
 def test_wrong_settings_are_refused(values) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         TimeShiftSettings(**values)

@@ -13,7 +13,7 @@ def test_a_tone_changes_pitch_and_stays_in_place(factor, grid, make_batch) -> No
     time = (np.arange(samples) - samples / 2) / RATE_HZ
     bump = np.exp(-((time / 0.05) ** 2)) * np.cos(2 * np.pi * 2_000 * time)
     batch = make_batch(size=2, samples=samples)._replace(waveform=torch.tensor(np.stack([bump, bump])).float())
-    module = SpeedAugmentation(SpeedSettings(p=1.0, factors=(factor,)), grid)
+    module = SpeedAugmentation(SpeedSettings(p=1.0, factors=(factor,)), grid, coverage=0.5)
     fast = module.transform(batch, {"factor": torch.tensor([0]), "rows": torch.tensor([0])})
     offset = (int(np.ceil(samples / factor)) - samples) // 2
     heard = (
@@ -25,18 +25,22 @@ def test_a_tone_changes_pitch_and_stays_in_place(factor, grid, make_batch) -> No
     assert torch.equal(fast.waveform[1], batch.waveform[1]) and torch.equal(fast.target[1], batch.target[1])
 
 
-def test_faster_clips_do_not_alias(grid, make_batch) -> None:
+def test_faster_crops_do_not_alias(grid, make_batch) -> None:
     time = torch.arange(32_000) / RATE_HZ
     tone = torch.cos(2 * torch.pi * 15_500 * time)  # 1.1 times as fast: 17 050 Hz, above half the sample rate
     batch = make_batch(size=1)._replace(waveform=tone[None])
-    fast = SpeedAugmentation(SpeedSettings(p=1.0, factors=(1.1,)), grid)(batch, torch.Generator().manual_seed(0))
+    fast = SpeedAugmentation(SpeedSettings(p=1.0, factors=(1.1,)), grid, coverage=0.5)(
+        batch, torch.Generator().manual_seed(0)
+    )
     middle = fast.waveform[0, 8_000:24_000]
     assert middle.square().mean() < 0.01 * tone.square().mean()
 
 
-def test_ends_of_faster_clips_are_silent_and_unknown(grid, make_batch) -> None:
+def test_ends_of_faster_crops_are_silent_and_unknown(grid, make_batch) -> None:
     batch = make_batch(size=1)
-    fast = SpeedAugmentation(SpeedSettings(p=1.0, factors=(1.25,)), grid)(batch, torch.Generator().manual_seed(0))
+    fast = SpeedAugmentation(SpeedSettings(p=1.0, factors=(1.25,)), grid, coverage=0.5)(
+        batch, torch.Generator().manual_seed(0)
+    )
     assert fast.waveform[0, :3_190].abs().max() == 0 and fast.waveform[0, -3_190:].abs().max() == 0
     assert fast.known[0, :4].sum() == 0 and fast.known[0, -4:].sum() == 0
     assert fast.waveform.shape == batch.waveform.shape and fast.known[0, 6:-6].sum() > 0
@@ -49,7 +53,7 @@ def test_clip_labels_survive_if_the_call_does(grid, make_batch) -> None:
     batch.clip_target.fill_(1.0), batch.clip_known.fill_(1.0)
     for output, frames in ((0, slice(0, 3)), (1, slice(20, 30))):  # at an end, in the middle
         batch.target[:, frames, output] = batch.known[:, frames, output] = 1.0
-    module = SpeedAugmentation(SpeedSettings(p=1.0, factors=(0.8,)), grid)
+    module = SpeedAugmentation(SpeedSettings(p=1.0, factors=(0.8,)), grid, coverage=0.5)
     slow = module.transform(batch, {"factor": torch.tensor([0]), "rows": torch.tensor([0])})
     assert slow.clip_known.tolist() == [[0.0, 1.0], [1.0, 1.0]]
     assert 12 <= slow.target[0, :, 1].sum() <= 14  # 10 / 0.8, and the frames that are touched on either side
@@ -57,12 +61,12 @@ def test_clip_labels_survive_if_the_call_does(grid, make_batch) -> None:
 
 def test_every_factor_is_drawn(grid, make_batch) -> None:
     batch = make_batch(size=300, samples=640, outputs=1)
-    module = SpeedAugmentation(SpeedSettings(p=1.0, factors=(0.8, 0.9, 1.1)), grid)
+    module = SpeedAugmentation(SpeedSettings(p=1.0, factors=(0.8, 0.9, 1.1)), grid, coverage=0.5)
     share = torch.bincount(module.draw(batch, torch.Generator().manual_seed(0))["factor"]) / 300
     np.testing.assert_allclose(share.numpy(), [1 / 3] * 3, atol=0.1)
 
 
-@pytest.mark.parametrize("values", [{"p": 2.0}, {"factors": ()}, {"factors": (0.3,)}, {"clip_coverage": 0.0}])
+@pytest.mark.parametrize("values", [{"p": 2.0}, {"factors": ()}, {"factors": (0.3,)}])
 def test_wrong_settings_are_refused(values) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         SpeedSettings(**values)

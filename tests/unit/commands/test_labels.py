@@ -35,6 +35,16 @@ def test_tables_can_be_checked_without_audio(forest, capsys, tmp_path):
         run(tmp_path, "--tables-only", "--picture", tmp_path / "x.png")
 
 
+@pytest.mark.parametrize("words", [(), ("--tables-only",)])
+def test_saved_folds_follow_the_sites(forest, tmp_path, words):
+    saved, written = tmp_path / "saved.csv", tmp_path / "written.csv"
+    run(forest, *SMALL, "group_by=site", f"folds_file='{written}'", "--save-folds", saved, *words)
+    folds = Folds.load(saved)
+    assert set(folds.group_of.values()) == {"site0", "site1", "site2", "site3"}
+    assert written.read_bytes() == saved.read_bytes()
+    run(forest, *SMALL, "group_by=site", f"folds_file='{saved}'", "seed=5", *words)
+
+
 def test_a_crop_is_drawn_and_the_corpus_saved(forest, capsys, tmp_path):
     picture, folder = tmp_path / "new" / "crop.png", tmp_path / "corpus"
     run(forest, *SMALL, "--picture", picture, "--crop", 3, "--dataset", folder)

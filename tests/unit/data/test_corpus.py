@@ -1,9 +1,13 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.signal
+import soundfile
 
 from rfcx_ssl.data import DataSettings, load_corpus
+from rfcx_ssl.data.corpus import load_tables
 from rfcx_ssl.errors import AnnotationError, AudioError
 from rfcx_ssl.frames import FrameGrid
 
@@ -36,15 +40,24 @@ def test_labels_of_a_whole_recording(settings_of):
     assert known[:, 1].sum() == 0
 
 
-def test_recording_level_truth_is_three_state(settings_of, tmp_path):
+def test_an_absent_box_says_nothing_about_its_recording(settings_of, tmp_path):
     complete = tmp_path / "complete.txt"
     complete.write_text("rec08\n")
     corpus = load_corpus(settings_of(complete_file=complete))
-    truth, known = corpus.clip_truth(["rec00", "rec08"])
-    assert np.flatnonzero(truth[0]).tolist() == [0] and np.flatnonzero(known[0]).tolist() == [0, 3, 5]
-    assert truth[1].sum() == 0 and known[1].all()
-    _, strictly = corpus.clip_truth(["rec00"], absent_boxes=False)
-    assert np.flatnonzero(strictly[0]).tolist() == [0]
+    judged = corpus.judged(["rec00", "rec08"], GRID)
+    assert np.flatnonzero(judged.truth[0]).tolist() == [0] and np.flatnonzero(judged.known[0]).tolist() == [0]
+    assert not judged.truth[1].any() and judged.known[1].all()
+
+
+def test_boxes_are_judged_in_the_frames_that_training_learns(settings_of):
+    corpus = load_corpus(settings_of(edge_tolerance_s=0.1))
+    (boxes,) = corpus.judged(["rec00"], GRID).boxes
+    assert [(box.box, box.species_id, box.present) for box in boxes] == [(0, 0, True), (1, 3, False), (2, 5, False)]
+    target, known = corpus.frame_labels("rec00", GRID)
+    for box in boxes:
+        assert known[box.frames, box.species_id].min() == 1
+        assert set(target[box.frames, box.species_id]) == {float(box.present)}
+    assert boxes[0].frames.tolist() == list(range(15, 30))  # 0.2 to 0.7 s less 0.1 s at each edge, frames of 20 ms
 
 
 def test_cached_and_decoded_audio_agree(settings_of, tmp_path):
@@ -106,6 +119,89 @@ def test_folds_by_site(settings_of, tmp_path):
     assert set(folds.group_of.values()) == {"site0", "site1", "site2", "site3"}
     with pytest.raises(AnnotationError, match="num_folds=5 must be at least 2 and at most the 4 groups"):
         load_corpus(settings_of(group_by="site", num_folds=5))
+
+
+def test_folds_of_recordings_are_no_folds_by_site(settings_of, tmp_path):
+    path = tmp_path / "folds.csv"
+    by_recording = load_corpus(settings_of(folds_file=path)).folds
+    site_of = {f"rec{i:02d}": f"site{i % 4}" for i in range(12)}
+    assert len({(site_of[name], fold) for name, fold in by_recording.fold_of.items()}) > 4  # the hazard is real
+    message = r"folds\.csv: not folds by site \(data\.group_by=site\): leak: group site\d has rec\d\d in fold"
+    with pytest.raises(AnnotationError, match=message):
+        load_corpus(settings_of(folds_file=path, group_by="site"))
+    path.unlink()
+    by_site = load_corpus(settings_of(folds_file=path, group_by="site")).folds
+    assert load_corpus(settings_of(folds_file=path, group_by="site")).folds == by_site
+    assert load_corpus(settings_of(folds_file=path)).folds == by_site  # wider than asked for
+
+
+def test_the_sites_of_the_data_decide_not_those_of_the_file(settings_of, tmp_path):
+    path = tmp_path / "folds.csv"
+    rows = [f"rec{i:02d},{i % 4 % 3},rec{i:02d}" for i in range(12)]  # no site in two folds, but groups are recordings
+    path.write_text("recording_id,fold,group\n" + "\n".join(rows) + "\n")
+    folds = load_corpus(settings_of(folds_file=path, group_by="site")).folds
+    assert folds.group_of["rec07"] == "site3" and folds.fold_of["rec07"] == 0
+    rows[0] = "rec00,1,made-up"
+    path.write_text("recording_id,fold,group\n" + "\n".join(rows) + "\n")
+    with pytest.raises(AnnotationError, match="leak: group site0 has rec00 in fold 1 and rec04 in fold 0"):
+        load_corpus(settings_of(folds_file=path, group_by="site"))
+
+
+def test_by_site_every_recording_of_the_folds_file_needs_one(settings_of, copied_forest, tmp_path):
+    path = tmp_path / "folds.csv"
+    load_corpus(settings_of(root=copied_forest, folds_file=path, group_by="site"))
+    table = copied_forest / "recordings.csv"
+    table.write_text(table.read_text().replace("rec05,train,site1", "rec05,train,"))
+    with pytest.raises(AnnotationError, match=r"1 recordings have no site in .*recordings\.csv \(first: rec05\)"):
+        load_corpus(settings_of(root=copied_forest, folds_file=path, group_by="site"))
+
+
+@pytest.mark.parametrize("changes", [{}, {"group_by": "site"}, {"max_recordings": 7, "num_folds": 2}])
+def test_the_tables_alone_give_the_same_labels_and_folds(settings_of, tmp_path, changes):
+    (tmp_path / "complete.txt").write_text("rec11\n")
+    chosen = settings_of(complete_file=tmp_path / "complete.txt", **changes)
+    corpus, (annotations, folds) = load_corpus(chosen), load_tables(chosen)
+    assert folds == corpus.folds
+    assert annotations.table.equals(corpus.annotations.table) and annotations.complete == corpus.annotations.complete
+
+
+def test_labels_on_an_mp3_without_exact_time_are_refused(settings_of, copied_forest, bare_mp3):
+    (copied_forest / "train" / "rec03.flac").unlink()
+    shutil.copy(bare_mp3, copied_forest / "train" / "rec03.mp3")
+    with pytest.raises(AudioError, match=r"rec03\.mp3: MP3 without a LAME delay tag starts an unknown time late"):
+        load_corpus(settings_of(root=copied_forest))
+
+
+def test_an_mp3_without_boxes_needs_no_exact_time(settings_of, copied_forest, bare_mp3, tmp_path):
+    shutil.copy(bare_mp3, copied_forest / "train" / "quiet.mp3")
+    (tmp_path / "complete.txt").write_text("quiet\n")
+    corpus = load_corpus(settings_of(root=copied_forest, complete_file=tmp_path / "complete.txt"))
+    assert corpus.annotations.is_complete("quiet") and corpus.read("quiet").shape[0] > 60_000
+
+
+def test_a_labelled_recording_that_was_cut_off_is_named(settings_of, copied_forest):
+    samples, rate = soundfile.read(copied_forest / "train" / "rec02.flac", dtype="int16")
+    (copied_forest / "train" / "rec02.flac").unlink()
+    path = copied_forest / "train" / "rec02.wav"
+    soundfile.write(path, samples, rate)
+    load_corpus(settings_of(root=copied_forest))
+    path.write_bytes(path.read_bytes()[:-100_000])
+    with pytest.raises(AudioError, match=r"rec02\.wav: truncated: its header states 384000 bytes .* holds 284000"):
+        load_corpus(settings_of(root=copied_forest))
+
+
+def test_labels_on_opus_are_read_and_lie_where_they_belong(settings_of, copied_forest):
+    path = copied_forest / "train" / "rec05.flac"
+    samples, rate = soundfile.read(path)
+    path.unlink()
+    opus = copied_forest / "train" / "deeper" / "rec05.opus"
+    opus.parent.mkdir()
+    soundfile.write(opus, samples, rate, format="OGG", subtype="OPUS")
+    corpus, plain = load_corpus(settings_of(root=copied_forest)), load_corpus(settings_of())
+    assert corpus.recording_of["rec05"].path == opus
+    assert corpus.recording_of["rec05"].num_samples == plain.recording_of["rec05"].num_samples
+    lag = scipy.signal.correlate(corpus.read("rec05"), plain.read("rec05"), "same", method="fft").argmax() - 32_000
+    assert lag == 0
 
 
 def test_a_random_part_is_the_same_part_every_time(settings_of):

@@ -58,3 +58,10 @@ def test_nothing_is_overwritten_and_missing_audio_is_named(corpus, tmp_path):
     with pytest.raises(AudioError, match="rec00: the data set holds neither"):
         write_folder(silent, tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["complete.txt"]
+
+
+def test_events_on_an_mp3_without_exact_time_are_not_written(corpus, bare_mp3, tmp_path):
+    late = {**corpus.recording_of, "rec05": dataclasses.replace(corpus.recording_of["rec05"], path=bare_mp3)}
+    with pytest.raises(AudioError, match=r"rec05\.mp3: MP3 without a LAME delay tag"):
+        write_folder(to_dataset(dataclasses.replace(corpus, recording_of=late)), tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -42,6 +44,22 @@ def test_unknown_cells_take_one_teacher_per_crop(settings_of, teachers):
     assert seen == {0, 1}
 
 
+@pytest.mark.parametrize("edge_tolerance_s", [0.0, 0.1])
+def test_a_sliver_of_a_call_leaves_the_crop_unknown_whatever_the_pseudo_labels_say(
+    settings_of, teachers, edge_tolerance_s
+):
+    chosen = settings_of(pseudo_labels=teachers, audio_folders=("train", "more"), edge_tolerance_s=edge_tolerance_s)
+    corpus = load_corpus(chosen)
+    start = round(0.6 * 16_000)  # 0.1 s of the call of species 0 in rec00, which lasts from 0.2 to 0.7 s
+    target, known = corpus.frame_labels("rec00", GRID, start, 16_000, teacher=0)
+    assert (known > 0).all() and target[0, 0] == (1.0 if edge_tolerance_s == 0 else 0.25)
+    clip_target, clip_known = corpus.clip_labels("rec00", start, 16_000, frames=(target, known))
+    assert (clip_target[0], clip_known[0]) == (0, 0)
+    assert clip_target[1] == 0.25 and clip_known[1] == pytest.approx(0.3)
+    clip_target, clip_known = corpus.clip_labels("rec00", 0, 16_000, frames=(target, known))
+    assert (clip_target[0], clip_known[0]) == (1, 1)
+
+
 def test_a_recording_with_pseudo_labels_only_is_always_trained_on_and_changes_no_fold(settings_of, teachers):
     plain, corpus = (
         load_corpus(settings_of()),
@@ -53,6 +71,26 @@ def test_a_recording_with_pseudo_labels_only_is_always_trained_on_and_changes_no
         assert "new" not in [item.recording_id for item in corpus.recordings(fold, "valid")]
     _, known = corpus.frame_labels("new", GRID)
     assert known.sum() == 0  # validation and pictures see what people said
+
+
+def test_by_site_a_recording_with_pseudo_labels_only_stays_out_of_the_folds_that_hold_its_site_out(
+    settings_of, teachers, copied_forest
+):
+    table = copied_forest / "recordings.csv"
+    table.write_text(table.read_text() + "new,train,site2,4.0\n")
+    chosen = settings_of(root=copied_forest, pseudo_labels=teachers, audio_folders=("train", "more"), group_by="site")
+    corpus = load_corpus(chosen)
+    holding = corpus.folds.fold_of["rec02"]  # of site2
+    for fold in (None, 0, 1, 2):
+        trained_on = [item.recording_id for item in corpus.recordings(fold, "train")]
+        assert ("new" in trained_on) == (fold != holding)
+
+
+def test_pseudo_labels_fit_an_mp3_without_exact_time(settings_of, teachers, copied_forest, bare_mp3):
+    (copied_forest / "more" / "new.flac").unlink()
+    shutil.copy(bare_mp3, copied_forest / "more" / "new.mp3")
+    chosen = settings_of(root=copied_forest, pseudo_labels=teachers, audio_folders=("train", "more"))
+    assert load_corpus(chosen).recording_of["new"].path.suffix == ".mp3"
 
 
 def test_a_pseudo_labelled_recording_needs_its_audio(settings_of, teachers):

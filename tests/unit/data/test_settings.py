@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from rfcx_ssl.config import config_root, load_settings
 from rfcx_ssl.data import DataSettings
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.training.train import TrainSettings
 
 NAMES = sorted(path.stem for path in (config_root() / "finetune" / "data").glob("*.yaml"))
 
@@ -17,11 +19,27 @@ def test_every_shipped_file_loads_once_root_is_set(name):
         load_settings(DataSettings, "finetune/data", name)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_shipped_files_list_every_key(name):
+def listed_keys(name):
     text = (config_root() / "finetune" / "data" / f"{name}.yaml").read_text()
-    listed = {line.split(":")[0] for line in text.splitlines() if line and line[0] not in "# "}
-    assert listed == set(DataSettings.__dataclass_fields__)
+    return {line.split(":")[0] for line in text.splitlines() if line and line[0] not in "# "}
+
+
+def test_one_file_lists_every_key_with_the_value_of_the_schema():
+    assert listed_keys("rfcx") == set(DataSettings.__dataclass_fields__)
+    assert load_settings(DataSettings, "finetune/data", "rfcx", ["root=x"]) == DataSettings(root=Path("x"))
+
+
+def test_the_synthetic_forest_differs_from_it_in_what_its_file_lists():
+    plain, synth = (load_settings(DataSettings, "finetune/data", name, ["root=x"]) for name in ("rfcx", "synth"))
+    assert listed_keys("synth") == {"defaults", "group_by", "cache"}
+    assert synth == dataclasses.replace(plain, group_by="site", cache=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_run_composes_the_same_data(name):
+    words = ["model=panns_demo", "output_dir=x", "max_steps=10", f"data={name}", "data.root=x"]
+    alone = load_settings(DataSettings, "finetune/data", name, ["root=x"])
+    assert load_settings(TrainSettings, "finetune", "train", words).data == alone
 
 
 @pytest.mark.parametrize(

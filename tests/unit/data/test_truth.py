@@ -1,9 +1,11 @@
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
 
 from rfcx_ssl.data import load_truth
-from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.errors import AnnotationError, AudioError
 
 HEADER = "recording_id,split,species_id,songtype_id,t_min,f_min,t_max,f_max,snr_db\n"
 
@@ -90,4 +92,22 @@ def test_truth_without_audio_is_refused(root):
         load_truth(root, "train")
     (root / "recordings.csv").write_text("recording_id,split\nzzz,test\n")
     with pytest.raises(AnnotationError, match=r"1 recordings of split 'test' have no audio file \(first: zzz\)"):
+        load_truth(root)
+
+
+def test_calls_on_an_mp3_without_exact_time_are_no_truth(root, bare_mp3):
+    shutil.copy(bare_mp3, root / "test" / "ddd.mp3")
+    assert load_truth(root).recording_ids == ("aaa", "bbb", "ddd")  # nothing calls in it
+    (root / "test" / "aaa.flac").unlink()
+    shutil.copy(bare_mp3, root / "test" / "aaa.mp3")
+    with pytest.raises(AudioError, match=r"aaa\.mp3: MP3 without a LAME delay tag"):
+        load_truth(root)
+
+
+def test_a_test_recording_that_was_cut_off_is_named(root):
+    (root / "test" / "aaa.flac").unlink()
+    path = root / "test" / "aaa.wav"
+    soundfile.write(path, np.zeros(80_000, np.int16), 16_000)
+    path.write_bytes(path.read_bytes()[:20_044])
+    with pytest.raises(AudioError, match=r"aaa\.wav: truncated: its header states 160000 bytes of audio"):
         load_truth(root)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rfcx_ssl.audio.find import AUDIO_SUFFIXES
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.inference.recordings import find_recordings
 
@@ -21,6 +22,14 @@ def test_folders_are_searched_and_files_taken_as_they_are(card):
     found = find_recordings([card / "a", card / "a" / "notes.txt"])
     assert [r.path.name for r in found] == ["1.wav", "2.FLAC", "notes.txt"]
     assert [r.name for r in found] == ["1", "2", "notes"]
+
+
+@pytest.mark.parametrize("suffix", sorted(AUDIO_SUFFIXES))
+def test_every_audio_suffix_is_found_at_any_depth(tmp_path, suffix):
+    path = tmp_path / "card" / "2021" / "march" / f"night{suffix.upper()}"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert [r.path for r in find_recordings([tmp_path / "card"])] == [path]
 
 
 def test_equal_stems_get_their_folders_and_each_file_comes_once(card):

@@ -68,6 +68,22 @@ def test_damage_keeps_what_came_before(model, tmp_path):
     assert all(e.box.end_s <= heard.heard_s for e in heard.events)
 
 
+def test_opus_is_heard_like_any_other_audio(model, tmp_path):
+    path = tmp_path / "a.opus"
+    soundfile.write(path, noise_bursts(7, 8_000), 8_000, format="OGG", subtype="OPUS")
+    heard = listen(model, path, "a", DetectSettings(threshold=0.01))
+    assert heard.problem is None and heard.heard_s == pytest.approx(7.0) and heard.events
+
+
+def test_what_is_left_of_a_cut_wav_is_heard_and_the_cut_is_named(model, tmp_path):
+    soundfile.write(tmp_path / "cut.wav", noise_bursts(20, 8_000), 8_000)
+    data = (tmp_path / "cut.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(data[: len(data) // 2])
+    heard = listen(model, tmp_path / "cut.wav", "cut", DetectSettings(threshold=0.01, block_s=3.0))
+    assert "cut.wav: truncated: its header states 320000 bytes of audio" in heard.problem
+    assert heard.heard_s == pytest.approx(10, abs=0.01) and heard.events and heard.clip is not None
+
+
 @pytest.mark.parametrize("content", [b"", b"this is no audio"])
 def test_no_audio_is_a_problem_not_a_crash(model, tmp_path, content):
     (tmp_path / "x.wav").write_bytes(content)

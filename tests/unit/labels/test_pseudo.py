@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rfcx_ssl.annotations import Event
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.labels.clips import clip_labels, heard_outputs
+from rfcx_ssl.labels.frame_wise import frame_labels
 from rfcx_ssl.labels.pseudo import PseudoLabels, SoftScores, add_pseudo_labels, fill_clip_labels, write_pseudo_labels
 from rfcx_ssl.species import LabelSpace
 
@@ -100,6 +103,34 @@ def test_a_clip_is_filled_where_all_its_frames_are_known():
     target = np.array([[0.2, 0.9, 0.5], [0.7, 0.0, 0.5]], np.float32)
     known = np.array([[0.3, 0.3, 0.3], [0.3, 0.0, 0.3]], np.float32)
     clip_target, clip_known = np.array([0, 0, 1], np.float32), np.array([0, 0, 1], np.float32)
-    fill_clip_labels(clip_target, clip_known, target, known)
+    fill_clip_labels(clip_target, clip_known, target, known, np.zeros(3, np.bool_))
     np.testing.assert_allclose(clip_target, [0.7, 0, 1])
     np.testing.assert_allclose(clip_known, [0.3, 0, 1])
+
+
+BOXES = st.tuples(st.integers(0, 1), st.integers(-30, 60), st.integers(1, 40), st.booleans())
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(BOXES, max_size=4), st.booleans(), st.sampled_from((0.0, 0.1, 0.3)), st.integers(0, 99))
+def test_pseudo_labels_fill_what_nobody_judged_and_never_a_sliver(boxes, complete, tolerance_s, seed):
+    """A crop of 3 s; boxes in tenths of a second from its start, the crop itself starting at 5 s."""
+    events = [Event(k, 1, 5 + at / 10, 5 + (at + length) / 10, 100, 200, on, 1.0) for k, at, length, on in boxes]
+    scores = np.random.default_rng(seed).random((80, 2)).astype(np.float32)
+    target, known = frame_labels(
+        events, GRID, SPACE, start_s=5.0, num_frames=30, edge_tolerance_s=tolerance_s, complete=complete
+    )
+    add_pseudo_labels(target, known, pseudo(scores), "aaa", GRID, SPACE, start_s=5.0, weight=0.3)
+    by_rule = clip_labels(events, SPACE, start_s=5.0, end_s=8.0, complete=complete, absent="box")
+    clip_target, clip_known = (values.copy() for values in by_rule)
+    heard = heard_outputs(events, SPACE, start_s=5.0, end_s=8.0)
+    fill_clip_labels(clip_target, clip_known, target, known, heard)
+    for k in range(2):
+        inside = [on for output, at, length, on in boxes if output == k and at < 30 and at + length > 0]
+        if by_rule[1][k] > 0:
+            expected = by_rule[0][k], by_rule[1][k]
+        elif any(inside):  # a present box reaches in, yet is not present by the rule: a sliver
+            expected = 0.0, 0.0
+        else:
+            expected = max(target[t][k] for t in range(30)), min(known[t][k] for t in range(30))
+        assert (clip_target[k], clip_known[k]) == pytest.approx(expected)

@@ -1,4 +1,4 @@
-"""The real tables become frames and clips as docs/labels.md says."""
+"""The real tables become frame and clip labels as docs/labels.md says."""
 
 from pathlib import Path
 

@@ -197,6 +197,22 @@ def test_hostile_files_are_quarantined_with_their_reason(hostile, tmp_path, buil
     assert not prepared & {"nan", "infinite", "truncated"}
 
 
+def test_a_cut_wav_is_quarantined_and_leaves_no_segments_of_its_better_days(
+    recordings, tmp_path, build, segments_of, read_folder
+):
+    out, cut = tmp_path / "out", recordings / "SITE1_20210302_050000.wav"
+    build(out, recordings)
+    assert any(row["source"] == str(cut) for row in segments_of(out))
+    cut.write_bytes(cut.read_bytes()[:20_044])
+    assert build(out, recordings).quarantined == 1
+    assert quarantined(out)[cut.name] == "truncated: its header states 64000 bytes of audio, the file holds 20000"
+    assert not any(row["source"] == str(cut) for row in segments_of(out))
+    assert "SITE1_20210302" not in (out / "train.tsv").read_text() + (out / "valid.tsv").read_text()
+    assert not list((out / "audio").rglob("SITE1_20210302*"))
+    build(tmp_path / "fresh", recordings)
+    assert segments_of(tmp_path / "fresh") == segments_of(out)
+
+
 def test_unreadable_files_are_quarantined_until_they_are_readable(recordings, tmp_path, build, monkeypatch):
     really_open = Path.open
 

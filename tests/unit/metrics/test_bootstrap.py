@@ -55,3 +55,29 @@ def test_same_generator_same_interval_and_nan_resamples_are_left_out():
 def test_a_level_outside_0_1_is_refused():
     with pytest.raises(ValueError, match="0 < level < 1"):
         bootstrap_interval(mean_score, [[1]], [[0.5]], rng=np.random.default_rng(0), level=95)
+
+
+def test_rows_of_a_group_are_drawn_together():
+    # 50 recordings of 1 to 5 equal rows: what is drawn is the mean over drawn rows, its spread that between groups.
+    rng = np.random.default_rng(3)
+    sizes = rng.integers(1, 6, size=50)
+    groups = np.repeat(np.arange(50), sizes)
+    order = rng.permutation(len(groups))  # rows of a group need not be neighbours
+    scores = np.repeat(rng.normal(size=50), sizes)[order][:, None]
+    together = bootstrap_interval(
+        mean_score, np.zeros_like(scores), scores, groups=groups[order], rng=np.random.default_rng(4), resamples=2000
+    )
+    means = []
+    slow = np.random.default_rng(5)
+    for _ in range(2000):
+        rows = [row for g in slow.integers(50, size=50) for row in np.flatnonzero(groups[order] == g)]
+        means.append(scores[rows].mean())
+    assert together.value == pytest.approx(scores.mean())
+    assert (together.low, together.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.03)
+    single = bootstrap_interval(mean_score, np.zeros_like(scores), scores, rng=rng, resamples=500)
+    assert together.high - together.low > 1.3 * (single.high - single.low)
+
+
+def test_groups_name_every_row():
+    with pytest.raises(ValueError, match="one entry per row, got 2 for 1 rows"):
+        bootstrap_interval(mean_score, [[1]], [[0.5]], groups=[0, 1], rng=np.random.default_rng(0))

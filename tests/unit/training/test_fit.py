@@ -1,6 +1,7 @@
 """A run is the same whether it stops or not; in the test's own process, so crashes are exceptions here."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -40,17 +41,16 @@ def assert_same_run(one, other, metric_lines):
     assert metric_lines(one) == metric_lines(other)
     for name, value in load_file(one / "model" / "model.safetensors").items():
         assert torch.equal(value, load_file(other / "model" / "model.safetensors")[name]), name
-    pd.testing.assert_frame_equal(
-        pd.read_parquet(one / "oof.parquet"), pd.read_parquet(other / "oof.parquet"), check_exact=True
-    )
+    for name in ("oof.parquet", "oof_boxes.parquet"):
+        pd.testing.assert_frame_equal(*(pd.read_parquet(folder / name) for folder in (one, other)), check_exact=True)
 
 
 @pytest.mark.parametrize(
     ("method", "step"),
     [
-        ("augment", 0),  # before anything
-        ("augment", 6),  # mid-epoch (5 steps of 4 clips), mid log window, after the checkpoint at 4
-        ("augment", 11),  # third epoch
+        ("take_step", 0),  # before anything
+        ("take_step", 6),  # mid-epoch (5 steps of 4 clips), mid log window, after the checkpoint at 4
+        ("take_step", 11),  # third epoch
         ("save", 8),  # before a checkpoint
         ("evaluate_if_due", 5),  # before an evaluation
         ("_publish", 10),  # in the middle of one
@@ -106,10 +106,10 @@ def test_oof_scores_belong_to_the_model(run_toy, toy):
     model.eval()
     validation = toy.toy_validation()
     for _, row in table.iterrows():
-        clip = validation.predict(model, validation.read(row["recording_id"])).clip
+        clip = validation.predict(model, validation.source.read(row["recording_id"])).clip
         np.testing.assert_allclose([row[f"score_{s}"] for s in range(3)], clip, rtol=1e-6)
     truth = table[[f"truth_{s}" for s in range(3)]].to_numpy()
-    np.testing.assert_array_equal(truth, validation.truth)
+    np.testing.assert_array_equal(truth, validation.judged.truth)
 
 
 def test_early_stopping_ends_the_run(run_toy, metric_lines):
@@ -121,7 +121,7 @@ def test_early_stopping_ends_the_run(run_toy, metric_lines):
 
 
 def test_without_validation_the_last_weights_are_kept(run_toy):
-    folder = run_toy("run", "max_steps=5", parts={"validation": False})
+    folder = run_toy("run", "max_steps=5", parts={"validation": None})
     assert not (folder / "oof.parquet").exists()
     saved = torch.load(folder / "checkpoints" / "step_0000005" / "tensors.pt", weights_only=True)["module"]
     final = load_file(folder / "model" / "model.safetensors")
@@ -167,7 +167,7 @@ def test_other_settings_are_refused_by_name(run_toy):
 def test_operational_settings_may_change(run_toy, metric_lines, monkeypatch):
     whole = run_toy("whole", "max_steps=10")
     with monkeypatch.context() as patch:
-        crash_at(patch, "augment", 7)
+        crash_at(patch, "take_step", 7)
         with pytest.raises(Crash):
             run_toy("broken", "max_steps=10")
     assert_same_run(whole, run_toy("broken", "max_steps=10", "save_every=3", "keep_last=5"), metric_lines)
@@ -198,3 +198,82 @@ def test_a_model_handed_over_in_evaluation_mode_is_trained_all_the_same(run_toy,
 
     monkeypatch.setattr(toy, "toy_parts", in_evaluation_mode)
     assert_same_run(expected, run_toy("two", "max_steps=6", parts={"dropout": 0.5, "batch_norm": True}), metric_lines)
+
+
+def partial(toy):
+    return lambda: toy.toy_validation(known=lambda truth: truth)
+
+
+def test_partial_labels_choose_the_best_weights_by_boxes(run_toy, toy, metric_lines):
+    options = ("max_steps=20", "optim.head_lr=0.3", "evaluation.every=2", "evaluation.select_metric=auto")
+    folder = run_toy("run", *options, parts={"validation": partial(toy)})
+    lines = metric_lines(folder)
+    evaluations = {line["step"]: line["box_auc"] for line in lines if line["kind"] == "eval"}
+    best = max(evaluations, key=evaluations.get)
+    assert [path.name for path in (folder / "best").iterdir()] == [f"step_{best:07d}"]
+    assert all(line["lwlrap"] is None for line in lines if line["kind"] != "train")
+    record = json.loads((folder / "run.json").read_text())
+    assert record["select_metric"] == "box_auc"
+    assert record["metrics"]["box_auc"] == evaluations[best]
+    assert record["metrics"]["lwlrap"] is None
+    boxes = pd.read_parquet(folder / "oof_boxes.parquet")
+    assert len(boxes) == 21
+
+
+def test_a_score_stands_beside_its_floors(run_toy, capsys):
+    run_toy("run", "max_steps=5")
+    lines = capsys.readouterr().err.splitlines()
+    judged = [line for line in lines if " eval: " in line or " final: " in line]
+    assert len(judged) == 2
+    for line in judged:
+        assert re.search(
+            r"lwlrap 0\.\d{4} \(random 0\.\d{4}, prior 0\.\d{4}\), box_auc \d\.\d{4} \(random 0\.5000\)", line
+        )
+    assert any("7 validation recordings: " in line and "chosen by lwlrap" in line for line in lines)
+
+
+def test_positives_alone_train_without_a_perfect_score(run_toy, toy, capsys, metric_lines):
+    def validation():
+        boxes = lambda truth: tuple(tuple(b for b in boxes if b.present) for boxes in toy.toy_boxes(truth))  # noqa: E731
+        return toy.toy_validation(known=lambda truth: truth, boxes=boxes)
+
+    options = ("max_steps=10", "evaluation.select_metric=auto")
+    folder = run_toy("run", *options, parts={"validation": validation})
+    said = capsys.readouterr().err
+    assert "absent boxes" in said and "data.complete_file" in said and "the last weights are kept" in said
+    assert "eval: nothing can be judged" in said and "1.0000" not in said
+    lines = [line for line in metric_lines(folder) if line["kind"] != "train"]
+    assert [line["kind"] for line in lines] == ["eval", "eval", "final"]
+    assert {value for line in lines for key, value in line.items() if key not in ("kind", "step", "known_share")} == {
+        None
+    }
+    record = json.loads((folder / "run.json").read_text())
+    assert record["selected"] == "last" and record["select_metric"] is None
+    with pytest.raises(ConfigError, match=r"evaluation.patience needs something to judge; 7 validation recordings"):
+        run_toy("patient", *options, "evaluation.patience=2", parts={"validation": validation})
+
+
+def test_the_random_numbers_of_a_step_are_set_once(run_toy, monkeypatch):
+    from rfcx_ssl.training import learner
+
+    seeds, states = [], []
+    original, forward = learner.seed_everything, learner.LossOfBatch.forward
+
+    def seed(*arguments):
+        seeds.append(arguments[1])
+        return original(*arguments)
+
+    def record(self, batch):
+        states.append(torch.get_rng_state())
+        return forward(self, batch)
+
+    monkeypatch.setattr(learner, "seed_everything", seed)
+    monkeypatch.setattr(learner.LossOfBatch, "forward", record)
+    run_toy("plain", "max_steps=4", parts={"dropout": 0.5})
+    assert seeds == [0, 1, 2, 3]
+    seeds.clear(), states.clear()
+    run_toy("sam", "max_steps=2", "optim.sam_radius=0.1", "micro_batch_size=2", parts={"dropout": 0.5})
+    assert seeds == [0, 0, 1, 1]
+    for first in (0, 4):  # two micro-batches, twice: the second pass drops what the first one dropped
+        assert torch.equal(states[first], states[first + 2]) and torch.equal(states[first + 1], states[first + 3])
+        assert not torch.equal(states[first], states[first + 1])
