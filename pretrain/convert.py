@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--audio", type=Path, nargs="+", default=[], help="files for the proof (default: noise, sweeps)"
     )
-    parser.add_argument("--heads", action="store_true", help="keep quantiser and projections (Wav2Vec2ForPreTraining)")
+    parser.add_argument("--heads", action="store_true", help="keep quantizer and projections (Wav2Vec2ForPreTraining)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier encoder directory")
     add_threads(parser)
     args = parser.parse_args(argv)

@@ -25,6 +25,7 @@ COMMANDS = {
         "check label tables, folds and conflicts; draw one crop; export the corpus",
     ),
     "detect": ("rfcx_ssl.commands.detect", "find species in recordings: events as a table, with pictures"),
+    "export": ("rfcx_ssl.commands.export", "save a model with its own code, or as ONNX, to run without rfcx-ssl"),
 }
 
 

@@ -40,12 +40,13 @@ class MissingExtraError(RfcxError):
     """An optional package is not installed."""
 
 
-def require_extra(module: str, extra: str) -> ModuleType:
-    """Import an optional ``module``, or raise an error that says which extra installs it."""
+def require_extra(module: str, extra: str = "") -> ModuleType:
+    """Import an optional ``module``, or raise an error that says which extra (or the package itself) to install."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtraError(f"{module} is not importable ({error}); pip install 'rfcx-ssl[{extra}]'") from None
+        package = f"'rfcx-ssl[{extra}]'" if extra else module.split(".")[0]
+        raise MissingExtraError(f"{module} is not importable ({error}); pip install {package}") from None
 
 
 def first_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ neither pydantic nor Hydra nor rfcx-ssl.
 """
 
 import dataclasses
+import importlib
 import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar, dataclass_transform
@@ -20,6 +21,15 @@ def settings(cls: type[T]) -> type[T]:
     """Make ``cls`` a frozen, keyword-only dataclass whose unknown keys are errors."""
     cls.__pydantic_config__ = {"extra": "forbid", "arbitrary_types_allowed": True}  # type: ignore[attr-defined]
     return dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+
+
+class _ByKind:
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:  # noqa: ANN401 - pydantic's own types
+        """Only pydantic calls this, so it can be imported then."""
+        return importlib.import_module("pydantic").Discriminator("kind").__get_pydantic_core_schema__(source, handler)
+
+
+BY_KIND = _ByKind()  # Annotated[A | B, BY_KIND]: a choice among settings classes that their ``kind`` tells apart
 
 
 def from_plain(cls: type[T], values: Mapping[str, Any], source: str) -> T:

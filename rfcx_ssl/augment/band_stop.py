@@ -63,15 +63,15 @@ class BandStopAugmentation(RowsAugmentation):
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
         """Lower and upper end of each crop's band in Hz; center and width are uniform in octaves."""
         config = self.config
-        centre = torch.exp2(
+        center = torch.exp2(
             uniform(count, batch, generator, math.log2(config.center_min_hz), math.log2(config.center_max_hz))
         )
         half_width = torch.exp2(
             0.5 * uniform(count, batch, generator, config.width_min_octaves, config.width_max_octaves)
         )
         return {
-            "low_hz": centre / half_width,
-            "high_hz": centre * half_width,
+            "low_hz": center / half_width,
+            "high_hz": center * half_width,
         }
 
     def change_rows(self, part: Batch, draws: Draws, whole: Batch) -> Batch:

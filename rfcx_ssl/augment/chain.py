@@ -53,7 +53,7 @@ TRANSFORMS = tuple(field.name for field in dataclasses.fields(AugmentSettings) i
 class Augment(nn.Module):
     """Transforms in order, with an optional limit of the peak at the end; identity in eval mode.
 
-    Samples are not clipped: gain and noise may carry them beyond [-1, 1], which encoders that normalise their input
+    Samples are not clipped: gain and noise may carry them beyond [-1, 1], which encoders that normalize their input
     do not notice. ``peak_limit`` scales such crops down as a whole.
     """
 

@@ -32,7 +32,7 @@ class ColoredNoiseSettings:
         if not 0.0 <= self.p <= 1.0:
             raise ValueError(f"p={self.p} must lie in [0, 1]")
         if not self.colors:
-            raise ValueError("colors must name at least one colour")
+            raise ValueError("colors must name at least one color")
         if not self.snr_min_db <= self.snr_max_db:
             raise ValueError(f"need snr_min_db <= snr_max_db, got {self.snr_min_db} and {self.snr_max_db}")
         if self.f_min_hz < 0:
@@ -41,7 +41,7 @@ class ColoredNoiseSettings:
 
 @settings
 class PinkNoiseSettings(ColoredNoiseSettings):
-    """Coloured noise that is pink unless told otherwise."""
+    """Colored noise that is pink unless told otherwise."""
 
     colors: tuple[Color, ...] = field(default=("pink",))
 

@@ -66,7 +66,7 @@ class SpeedAugmentation(RowsAugmentation):
         """Choose each crop's version, and map its labels."""
         choice, device = draws["factor"], part.waveform.device
         samples, frames = part.waveform.shape[1], part.target.shape[1]
-        versions = [_centred(resample(part.waveform), samples) for resample in self.resamplers]
+        versions = [_centered(resample(part.waveform), samples) for resample in self.resamplers]
         waveform = versions[0][0]
         for place in range(1, len(versions)):
             waveform = torch.where((choice == place)[:, None], versions[place][0], waveform)
@@ -100,7 +100,7 @@ def _floor(value: Tensor, divisor: int) -> Tensor:
     return torch.div(value, divisor, rounding_mode="floor")
 
 
-def _centred(waveform: Tensor, samples: int) -> tuple[Tensor, int]:
+def _centered(waveform: Tensor, samples: int) -> tuple[Tensor, int]:
     """Cut or zero-fill (B, L) to (B, samples) around its middle; the offset of sample 0 in ``waveform``."""
     extra = waveform.shape[1] - samples
     offset = extra // 2

@@ -111,16 +111,16 @@ class TimeStretchAugmentation(RowsAugmentation):
         """(B, T) source frames that each frame hears, a window wider on either side."""
         hop, margin = self.hop_samples, self.config.window_samples
         first = torch.arange(batch.target.shape[1], device=rate.device) * hop
-        centre = (batch.waveform.shape[1] - 1) / 2
-        start = centre + (first - margin - centre)[None, :] * rate[:, None]
-        stop = centre + (first + hop - 1 + margin - centre)[None, :] * rate[:, None]
+        center = (batch.waveform.shape[1] - 1) / 2
+        start = center + (first - margin - center)[None, :] * rate[:, None]
+        stop = center + (first + hop - 1 + margin - center)[None, :] * rate[:, None]
         return torch.floor(start / hop).long(), torch.floor(stop / hop).long() + 1
 
 
-def _source_position(columns: int, rate: Tensor, centre: float) -> Tensor:
-    """(B, M) place in the source, in strides, of every output column; the centre maps to itself."""
+def _source_position(columns: int, rate: Tensor, center: float) -> Tensor:
+    """(B, M) place in the source, in strides, of every output column; the center maps to itself."""
     column = torch.arange(columns, device=rate.device, dtype=torch.float32)
-    return centre + (column - centre)[None, :] * rate[:, None]
+    return center + (column - center)[None, :] * rate[:, None]
 
 
 def _columns(spectrum: Tensor, index: Tensor) -> Tensor:

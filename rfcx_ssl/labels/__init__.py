@@ -1,21 +1,9 @@
-"""Three-state labels: present, absent or unknown for every class and frame (rules in docs/labels.md)."""
+"""Three-state labels: present, absent or unknown for every class and frame (rules in docs/labels.md).
+
+The words of a batch need torch alone and are exported here; the modules that make labels, or read and write
+pseudo-labels, bring pandas and pyarrow with them and are imported by their names.
+"""
 
 from rfcx_ssl.labels.batch import Batch, Crop, collate
-from rfcx_ssl.labels.clips import clip_labels
-from rfcx_ssl.labels.frame_wise import frame_labels
-from rfcx_ssl.labels.intervals import majority_slice, share_inside
-from rfcx_ssl.labels.pseudo import PseudoLabels, add_pseudo_labels, fill_clip_labels, write_pseudo_labels
 
-__all__ = [
-    "Batch",
-    "Crop",
-    "PseudoLabels",
-    "add_pseudo_labels",
-    "clip_labels",
-    "collate",
-    "fill_clip_labels",
-    "frame_labels",
-    "majority_slice",
-    "share_inside",
-    "write_pseudo_labels",
-]
+__all__ = ["Batch", "Crop", "collate"]

@@ -2,9 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator
-
-from rfcx_ssl.settings import settings
+from rfcx_ssl.settings import BY_KIND, settings
 
 
 @settings
@@ -49,7 +47,7 @@ class AsymmetricSettings:
             raise ValueError(f"margin={self.margin} must be in [0, 1)")
 
 
-CellSettings = Annotated[BceSettings | FocalSettings | AsymmetricSettings, Discriminator("kind")]
+CellSettings = Annotated[BceSettings | FocalSettings | AsymmetricSettings, BY_KIND]
 
 
 @settings

@@ -14,7 +14,7 @@ from rfcx_ssl.manifest.metadata import add_seconds
 from rfcx_ssl.manifest.settings import ManifestSettings
 from rfcx_ssl.manifest.state import BuildState
 from rfcx_ssl.manifest.virtual import SCHEMA as VIRTUAL_SCHEMA
-from rfcx_ssl.manifest.virtual import virtual_writer
+from rfcx_ssl.manifest.virtual import split_file, virtual_writer
 
 AUDIO_FOLDER = "audio"
 ROWS_PER_GROUP = 16_384  # of Python rows in memory at a time
@@ -56,7 +56,7 @@ def write_tsv(state: BuildState, folder: Path, split: str) -> None:
     """``<split>.tsv`` as stock fairseq reads it: the root, then ``relpath<TAB>frames``."""
     rows = state.connection.execute(_USED, (split,))
     with (
-        atomic_path(folder / f"{split}.tsv") as temporary,
+        atomic_path(split_file(folder, split, virtual=False)) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as file,
     ):
         file.write(f"{(folder / AUDIO_FOLDER).resolve()}\n")
@@ -66,7 +66,7 @@ def write_tsv(state: BuildState, folder: Path, split: str) -> None:
 def write_virtual(state: BuildState, folder: Path, split: str, settings: ManifestSettings) -> None:
     """``<split>.parquet``: rows that point into the original recordings (:mod:`rfcx_ssl.manifest.virtual`)."""
     rows = state.connection.execute(_USED_VIRTUAL, (split,))
-    path = folder / f"{split}.parquet"
+    path = split_file(folder, split, virtual=True)
     with virtual_writer(path, sample_rate_hz=settings.sample_rate_hz, channel=settings.channel) as writer:
         for batch in batched(rows, ROWS_PER_GROUP):
             columns = zip(*batch, strict=True)

@@ -14,7 +14,7 @@ import pyarrow.parquet
 from rfcx_ssl.audio import open_audio, resampled_samples
 from rfcx_ssl.batching import batched
 from rfcx_ssl.errors import AudioError, ManifestError, first_line
-from rfcx_ssl.manifest.virtual import load_virtual
+from rfcx_ssl.manifest.virtual import load_virtual, split_file
 from rfcx_ssl.progress import Progress, no_progress
 from rfcx_ssl.workers import DEATH, Workers
 
@@ -65,12 +65,13 @@ def validate_folder(
     problems: list[Problem] = []
     done = 0
     for split in SPLITS:
-        name = split + (".parquet" if summary["kind"] == "virtual" else ".tsv")
-        rows = _virtual_rows(folder / name) if summary["kind"] == "virtual" else _tsv_rows(folder / name, summary)
-        check = partial(check_rows, file=name, rate_hz=summary["sample_rate_hz"], decode=decode)
+        virtual = summary["kind"] == "virtual"
+        path = split_file(folder, split, virtual=virtual)
+        rows = _virtual_rows(path) if virtual else _tsv_rows(path, summary)
+        check = partial(check_rows, file=path.name, rate_hz=summary["sample_rate_hz"], decode=decode)
         sound = _set_aside(rows, problems)
 
-        def blame(row: Row, file: str = name) -> Problem:
+        def blame(row: Row, file: str = path.name) -> Problem:
             return Problem(file, row.line, "path", row.path, DEATH)
 
         for found in workers.run(check, batched(sound, LINES_PER_TASK), blame):
@@ -198,9 +199,8 @@ def _check_table(folder: Path, summary: dict[str, Any]) -> Iterator[Problem]:
 
 def _listed_samples(folder: Path, split: str, summary: dict[str, Any]) -> list[int] | None:
     """Number of segments and samples that a split file lists; None where it cannot be read."""
-    name = split + (".parquet" if summary["kind"] == "virtual" else ".tsv")
     try:
-        sizes = load_virtual(folder / name).sizes
+        sizes = load_virtual(split_file(folder, split, virtual=summary["kind"] == "virtual")).sizes
     except ManifestError:
         return None
     return [len(sizes), int(sizes.sum())]

@@ -116,6 +116,17 @@ def load_virtual(path: str | Path) -> VirtualManifest:
     return _load_tsv(path) if path.suffix == ".tsv" else _load_parquet(path)
 
 
+def split_file(folder: Path, split: str, *, virtual: bool) -> Path:
+    """Where a manifest folder keeps a split, in its virtual or its prepared form."""
+    return folder / f"{split}.{'parquet' if virtual else 'tsv'}"
+
+
+def find_split(folder: Path, split: str) -> Path:
+    """The manifest of a split: its virtual form where there is one, else its prepared form (which may be missing)."""
+    virtual = split_file(folder, split, virtual=True)
+    return virtual if virtual.is_file() else split_file(folder, split, virtual=False)
+
+
 @contextmanager
 def virtual_writer(path: Path, *, sample_rate_hz: int, channel: int | None) -> Iterator[pa.parquet.ParquetWriter]:
     """A Parquet writer for one virtual split (``write_batch`` with :data:`SCHEMA`); the file appears at the end."""

@@ -1,20 +1,26 @@
 """What every encoder is: waveform in, an exact number of frames out."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.head import HeadSettings
 from rfcx_ssl.models.temporal import TemporalSettings
 from rfcx_ssl.settings import settings
 
 
 @settings
-class SedSettings:
-    """What all models share; each encoder's settings extend it."""
+class SedSettings(ABC):
+    """What all models share; each encoder's settings extend it, under a ``kind`` of their own.
 
+    A new encoder is one file with its settings and its :class:`Encoder`, and one line in
+    :mod:`rfcx_ssl.models.registry`.
+    """
+
+    kind: str
     window_s: float | None = 5.0  # of an inference window; None: as long as the training crops
     frame_pool: int = 1  # encoder frames per output frame: average and maximum over them, concatenated
     temporal: TemporalSettings = TemporalSettings()
@@ -25,14 +31,35 @@ class SedSettings:
         if (self.window_s is not None and self.window_s <= 0) or self.frame_pool < 1:
             raise ValueError(f"need window_s > 0 and frame_pool >= 1, got {self.window_s} and {self.frame_pool}")
 
+    @abstractmethod
+    def config_values(self) -> dict[str, Any]:
+        """What the model's config must say of this encoder before any weight exists: ``sample_rate_hz`` at least.
+
+        Keys are fields of :class:`RainforestSedConfig`.
+
+        Raises:
+            CheckpointError: a directory that the settings name does not say what is needed.
+        """
+
+    @abstractmethod
+    def make_encoder(self, config: RainforestSedConfig) -> "Encoder":
+        """The encoder with random weights, from these settings and what ``config`` says of it."""
+
 
 class Encoder(nn.Module):
-    """Base of every encoder; frame k is centred on samples ``[k * hop_samples, (k + 1) * hop_samples)``."""
+    """Base of every encoder; frame k is centered on samples ``[k * hop_samples, (k + 1) * hop_samples)``."""
 
     sample_rate_hz: int
     hop_samples: int
     dim: int
     num_depths: int  # distinct values of ``depth``
+
+    def load_pretrained(self) -> None:
+        """Load the weights that the settings name; an encoder without any keeps its random ones.
+
+        Raises:
+            CheckpointError: there are none, or they do not fit.
+        """
 
     @abstractmethod
     def forward(self, waveform: Tensor, num_frames: int, valid: "ValidLengths | None" = None) -> Tensor:
@@ -77,8 +104,3 @@ def pool_frames(features: Tensor, frame_pool: int) -> Tensor:
         return features
     groups = features.reshape(features.shape[0], -1, frame_pool, features.shape[2])
     return torch.cat([groups.mean(dim=2), groups.amax(dim=2)], dim=-1)
-
-
-def pad_samples(waveform: Tensor, left: int, right: int) -> Tensor:
-    """Zeros on both sides of (B, N)."""
-    return F.pad(waveform, (left, right))

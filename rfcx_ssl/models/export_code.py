@@ -1,7 +1,8 @@
 """Save a model with its own code, so that it loads on machines without rfcx-ssl (``trust_remote_code=True``).
 
 The modules the model class needs are found by their imports and copied flat, with imports made relative; nothing is
-written by hand, so the copy cannot drift from the library.
+written by hand, so the copy cannot drift from the library. They import torch, transformers and the standard library
+only; timm and torchaudio where a model has layers of theirs.
 """
 
 import ast
@@ -14,7 +15,6 @@ from rfcx_ssl.models.modeling import RainforestSedModel
 PACKAGE = "rfcx_ssl"
 ENTRY = "rfcx_ssl.models.modeling"
 CONFIGURATION = "rfcx_ssl.models.configuration"
-REPLACED = {"rfcx_ssl.config": "rfcx_ssl.models.standalone"}  # pydantic and Hydra stay at home
 PREFIX = "rainforest_"  # a flat folder of names that clash with nothing
 
 
@@ -33,7 +33,7 @@ def save_with_code(model: RainforestSedModel, directory: Path) -> None:
 
 
 def feature_extractor_values(model: RainforestSedModel) -> dict[str, object]:
-    """What a Hugging Face feature extractor has to do: nothing but check the sample rate, the model normalises."""
+    """What a Hugging Face feature extractor has to do: nothing but check the sample rate, the model normalizes."""
     return {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor",
         "feature_size": 1,
@@ -46,14 +46,14 @@ def feature_extractor_values(model: RainforestSedModel) -> dict[str, object]:
 
 
 def needed_modules(entry: str) -> list[str]:
-    """``entry`` and all modules of this package it imports, directly or not, with replacements made."""
+    """``entry`` and all modules of this package it imports, directly or not."""
     found: list[str] = []
     waiting = [entry]
     while waiting:
         module = waiting.pop()
         if module not in found:
             found.append(module)
-            waiting += [REPLACED.get(name, name) for name in _imports(_source(module))]
+            waiting += _imports(_source(module))
     return sorted(found)
 
 
@@ -66,8 +66,7 @@ def exported_source(module: str) -> str:
     """The module's source with every import of this package made relative."""
     source = _source(module)
     for name in _imports(source):
-        target = exported_name(REPLACED.get(name, name))
-        source = source.replace(f"from {name} import ", f"from .{target} import ")
+        source = source.replace(f"from {name} import ", f"from .{exported_name(name)} import ")
     return source
 
 

@@ -1,15 +1,19 @@
 """Log-mel front-end of the spectrogram encoders, numerically that of PANNs (torchlibrosa), by FFT."""
 
+import logging
+import math
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import torchaudio.functional as AF
 from torch import Tensor, nn
 
 from rfcx_ssl.settings import settings
 
+logger = logging.getLogger(__name__)
+
 POWER_FLOOR = 1e-10  # amin of the published log-mel
+_LOG_STEP = math.log(6.4) / 27  # of the mel scale above 1 kHz
 
 
 @settings
@@ -41,26 +45,38 @@ def add_frequency_channel(x: Tensor) -> Tensor:
 
 
 def mel_filters(settings: MelSettings, sample_rate_hz: int) -> Tensor:
-    """Slaney-normalised triangles, (n_fft // 2 + 1, n_mels), on the CPU even inside a meta-device context."""
+    """Triangles of unit area in Hz on Slaney's mel scale, (n_fft // 2 + 1, n_mels), as librosa makes them.
+
+    On the CPU even inside a meta-device context.
+    """
     with torch.device("cpu"):
-        filters: Tensor = AF.melscale_fbanks(
-            settings.n_fft // 2 + 1,
-            settings.f_min_hz,
-            settings.f_max_hz,
-            settings.n_mels,
-            sample_rate_hz,
-            norm="slaney",
-            mel_scale="slaney",
-        )
-    return filters
+        bins_hz = torch.arange(settings.n_fft // 2 + 1, dtype=torch.float64) * sample_rate_hz / settings.n_fft
+        lowest, highest = _hz_to_mel(settings.f_min_hz), _hz_to_mel(settings.f_max_hz)
+        edges_hz = _mel_to_hz(torch.linspace(lowest, highest, settings.n_mels + 2, dtype=torch.float64))
+        low, middle, high = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
+        rising, falling = (bins_hz[:, None] - low) / (middle - low), (high - bins_hz[:, None]) / (high - middle)
+        filters = torch.minimum(rising, falling).clamp(min=0) * 2 / (high - low)
+    deaf = int((filters.amax(dim=0) == 0).sum())
+    if deaf:
+        logger.warning(f"mel.n_mels={settings.n_mels}: {deaf} bands hold no bin of mel.n_fft={settings.n_fft}")
+    return filters.float()
+
+
+def _hz_to_mel(hz: float) -> float:
+    """Slaney's Auditory Toolbox (1998): linear up to 1 kHz, which is 15 mel, logarithmic above."""
+    return hz * 3 / 200 if hz < 1000 else 15 + math.log(hz / 1000) / _LOG_STEP
+
+
+def _mel_to_hz(mel: Tensor) -> Tensor:
+    return torch.where(mel < 15, mel * 200 / 3, 1000 * torch.exp((mel - 15) * _LOG_STEP))
 
 
 class PowerMel(nn.Module):
     """Waveform (B, N) -> mel power (B, M, n_mels), float32 even under autocast.
 
-    Alignment ``frame`` gives exactly ``num_frames`` mel frames, frame j centred on the middle of samples
+    Alignment ``frame`` gives exactly ``num_frames`` mel frames, frame j centered on the middle of samples
     ``[j * hop, (j + 1) * hop)``. Alignment ``center`` is ``torch.stft(center=True)``: ``N // hop + 1`` frames, frame
-    j centred on sample ``j * hop``.
+    j centered on sample ``j * hop``.
     """
 
     window: Tensor
@@ -84,19 +100,19 @@ class PowerMel(nn.Module):
     def _spectrum(self, waveform: Tensor, num_frames: int) -> Tensor:
         """(B, N) -> power (B, n_fft // 2 + 1, M)."""
         n_fft, hop = self.settings.n_fft, self.settings.hop_samples
-        centred = self.settings.alignment == "center"
-        if not centred:
+        centered = self.settings.alignment == "center"
+        if not centered:
             waveform = pad_for_frames(waveform, num_frames, n_fft, hop)
         elif waveform.shape[1] <= n_fft // 2:  # reflection needs that many samples
             waveform = F.pad(waveform, (0, n_fft // 2 + 1 - waveform.shape[1]))
         spectrum = torch.stft(
-            waveform, n_fft, hop, n_fft, self.window, center=centred, pad_mode="reflect", return_complex=True
+            waveform, n_fft, hop, n_fft, self.window, center=centered, pad_mode="reflect", return_complex=True
         )
         return torch.view_as_real(spectrum).square().sum(dim=-1)
 
 
 def pad_for_frames(waveform: Tensor, num_frames: int, n_fft: int, hop: int) -> Tensor:
-    """Pad (B, N) so that an uncentred STFT has ``num_frames`` frames: zeros to full frames, then reflected edges."""
+    """Pad (B, N) so that an STFT without centering has ``num_frames`` frames: zeros to full frames, then reflected edges."""
     waveform = F.pad(waveform, (0, num_frames * hop - waveform.shape[1]))
     left = (n_fft - hop) // 2
     right = n_fft - hop - left

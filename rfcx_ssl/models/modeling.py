@@ -10,7 +10,7 @@ from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.encoder import ValidLengths, inside, pool_frames
 from rfcx_ssl.models.head import SedHead
 from rfcx_ssl.models.outputs import SedOutput
-from rfcx_ssl.models.registry import make_encoder, read_settings
+from rfcx_ssl.models.registry import read_settings
 from rfcx_ssl.models.temporal import build_temporal
 from rfcx_ssl.species import LabelSpace
 
@@ -32,7 +32,7 @@ class RainforestSedModel(PreTrainedModel):
             raise ConfigError("the config has no model settings; make models with rfcx_ssl.models.build.build_model")
         settings = read_settings(config.sed)
         self.settings = settings
-        self.encoder = make_encoder(settings, config.backbone, config.sample_rate_hz, config.normalize_waveform)
+        self.encoder = settings.make_encoder(config)
         if self.encoder.sample_rate_hz != config.sample_rate_hz:
             raise ConfigError(
                 f"config sample_rate_hz={config.sample_rate_hz}, but the encoder works at {self.encoder.sample_rate_hz}"
@@ -116,7 +116,7 @@ class RainforestSedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """Modules initialise themselves; a backbone from transformers uses its own rules."""
+        """Modules initialize themselves; a backbone from transformers uses its own rules."""
 
 
 AutoConfig.register(RainforestSedConfig.model_type, RainforestSedConfig)

@@ -3,13 +3,16 @@
 Parameter names are those of the published checkpoints, so their weights load one to one (panns_checkpoint.py).
 """
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths, fit_frames
 from rfcx_ssl.models.mel import MelSettings, PowerMel, add_frequency_channel, power_to_db
+from rfcx_ssl.models.panns_checkpoint import load_panns_encoder, read_panns_checkpoint
 from rfcx_ssl.models.spec_mask import SpecMask, SpecMaskSettings
 from rfcx_ssl.settings import settings
 
@@ -42,6 +45,14 @@ class PannsSettings(SedSettings):
             bands //= pool
         if bands < 1:
             raise ValueError(f"freq_pools={self.freq_pools} leave nothing of {self.mel.n_mels} mel bands")
+
+    def config_values(self) -> dict[str, Any]:
+        """The sample rate."""
+        return {"sample_rate_hz": self.sample_rate_hz}
+
+    def make_encoder(self, config: RainforestSedConfig) -> "PannsEncoder":
+        """The CNN."""
+        return PannsEncoder(self)
 
 
 class ConvBlock(nn.Module):
@@ -91,6 +102,11 @@ class PannsEncoder(Encoder):
         nn.init.xavier_uniform_(self.fc1.weight)
         nn.init.zeros_(self.fc1.bias)
 
+    def load_pretrained(self) -> None:
+        """The published weights, where ``checkpoint`` names their file."""
+        if path := self.settings.checkpoint:
+            load_panns_encoder(self, read_panns_checkpoint(Path(path)), f"model.checkpoint={path}")
+
     def forward(self, waveform: Tensor, num_frames: int, valid: ValidLengths | None = None) -> Tensor:
         """(B, N) -> (B, num_frames, D). Padding counts as silence."""
         db = power_to_db(self.mel(waveform, num_frames * self.mel_frames))
@@ -99,18 +115,12 @@ class PannsEncoder(Encoder):
     def frames(self, db: Tensor) -> Tensor:
         """Log-mel (B, M, n_mels) -> (B, M // mel_frames, D): the published decision-level form."""
         x = self.features(db)
-        x = F.max_pool1d(x, 3, 1, 1) + F.avg_pool1d(x, 3, 1, 1)
-        return self._embed(x.transpose(1, 2))
-
-    def clip_embedding(self, waveform: Tensor) -> Tensor:
-        """(B, N) -> (B, D): the published clip form, maximum plus mean over time before ``fc1``."""
-        hop = self.settings.mel.hop_samples
-        x = self.features(power_to_db(self.mel(waveform, -(-waveform.shape[1] // hop))))
-        return self._embed(x.amax(dim=2) + x.mean(dim=2))
+        x = (F.max_pool1d(x, 3, 1, 1) + F.avg_pool1d(x, 3, 1, 1)).transpose(1, 2)
+        return F.relu(self.fc1(F.dropout(x, self.settings.embedding_dropout, self.training)))
 
     def features(self, db: Tensor) -> Tensor:
         """Log-mel (B, M, n_mels) -> (B, C, M // mel_frames), mean over frequency of the last block."""
-        x = self.bn0(db[:, None].transpose(1, 3)).transpose(1, 3)  # (B, 1, M, n_mels), normalised per band
+        x = self.bn0(db[:, None].transpose(1, 3)).transpose(1, 3)  # (B, 1, M, n_mels), normalized per band
         x = self.mask(x)
         if self.settings.frequency_channel:
             x = add_frequency_channel(x)
@@ -119,11 +129,6 @@ class PannsEncoder(Encoder):
             x = F.dropout(x, self.settings.block_dropout, self.training)
         mean: Tensor = x.mean(dim=3)
         return mean
-
-    def _embed(self, x: Tensor) -> Tensor:
-        """Dropout, ``fc1``, ReLU on the last dimension."""
-        out: Tensor = F.relu(self.fc1(F.dropout(x, self.settings.embedding_dropout, self.training)))
-        return out
 
     def depth(self, name: str) -> int:
         """``bn0`` is 0, block i is i, ``fc1`` comes last."""

@@ -1,4 +1,4 @@
-"""Per-channel energy normalisation (Wang et al. 2017, arXiv:1607.05666), a learned alternative to decibels."""
+"""Per-channel energy normalization (Wang et al. 2017, arXiv:1607.05666), a learned alternative to decibels."""
 
 import torch
 from torch import Tensor, nn

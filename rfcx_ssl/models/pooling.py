@@ -45,7 +45,7 @@ def multiply_probabilities(logits: Tensor, gate_logits: Tensor) -> Tensor:
 
 
 def weighted_clip_logits(frame_logits: Tensor, log_weights: Tensor) -> Tensor:
-    """Logit of the weighted mean probability. Both (B, T, K), weights normalised over T -> (B, K)."""
+    """Logit of the weighted mean probability. Both (B, T, K), weights normalized over T -> (B, K)."""
     log_p = torch.logsumexp(log_weights + F.logsigmoid(frame_logits), dim=1)
     log_not_p = torch.logsumexp(log_weights + F.logsigmoid(-frame_logits), dim=1)
     return logit_of_log(log_p, log_not_p)

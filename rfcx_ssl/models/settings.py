@@ -1,11 +1,14 @@
-"""The choice among models, as the settings door sees it."""
+"""The choice among models, as the settings door sees it: a union of all registered kinds."""
 
-from typing import Annotated
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Discriminator
+from rfcx_ssl.models.encoder import SedSettings
+from rfcx_ssl.models.registry import ENCODERS
+from rfcx_ssl.settings import BY_KIND
 
-from rfcx_ssl.models.panns import PannsSettings
-from rfcx_ssl.models.spectrogram import SpectrogramSettings
-from rfcx_ssl.models.wav2vec import Wav2Vec2Settings
-
-ModelSettings = Annotated[PannsSettings | SpectrogramSettings | Wav2Vec2Settings, Discriminator("kind")]
+if TYPE_CHECKING:
+    ModelSettings = SedSettings
+else:
+    ModelSettings = Annotated[reduce(or_, ENCODERS.values()), BY_KIND]

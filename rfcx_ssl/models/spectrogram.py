@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rfcx_ssl.errors import require_extra
+from rfcx_ssl.errors import CheckpointError, first_line, require_extra
+from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths
 from rfcx_ssl.models.mel import MelSettings, PowerMel, add_frequency_channel, power_to_db
 from rfcx_ssl.models.pcen import Pcen
@@ -39,11 +40,19 @@ class SpectrogramSettings(SedSettings):
         if self.checkpoint and not self.pretrained:
             raise ValueError("checkpoint is read only with pretrained=true")
 
+    def config_values(self) -> dict[str, Any]:
+        """The sample rate."""
+        return {"sample_rate_hz": self.sample_rate_hz}
+
+    def make_encoder(self, config: RainforestSedConfig) -> "SpectrogramEncoder":
+        """The network."""
+        return SpectrogramEncoder(self)
+
 
 class SpectrogramEncoder(Encoder):
     """Waveform -> mel -> dB or PCEN -> batch norm per band -> timm features -> mean over frequency.
 
-    A strided convolution centres its first output on its first inputs, so the frames of most networks come up to
+    A strided convolution centers its first output on its first inputs, so the frames of most networks come up to
     half a frame early. The offset is worked out from kernels and paddings and the spectrogram is shifted by it.
     """
 
@@ -64,6 +73,17 @@ class SpectrogramEncoder(Encoder):
         self.used = used_parameters(self.network, 1 + settings.frequency_channel)
         self.groups = {name: k for k, name in enumerate(_layer_names(self.network), start=1)}
         self.num_depths = len(self.groups) + 1
+
+    def load_pretrained(self) -> None:
+        """timm's weights, where ``pretrained`` asks for them; timm adapts them to our number of input channels."""
+        if not self.settings.pretrained:
+            return
+        try:
+            self.network.load_state_dict(timm_features(self.settings, pretrained=True).state_dict())
+        except (OSError, RuntimeError, ValueError) as error:
+            raise CheckpointError(
+                f"model.architecture={self.settings.architecture}: no pretrained weights ({first_line(error)})"
+            ) from None
 
     def forward(self, waveform: Tensor, num_frames: int, valid: ValidLengths | None = None) -> Tensor:
         """(B, N) -> (B, num_frames, D). Padding counts as silence."""
@@ -129,9 +149,9 @@ def used_parameters(network: Any, channels: int) -> set[str]:  # noqa: ANN401 - 
 
 
 def time_offset(network: Any, channels: int) -> float:  # noqa: ANN401 - timm has no types
-    """Where output frame 0 is centred, in input frames; 0 is the centre of input frame 0.
+    """Where output frame 0 is centered, in input frames; 0 is the center of input frame 0.
 
-    A layer of kernel k, stride s and left padding p centres output j on input ``s j + (k - 1) / 2 - p``. Only strided
+    A layer of kernel k, stride s and left padding p centers output j on input ``s j + (k - 1) / 2 - p``. Only strided
     layers shift; where a shortcut with another offset runs beside, their mean counts (a quarter frame off at most).
     Shapes are found by a pass without data.
     """

@@ -4,8 +4,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchaudio.models import Conformer
 
+from rfcx_ssl.errors import require_extra
 from rfcx_ssl.settings import settings
 
 
@@ -86,7 +86,7 @@ class ConformerLayers(nn.Module):
         self.dim = settings.dim or dim
         _check_heads(self.dim, settings.heads)
         self.project = nn.Linear(dim, self.dim) if self.dim != dim else nn.Identity()
-        self.layers = Conformer(
+        self.layers = require_extra("torchaudio.models").Conformer(
             input_dim=self.dim,
             num_heads=settings.heads,
             ffn_dim=4 * self.dim,

@@ -1,5 +1,6 @@
 """wav2vec 2.0 and its relatives (HuBERT, WavLM, data2vec-audio, conformer) from transformers, on the exact grid."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -7,10 +8,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
+from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths, inside
+from rfcx_ssl.models.encoder_directory import backbone_values, load_backbone, preprocessing
 from rfcx_ssl.settings import settings
 
+# Members as transformers names them. Another one needs a config and a model class like theirs, registered with
+# AutoConfig and AutoModel, and its name here; where its frames do not come from a stack of convolutions, its config
+# has ``hop_samples`` and ``receptive_samples`` (see ``frame_geometry``).
 FAMILY = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-conformer")
+EAGER_ONLY = ("wavlm", "wav2vec2-conformer")  # transformers adds positions to their scores itself: no SDPA
 EXTRACTOR_EPS = 1e-7  # of transformers' feature extractor
 
 
@@ -38,6 +46,18 @@ class Wav2Vec2Settings(SedSettings):
         if self.encoder in ("", "???"):
             raise ValueError("set model.encoder to an encoder directory or a hub id")
 
+    def config_values(self) -> dict[str, Any]:
+        """Sample rate, normalization and backbone, as the encoder directory has them."""
+        backbone = backbone_values(self.encoder, FAMILY, self.backbone_overrides())
+        sample_rate_hz, normalize = preprocessing(self.encoder, self.sample_rate_hz)
+        return {"backbone": backbone, "sample_rate_hz": sample_rate_hz, "normalize_waveform": normalize}
+
+    def make_encoder(self, config: RainforestSedConfig) -> "Wav2Vec2Encoder":
+        """The backbone that ``config`` describes; the encoder directory is not read again."""
+        if config.backbone is None:
+            raise ConfigError("a wav2vec2 model needs the transformers config of its backbone")
+        return Wav2Vec2Encoder(self, config.backbone, config.sample_rate_hz, config.normalize_waveform)
+
     def backbone_overrides(self) -> dict[str, Any]:
         """Keys of the transformers config that these settings decide."""
         return {
@@ -55,10 +75,10 @@ class Wav2Vec2Settings(SedSettings):
 
 
 class Wav2Vec2Encoder(Encoder):
-    """Waveform (normalised here, where the feature extractor asks for it) -> hidden states.
+    """Waveform (normalized here, where the feature extractor asks for it) -> hidden states.
 
-    The convolution stack has hop H and receptive field R. Padding ``(R - H) // 2`` zeros on the left and what is
-    needed on the right gives ``T`` frames, frame k centred on samples ``[k * H, (k + 1) * H)``.
+    The feature extractor has hop H and receptive field R. Padding ``(R - H) // 2`` zeros on the left and what is
+    needed on the right gives ``T`` frames, frame k centered on samples ``[k * H, (k + 1) * H)``.
     """
 
     def __init__(
@@ -71,19 +91,27 @@ class Wav2Vec2Encoder(Encoder):
         self.normalize = normalize
         pretraining = getattr(config, "rfcx_ssl", None) or {}  # written by pretrain/convert.py
         self.normalize_eps = float(pretraining.get("normalize_eps", EXTRACTOR_EPS))
-        self.hop_samples, self.receptive_samples = conv_geometry(config.conv_kernel, config.conv_stride)
+        self.hop_samples, self.receptive_samples = frame_geometry(config)
         self.dim = config.hidden_size
         self.num_layers = config.num_hidden_layers
         self.num_depths = self.num_layers + 2
-        self.backbone = AutoModel.from_config(config, attn_implementation=attention_of(settings, config.model_type))
+        attention = "eager" if config.model_type in EAGER_ONLY else settings.attention
+        self.backbone = AutoModel.from_config(config, attn_implementation=attention)
+        if settings.gradient_checkpointing:
+            self.backbone.activation_checkpointing_enable({"use_reentrant": False})
         self._pre_norm = bool(getattr(config, "do_stable_layer_norm", False))
         self.mix = LayerMix(self.num_layers + 1) if settings.layer_mix else None
+
+    def load_pretrained(self) -> None:
+        """The encoder directory's weights, unless random ones are asked for."""
+        if self.settings.encoder_weights == "pretrained":
+            load_backbone(self.backbone, self.settings.encoder)
 
     def forward(self, waveform: Tensor, num_frames: int, valid: ValidLengths | None = None) -> Tensor:
         """(B, N) -> (B, num_frames, D)."""
         lengths = None if valid is None else valid.samples
         waveform = (
-            normalise(waveform, lengths, self.normalize_eps) if self.normalize else zero_outside(waveform, lengths)
+            normalize(waveform, lengths, self.normalize_eps) if self.normalize else zero_outside(waveform, lengths)
         )
         left = (self.receptive_samples - self.hop_samples) // 2
         total = (num_frames - 1) * self.hop_samples + self.receptive_samples
@@ -123,7 +151,7 @@ class Wav2Vec2Encoder(Encoder):
 
 
 class LayerMix(nn.Module):
-    """Softmax-weighted sum of L + 1 hidden states (ELMo's scalar mix, as SUPERB uses it), each layer-normalised."""
+    """Softmax-weighted sum of L + 1 hidden states (ELMo's scalar mix, as SUPERB uses it), each layer-normalized."""
 
     def __init__(self, num_states: int) -> None:
         super().__init__()
@@ -135,7 +163,14 @@ class LayerMix(nn.Module):
         return torch.einsum("l,lbtd->btd", self.weight.softmax(dim=0).to(stacked.dtype), stacked)
 
 
-def conv_geometry(kernels: list[int], strides: list[int]) -> tuple[int, int]:
+def frame_geometry(config: Any) -> tuple[int, int]:  # noqa: ANN401 - any config of the family
+    """Hop and receptive field of a backbone's frames in samples: what its config says, else its convolutions'."""
+    if hasattr(config, "hop_samples"):
+        return int(config.hop_samples), int(config.receptive_samples)
+    return conv_geometry(config.conv_kernel, config.conv_stride)
+
+
+def conv_geometry(kernels: Sequence[int], strides: Sequence[int]) -> tuple[int, int]:
     """Hop and receptive field in samples of a stack of valid convolutions."""
     hop, receptive = 1, 1
     for kernel, stride in zip(kernels, strides, strict=True):
@@ -144,17 +179,12 @@ def conv_geometry(kernels: list[int], strides: list[int]) -> tuple[int, int]:
     return hop, receptive
 
 
-def attention_of(settings: Wav2Vec2Settings, model_type: str) -> str:
-    """SDPA where transformers has it for the family."""
-    return settings.attention if model_type in ("wav2vec2", "hubert", "data2vec-audio") else "eager"
-
-
 def zero_outside(waveform: Tensor, lengths: Tensor | None) -> Tensor:
     """Padding must be silent, whatever it held."""
     return waveform if lengths is None else waveform * inside(lengths, waveform.shape[1])
 
 
-def normalise(waveform: Tensor, lengths: Tensor | None, eps: float = EXTRACTOR_EPS) -> Tensor:
+def normalize(waveform: Tensor, lengths: Tensor | None, eps: float = EXTRACTOR_EPS) -> Tensor:
     """Zero mean and unit variance per clip over its real samples, in float32; padding stays zero.
 
     ``eps`` is added to the variance: 1e-7 in ``Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm``, 1e-5 in fairseq. It
@@ -166,6 +196,6 @@ def normalise(waveform: Tensor, lengths: Tensor | None, eps: float = EXTRACTOR_E
         return (waveform - mean) / torch.sqrt(variance + eps)
     mask = inside(lengths, waveform.shape[1])
     count = lengths[:, None].clamp(min=1)
-    centred = (waveform - (waveform * mask).sum(1, keepdim=True) / count) * mask
-    variance = centred.square().sum(1, keepdim=True) / count
-    return centred / torch.sqrt(variance + eps)
+    centered = (waveform - (waveform * mask).sum(1, keepdim=True) / count) * mask
+    variance = centered.square().sum(1, keepdim=True) / count
+    return centered / torch.sqrt(variance + eps)

@@ -1,23 +1,19 @@
 """Read a fairseq wav2vec 2.0 checkpoint without fairseq and without running anything stored in it.
 
-``torch.load(weights_only=True)`` refuses every class it does not know. Checkpoints of fairseq 0.12 hold plain
-containers and tensors and pass as they are. Older ones also carry their settings as ``argparse.Namespace``, OmegaConf
-nodes or fairseq enums; those names alone are let in, and each is replaced by :class:`_Record`, which keeps the stored
-values and calls nothing: neither fairseq nor OmegaConf code runs. Any other name stops the load.
+Checkpoints of fairseq 0.12 hold plain containers and tensors. Older ones also carry their settings as
+``argparse.Namespace``, OmegaConf nodes or fairseq enums; those names alone are let in, as inert records
+(:mod:`rfcx_ssl.models.inert`): neither fairseq nor OmegaConf code runs.
 """
 
 import ast
-import pickle
-import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from rfcx_ssl.errors import CheckpointError, first_line
+from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.models.inert import NUMPY_PATTERN, Record, load_inert
 from rfcx_ssl.provenance import file_sha256
 
 _OMEGACONF_NODES = ("AnyNode", "StringNode", "IntegerNode", "FloatNode", "BooleanNode", "EnumNode", "BytesNode")
@@ -36,26 +32,8 @@ _INERT_NAMES = (
     "builtins.float",
     "builtins.str",
     "builtins.bool",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-    "numpy.dtype",
 )
-_INERT_PATTERN = re.compile(r"fairseq\.(dataclass|data|tasks|models)\.[\w.]+|numpy\.dtypes\.\w+")
-
-
-class _Record:
-    """Inert stand-in for a foreign object in a pickle: remembers arguments and state, runs nothing."""
-
-    def __init__(self, *args: Any) -> None:  # noqa: ANN401 - whatever the pickle holds
-        self.args = args
-        self.state: Any = None
-        self.items: dict[Any, Any] = {}
-
-    def __setstate__(self, state: Any) -> None:  # noqa: ANN401
-        self.state = state
-
-    def __setitem__(self, key: Any, value: Any) -> None:  # noqa: ANN401
-        self.items[key] = value
+_INERT_PATTERN = rf"fairseq\.(dataclass|data|tasks|models)\.[\w.]+|{NUMPY_PATTERN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +46,7 @@ class FairseqCheckpoint:
         weights: parameter name to tensor, float32, as fairseq names them.
         model: the settings of the model (``conv_feature_layers``, ``encoder_layers``, ...), plain values.
         task: the settings of the task (``sample_rate``, ``normalize``, ...), plain values.
-        num_updates: optimiser updates the weights have seen.
+        num_updates: optimizer updates the weights have seen.
     """
 
     path: Path
@@ -85,7 +63,7 @@ def load_fairseq_checkpoint(path: Path) -> FairseqCheckpoint:
     Raises:
         CheckpointError: the file is missing, unreadable, asks for a foreign class, or holds another model.
     """
-    state = _load_state(path)
+    state = load_inert(path, str(path), _INERT_NAMES, _INERT_PATTERN)
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         raise CheckpointError(f"{path}: no 'model' entry; a checkpoint written by fairseq is needed")
     model, task = _settings(state)
@@ -135,24 +113,6 @@ def _fold(node: ast.expr) -> Any:  # noqa: ANN401 - a list, a tuple or an int
     raise ValueError(ast.dump(node))
 
 
-def _load_state(path: Path) -> Any:  # noqa: ANN401 - an arbitrary container of plain values and tensors
-    """Content of a checkpoint file with every known foreign object as a :class:`_Record`."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    names = set(_INERT_NAMES)
-    try:
-        if zipfile.is_zipfile(path):
-            wanted = set(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
-            names |= {name for name in wanted if _INERT_PATTERN.fullmatch(name)}
-            if wanted - names:
-                raise CheckpointError(f"{path}: refuses to load, it asks for {', '.join(sorted(wanted - names))}")
-        inert: list[Any] = [(_Record, name) for name in sorted(names)]
-        with torch.serialization.safe_globals(inert):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: not a readable checkpoint ({first_line(error)[:200]})") from None
-
-
 def _settings(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Model and task settings: ``cfg`` of fairseq >= 0.11, else the flat ``args`` of older versions."""
     cfg = _plain(state.get("cfg"))
@@ -165,7 +125,7 @@ def _settings(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
     """A stored value as dicts, lists and scalars: an enum becomes its value, an OmegaConf node its content."""
-    if isinstance(value, _Record):
+    if isinstance(value, Record):
         state = value.state if isinstance(value.state, dict) else {}
         for key in ("_content", "_val"):
             if key in state:

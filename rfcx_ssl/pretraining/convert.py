@@ -6,7 +6,6 @@ the same width: it becomes an identity matrix. fairseq stores its weight norm as
 newer torch, as ``parametrizations.weight.original0/1``: both are read.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -22,9 +21,10 @@ from transformers import (
 )
 
 from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.models.wav2vec import frame_geometry
 from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint, parse_conv_layers
 
-NORMALIZE_EPS = 1e-5  # fairseq normalises a waveform with torch's layer_norm; transformers' extractor uses 1e-7
+NORMALIZE_EPS = 1e-5  # fairseq normalizes a waveform with torch's layer_norm; transformers' extractor uses 1e-7
 _ACTIVATIONS = {"gelu": "gelu", "gelu_accurate": "gelu_new", "gelu_fast": "gelu_new", "relu": "relu", "swish": "silu"}
 
 # fairseq name -> transformers name; "{i}" is a layer number. Tried in this order.
@@ -58,7 +58,7 @@ def to_transformers(checkpoint: FairseqCheckpoint, heads: bool = False) -> PreTr
 
     Args:
         checkpoint: what :func:`rfcx_ssl.pretraining.checkpoint.load_fairseq_checkpoint` read.
-        heads: also carry the quantiser and projections (``Wav2Vec2ForPreTraining``), to continue pretraining.
+        heads: also carry the quantizer and projections (``Wav2Vec2ForPreTraining``), to continue pretraining.
 
     Raises:
         CheckpointError: a setting has no counterpart in transformers, or a tensor is missing, left over or misshapen.
@@ -89,7 +89,7 @@ def to_transformers(checkpoint: FairseqCheckpoint, heads: bool = False) -> PreTr
 
 
 def encoder_config(checkpoint: FairseqCheckpoint) -> Wav2Vec2Config:
-    """The transformers config of a checkpoint; ``config.rfcx_ssl`` holds sample rate, hop and normalisation.
+    """The transformers config of a checkpoint; ``config.rfcx_ssl`` holds sample rate, hop and normalization.
 
     Raises:
         CheckpointError: a setting has no counterpart in transformers.
@@ -132,7 +132,7 @@ def encoder_config(checkpoint: FairseqCheckpoint) -> Wav2Vec2Config:
     )
     config.rfcx_ssl = {
         "sample_rate_hz": sample_rate_hz(checkpoint),
-        "hop_samples": math.prod(stride for _, _, stride in layers),
+        "hop_samples": frame_geometry(config)[0],
         "normalize": bool(checkpoint.task.get("normalize", False)),
         "normalize_eps": NORMALIZE_EPS,
     }
@@ -178,7 +178,7 @@ def fairseq_settings(config: Wav2Vec2Config) -> dict[str, Any]:
 
 
 def feature_extractor(checkpoint: FairseqCheckpoint) -> Wav2Vec2FeatureExtractor:
-    """The preprocessor of a checkpoint: its sample rate, and whether a waveform is normalised."""
+    """The preprocessor of a checkpoint: its sample rate, and whether a waveform is normalized."""
     return Wav2Vec2FeatureExtractor(
         feature_size=1,
         sampling_rate=sample_rate_hz(checkpoint),
@@ -199,7 +199,7 @@ def sample_rate_hz(checkpoint: FairseqCheckpoint) -> int:
 def to_fairseq(model: Wav2Vec2Model | Wav2Vec2ForPreTraining) -> dict[str, Tensor]:
     """The weights of a transformers model under fairseq's names (for ``checkpoint.finetune_from_model``).
 
-    A ``Wav2Vec2Model`` has no quantiser: the result then lacks it, and fairseq must be told not to be strict.
+    A ``Wav2Vec2Model`` has no quantizer: the result then lacks it, and fairseq must be told not to be strict.
     """
     layer_mode = model.config.feat_extract_norm == "layer"
     pretraining = isinstance(model, Wav2Vec2ForPreTraining)

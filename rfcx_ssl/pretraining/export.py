@@ -28,7 +28,7 @@ def export_encoder(
         path: a fairseq wav2vec 2.0 checkpoint.
         out: new directory: config.json, model.safetensors, preprocessor_config.json, parity.json.
         audio: files for the proof; noise and sweeps where none are given.
-        heads: keep the quantiser and projections (``Wav2Vec2ForPreTraining``).
+        heads: keep the quantizer and projections (``Wav2Vec2ForPreTraining``).
         overwrite: replace an encoder directory that an earlier conversion wrote.
 
     Returns:

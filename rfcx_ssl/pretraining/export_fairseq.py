@@ -15,11 +15,11 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 from transformers import AutoConfig, Wav2Vec2Config, Wav2Vec2ForPreTraining, Wav2Vec2Model
-from transformers.utils.hub import cached_file
 
 from rfcx_ssl.config import config_root
 from rfcx_ssl.errors import CheckpointError, first_line
 from rfcx_ssl.files import atomic_folder
+from rfcx_ssl.models.encoder_directory import MISSING_IS_FINE, preprocessor_values
 from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint
 from rfcx_ssl.pretraining.convert import NORMALIZE_EPS, fairseq_settings, to_fairseq
 from rfcx_ssl.pretraining.export import refuse_taken
@@ -93,10 +93,12 @@ def load_encoder(encoder: str) -> tuple[Encoder, int, bool]:
         heads = "Wav2Vec2ForPreTraining" in (config.architectures or ())
         kind: Any = Wav2Vec2ForPreTraining if heads else Wav2Vec2Model
         model, info = kind.from_pretrained(encoder, dtype=torch.float32, output_loading_info=True)
-        values = json.loads(Path(str(cached_file(encoder, "preprocessor_config.json"))).read_text(encoding="utf-8"))
+        values = preprocessor_values(encoder)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{encoder}: not a usable encoder ({first_line(error)})") from None
-    missing = sorted(key for key in info["missing_keys"] if not key.endswith("masked_spec_embed"))
+    if values is None:
+        raise CheckpointError(f"{encoder}: no preprocessor_config.json, so its sample rate is unknown")
+    missing = sorted(key for key in info["missing_keys"] if not key.endswith(MISSING_IS_FINE))
     if missing:
         raise CheckpointError(f"{encoder}: {len(missing)} tensors are missing, first {missing[0]}")
     return model.eval(), int(values["sampling_rate"]), bool(values.get("do_normalize", True))

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, Wav2Vec2FeatureExtractor, Wav2Vec2ForP
 
 from rfcx_ssl.audio import audio_info, read_audio
 from rfcx_ssl.errors import CheckpointError, require_extra
+from rfcx_ssl.models.wav2vec import frame_geometry
 from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint, parse_conv_layers
 from rfcx_ssl.pretraining.convert import NORMALIZE_EPS, feature_extractor, sample_rate_hz
 from rfcx_ssl.provenance import versions
@@ -32,7 +33,7 @@ def prove_parity(checkpoint: FairseqCheckpoint, model: PreTrainedModel, audio: S
         audio: files to use (the first 30 s of each); noise and tones of several lengths where none are given.
 
     Returns:
-        The content of ``parity.json``: largest absolute differences of the last hidden state and of the normalised
+        The content of ``parity.json``: largest absolute differences of the last hidden state and of the normalized
         extractor features, the scale they have, what was compared, versions, and ``passed``.
 
     Raises:
@@ -44,7 +45,7 @@ def prove_parity(checkpoint: FairseqCheckpoint, model: PreTrainedModel, audio: S
     encoder = model.wav2vec2 if isinstance(model, Wav2Vec2ForPreTraining) else model
     normalize = bool(checkpoint.task.get("normalize", False))
     cases: list[dict[str, Any]] = []
-    least = 2 * _receptive_samples(checkpoint)  # two frames
+    least = 2 * frame_geometry(encoder.config)[1]  # two frames
     for name, waveform in proof_waveforms(sample_rate_hz(checkpoint), audio, least).items():
         source = torch.from_numpy(waveform)[None]
         source = torch.nn.functional.layer_norm(source, source.shape[1:], eps=NORMALIZE_EPS) if normalize else source
@@ -99,7 +100,7 @@ def _build_fairseq_model(checkpoint: FairseqCheckpoint) -> torch.nn.Module:
 
 @torch.no_grad()
 def _compare(reference: Any, encoder: Any, source: Tensor) -> dict[str, float]:  # noqa: ANN401 - two libraries' models
-    """Largest absolute differences for one waveform (1, N) that is already normalised where the task asks for it."""
+    """Largest absolute differences for one waveform (1, N) that is already normalized where the task asks for it."""
     theirs = reference.extract_features(source, padding_mask=None, mask=False)
     ours = encoder(source)
     if ours.last_hidden_state.shape != theirs["x"].shape:
@@ -120,18 +121,10 @@ def _preprocessor_difference(
     waveform: np.ndarray,
     source: Tensor,
 ) -> float:
-    """What transformers' own preprocessor changes against fairseq's normalisation (it adds 1e-7, fairseq 1e-5)."""
+    """What transformers' own preprocessor changes against fairseq's normalization (it adds 1e-7, fairseq 1e-5)."""
     inputs = preprocess(waveform, sampling_rate=preprocess.sampling_rate, return_tensors="pt").input_values
     difference = encoder(inputs).last_hidden_state - encoder(source).last_hidden_state
     return float(difference.abs().max())
-
-
-def _receptive_samples(checkpoint: FairseqCheckpoint) -> int:
-    """Samples that one frame needs."""
-    receptive = 1
-    for _, kernel, stride in reversed(parse_conv_layers(checkpoint.model["conv_feature_layers"])):
-        receptive = (receptive - 1) * stride + kernel
-    return receptive
 
 
 def proof_waveforms(rate_hz: int, audio: Sequence[Path], least_samples: int) -> Mapping[str, np.ndarray]:

@@ -1,6 +1,5 @@
 """What can be known to be wrong before fairseq starts: settings, manifests, audio, device; each error names the key."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rfcx_ssl.audio import audio_info
-from rfcx_ssl.errors import ConfigError, ManifestError
-from rfcx_ssl.manifest.virtual import load_virtual
+from rfcx_ssl.errors import ConfigError, ManifestError, did_you_mean
+from rfcx_ssl.manifest.virtual import find_split, load_virtual, split_file
 from rfcx_ssl.pretraining.checkpoint import parse_conv_layers
 
 
@@ -33,10 +32,9 @@ def compose_pretraining(config_dir: Path, name: str, overrides: Sequence[str]) -
             if "=" not in override:
                 raise ConfigError(f"{override!r}: an override is written key=value")
             if not key.startswith(("+", "~", "hydra.")) and key not in known_keys:
-                near = difflib.get_close_matches(key, known_keys, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
+                hint = did_you_mean(key, known_keys)
                 raise ConfigError(
-                    f"{key}: not a key of {name}.yaml; {hint}(++{override} adds a key that fairseq knows)"
+                    f"{key}: not a key of {name}.yaml{hint} (++{override} adds a key that fairseq knows)"
                 )
         try:
             config = compose(name, list(overrides))
@@ -79,7 +77,7 @@ def _check_data(config: Mapping[str, Any]) -> None:
     subsets = [dataset["train_subset"]]
     subsets += [] if dataset["disable_validation"] else str(dataset["valid_subset"]).split(",")
     for subset in subsets:
-        manifest = load_virtual(_find_split(folder, str(subset), str(task["_name"])))
+        manifest = load_virtual(_split_of_task(folder, str(subset), str(task["_name"])))
         shortest = int(task.get("min_sample_size") or 0)
         kept = int((manifest.sizes >= shortest).sum())
         needed = max(int(dataset["required_batch_size_multiple"]), 1)
@@ -95,13 +93,14 @@ def _check_data(config: Mapping[str, Any]) -> None:
             raise ManifestError(f"{manifest.path}: {sorted(rates)} Hz, but task.sample_rate={task['sample_rate']}")
 
 
-def _find_split(folder: Path, split: str, task_name: str) -> Path:
-    """The manifest of a split that ``task_name`` will read."""
-    virtual, prepared = folder / f"{split}.parquet", folder / f"{split}.tsv"
+def _split_of_task(folder: Path, split: str, task_name: str) -> Path:
+    """The manifest of a split that ``task_name`` will read: fairseq's own task knows the prepared form only."""
+    found = find_split(folder, split)
     if task_name != "audio_pretraining":
-        return virtual if virtual.is_file() else prepared
-    if virtual.is_file() and not prepared.is_file():
-        raise ManifestError(f"{virtual} is a virtual manifest; add task._name=rainforest_audio_pretraining")
+        return found
+    prepared = split_file(folder, split, virtual=False)
+    if found != prepared and not prepared.is_file():
+        raise ManifestError(f"{found} is a virtual manifest; add task._name=rainforest_audio_pretraining")
     return prepared
 
 

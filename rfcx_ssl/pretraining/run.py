@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.files import atomic_path
+from rfcx_ssl.files import write_text
 from rfcx_ssl.pretraining.health import Health, HealthBands, health_bands, judge
 from rfcx_ssl.pretraining.log import merge_records, read_log, write_metrics
 from rfcx_ssl.pretraining.plot import plot_run
@@ -181,8 +181,7 @@ class _Watcher:
     def _write(self, force_plot: bool = False) -> None:
         write_metrics(self.save_dir / "metrics.csv", self.records)
         verdict = {"state": self.health.state, "message": self.health.message, "chance_bits": self.bands.chance_bits}
-        with atomic_path(self.save_dir / "health.json") as temporary:
-            temporary.write_text(json.dumps(verdict, indent=2) + "\n")
+        write_text(self.save_dir / "health.json", json.dumps(verdict, indent=2) + "\n")
         if self.records and (force_plot or time.monotonic() - self.last_plot_s > _PLOT_EVERY_S):
             plot_run(self.save_dir / "curves.png", self.records, self.bands)
             self.last_plot_s = time.monotonic()

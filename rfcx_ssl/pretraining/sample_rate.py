@@ -17,7 +17,7 @@ def change_sample_rate(
     """A copy of ``model`` whose first kernel lasts as long, in seconds, at ``new_hz`` as it did at ``old_hz``.
 
     Kernel and stride of the first convolution are multiplied by ``new_hz / old_hz``; its taps are interpolated linearly
-    between tap centres and scaled, so that a sound both rates can carry gives (nearly) the same features. Frames keep
+    between tap centers and scaled, so that a sound both rates can carry gives (nearly) the same features. Frames keep
     their length, and every other weight its value. What lies above ``old_hz / 2`` is new to the encoder: it has never
     learnt to tell it from silence.
 

@@ -69,10 +69,10 @@ def _rejected(
     for _ in range(20):
         if on_call:
             lure = lures[int(rng.integers(len(lures)))]
-            centre_s = rng.uniform(lure.t_min, lure.t_max)
+            center_s = rng.uniform(lure.t_min, lure.t_max)
         else:
-            centre_s = rng.uniform(0.0, settings.duration_s)
-        box = _template(song, centre_s, settings, rng)
+            center_s = rng.uniform(0.0, settings.duration_s)
+        box = _template(song, center_s, settings, rng)
         if is_clear(box, calls) and not any(_same_hit(box, other) for other in boxes):
             return box
     return None
@@ -86,10 +86,10 @@ def _mistakable(song: SongType, call: TrueCall) -> bool:
     return shared_hz > 0.33 * (call.f_max - call.f_min)
 
 
-def _template(song: SongType, centre_s: float, settings: SynthSettings, rng: np.random.Generator) -> Box:
-    """The song type's box around ``centre_s``, a little off as detectors are, moved inside the recording."""
+def _template(song: SongType, center_s: float, settings: SynthSettings, rng: np.random.Generator) -> Box:
+    """The song type's box around ``center_s``, a little off as detectors are, moved inside the recording."""
     length_s = song.row.duration_s
-    start_s = centre_s - 0.5 * length_s + rng.uniform(-settings.box_jitter_s, settings.box_jitter_s)
+    start_s = center_s - 0.5 * length_s + rng.uniform(-settings.box_jitter_s, settings.box_jitter_s)
     start_s = float(np.clip(start_s, 0.0, settings.duration_s - length_s))
     return Box(song, start_s, start_s + length_s)
 

@@ -2,8 +2,6 @@
 
 from rfcx_ssl.settings import settings
 
-LONGEST_TEMPLATE_S = 7.92  # species 23, song type 4
-
 
 @settings
 class SynthSettings:

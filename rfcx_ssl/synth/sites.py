@@ -53,9 +53,9 @@ def acoustics(site: Site, num_samples: int, reverb: float) -> Acoustics:
     )
 
 
-def hump(frequencies_hz: NDArray[np.float32], centre_hz: float, octaves: float) -> NDArray[np.float32]:
-    """Amplitude that peaks at ``centre_hz`` and falls off over ``octaves``, (F,) -> (F,)."""
-    distance = np.log2(np.maximum(frequencies_hz, np.float32(20.0)) / np.float32(centre_hz))
+def hump(frequencies_hz: NDArray[np.float32], center_hz: float, octaves: float) -> NDArray[np.float32]:
+    """Amplitude that peaks at ``center_hz`` and falls off over ``octaves``, (F,) -> (F,)."""
+    distance = np.log2(np.maximum(frequencies_hz, np.float32(20.0)) / np.float32(center_hz))
     bell: NDArray[np.float32] = np.exp(-0.5 * np.square(distance / np.float32(octaves)))
     return bell
 

@@ -3,11 +3,10 @@
 from typing import Annotated, Any, Literal, assert_never
 
 import torch
-from pydantic import Discriminator
 from torch import nn
 
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.settings import settings
+from rfcx_ssl.settings import BY_KIND, settings
 from rfcx_ssl.training.freezing import FreezeSettings
 
 
@@ -66,7 +65,7 @@ class SgdSettings(OptimizerSettings):
             raise ValueError("nesterov=true needs momentum above 0")
 
 
-OptimSettings = Annotated[AdamWSettings | SgdSettings, Discriminator("kind")]
+OptimSettings = Annotated[AdamWSettings | SgdSettings, BY_KIND]
 
 
 def parameter_groups(model: nn.Module, optim: OptimizerSettings) -> list[dict[str, Any]]:

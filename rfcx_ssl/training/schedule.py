@@ -3,9 +3,7 @@
 import math
 from typing import Annotated, Literal, assert_never
 
-from pydantic import Discriminator
-
-from rfcx_ssl.settings import settings
+from rfcx_ssl.settings import BY_KIND, settings
 
 
 @settings
@@ -95,7 +93,7 @@ ScheduleSettings = Annotated[
     | CosineScheduleSettings
     | TriStageScheduleSettings
     | StepScheduleSettings,
-    Discriminator("kind"),
+    BY_KIND,
 ]
 
 

@@ -31,10 +31,10 @@ from rfcx_ssl.models.mel import MelSettings, power_to_db
 from rfcx_ssl.models.panns import PannsEncoder, PannsSettings
 from rfcx_ssl.models.panns_checkpoint import load_panns_encoder
 from rfcx_ssl.models.settings import ModelSettings
+from rfcx_ssl.models.wav2vec import FAMILY
 from rfcx_ssl.species import rfcx_label_space
 
 WINDOW_S = 5.0
-FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-conformer")
 
 
 def cpu_s(run: Callable[[], object]) -> float:
@@ -67,8 +67,8 @@ def write_base_encoder(family: str, folder: Path) -> None:
 def encoder_rows(names: list[str], encoders: Path, repeats: int) -> Iterator[dict[str, object]]:
     """Parameters, multiply-accumulates and speed of the shipped model configs on one 5 s window."""
     for name in names:
-        overrides = [f"window_s={WINDOW_S}"] + ([f"encoder={encoders / name}"] if name in FAMILIES else [])
-        config = "wav2vec2" if name in FAMILIES else name
+        overrides = [f"window_s={WINDOW_S}"] + ([f"encoder={encoders / name}"] if name in FAMILY else [])
+        config = "wav2vec2" if name in FAMILY else name
         settings = load_settings(ModelSettings, "finetune/model", config, overrides)
         model = build_model(settings, rfcx_label_space()).eval()
         waveform = 0.1 * torch.randn(1, round(WINDOW_S * model.config.sample_rate_hz))
@@ -158,11 +158,11 @@ def main() -> None:
     torch.manual_seed(0)
     names = args.models
     if names is None:
-        names = ["panns_demo", "panns_cnn6", "panns_cnn10", "panns_cnn14", "spectrogram", *FAMILIES]
+        names = ["panns_demo", "panns_cnn6", "panns_cnn10", "panns_cnn14", "spectrogram", *FAMILY]
     print(json.dumps({"torch": torch.__version__, "machine": platform.machine(), "threads": torch.get_num_threads()}))
     with tempfile.TemporaryDirectory() as folder:
         encoders = Path(folder)
-        for family in [name for name in names if name in FAMILIES]:
+        for family in [name for name in names if name in FAMILY]:
             write_base_encoder(family, encoders / family)
         for row in encoder_rows(names, encoders, args.repeats):
             print(json.dumps(row), flush=True)

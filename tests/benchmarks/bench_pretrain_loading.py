@@ -69,7 +69,7 @@ def main() -> None:
     """Prove equality, then time."""
     from fairseq.data.audio.raw_audio_dataset import FileAudioDataset
 
-    from rfcx_ssl.pretraining.plugin.crops import CropDataset
+    from rfcx_ssl.pretraining.plugin.crops import ManifestCropDataset
 
     torch.set_num_threads(1)
     crop = CROP_S * RATE_HZ
@@ -78,7 +78,7 @@ def main() -> None:
         write_recordings(folder)
         stock = FileAudioDataset(str(folder / "train.tsv"), RATE_HZ, max_sample_size=crop, normalize=False)
         prepared, virtual = (
-            CropDataset(
+            ManifestCropDataset(
                 load_virtual(folder / f"train.{form}"),
                 seed=1,
                 max_sample_size=crop,

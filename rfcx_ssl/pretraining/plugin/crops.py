@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 _ATTEMPTS = 3  # network disks fail for a moment
 
 
-class CropDataset(RawAudioDataset):
+class ManifestCropDataset(RawAudioDataset):
     """One random crop of at most ``max_sample_size`` samples per segment and epoch.
 
     The start of a crop is a function of (seed, epoch, index) alone: not of workers, processes or resumes.

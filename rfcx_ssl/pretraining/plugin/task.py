@@ -15,8 +15,8 @@ from fairseq.tasks import register_task
 from fairseq.tasks.audio_pretraining import AudioPretrainingConfig, AudioPretrainingTask
 
 from rfcx_ssl.errors import ManifestError
-from rfcx_ssl.manifest.virtual import load_virtual
-from rfcx_ssl.pretraining.plugin.crops import CropDataset
+from rfcx_ssl.manifest.virtual import find_split, load_virtual
+from rfcx_ssl.pretraining.plugin.crops import ManifestCropDataset
 
 
 @dataclass
@@ -31,7 +31,7 @@ class RainforestAudioPretrainingConfig(AudioPretrainingConfig):
 
 @register_task("rainforest_audio_pretraining", dataclass=RainforestAudioPretrainingConfig)
 class RainforestAudioPretrainingTask(AudioPretrainingTask):
-    """Audio pretraining on :class:`rfcx_ssl.pretraining.plugin.crops.CropDataset`."""
+    """Audio pretraining on :class:`rfcx_ssl.pretraining.plugin.crops.ManifestCropDataset`."""
 
     def __init__(self, cfg: RainforestAudioPretrainingConfig) -> None:
         super().__init__(cfg)
@@ -46,7 +46,7 @@ class RainforestAudioPretrainingTask(AudioPretrainingTask):
             raise ManifestError(
                 f"{manifest.path}: made for {manifest.sample_rate_hz} Hz, but task.sample_rate={self.cfg.sample_rate}"
             )
-        self.datasets[split] = CropDataset(
+        self.datasets[split] = ManifestCropDataset(
             manifest,
             seed=self.cfg.seed,
             max_sample_size=self.cfg.max_sample_size,
@@ -70,12 +70,6 @@ class RainforestAudioPretrainingTask(AudioPretrainingTask):
         self._last_update = update_num
         with data_utils.numpy_seed(self.cfg.seed, update_num, self._micro_step, _rank()):
             return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
-
-
-def find_split(folder: Path, split: str) -> Path:
-    """The manifest of a split: the virtual form where there is one, else the prepared form."""
-    virtual = folder / f"{split}.parquet"
-    return virtual if virtual.is_file() else folder / f"{split}.tsv"
 
 
 def _rank() -> int:

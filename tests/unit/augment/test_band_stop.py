@@ -63,9 +63,9 @@ def test_noise_is_never_forgotten(grid, make_batch) -> None:
 def test_draws_lie_in_their_ranges(grid, space, make_batch) -> None:
     config = BandStopSettings(p=0.5, center_min_hz=300, center_max_hz=9_000)
     draws = BandStopAugmentation(config, grid, space).draw(make_batch(size=1_000, samples=1), None)
-    centre = (draws["low_hz"] * draws["high_hz"]).sqrt()
+    center = (draws["low_hz"] * draws["high_hz"]).sqrt()
     octaves = torch.log2(draws["high_hz"] / draws["low_hz"])
-    assert centre.min() > 299 and centre.max() < 9_001 and abs(centre.log().median() - np.log(1_643)) < 0.3
+    assert center.min() > 299 and center.max() < 9_001 and abs(center.log().median() - np.log(1_643)) < 0.3
     assert octaves.min() > 0.099 and octaves.max() < 0.701
 
 

@@ -26,8 +26,8 @@ def test_slope_is_within_a_tenth_of_theory(color, grid, make_batch) -> None:
     # Octave means weigh all octaves alike; a fit over bins would look at the highest octave only.
     octave = np.floor(np.log2(frequency[band] / 50) * 3)
     levels = [np.log10(density[:, band][:, octave == step].mean()) for step in np.unique(octave)]
-    centres = [np.log10(frequency[band][octave == step]).mean() for step in np.unique(octave)]
-    slope = np.polyfit(centres, levels, 1)[0]
+    centers = [np.log10(frequency[band][octave == step]).mean() for step in np.unique(octave)]
+    slope = np.polyfit(centers, levels, 1)[0]
     assert abs(slope + EXPONENTS[color]) < 0.1
 
 

@@ -23,10 +23,10 @@ def test_every_crop_has_its_rate_and_keeps_its_pitch(grid, make_batch) -> None:
     rates = [0.8, 1.0, 1.25]
     for waveform, rate in zip(stretched(grid, batch, rates).waveform.double().numpy(), rates, strict=True):
         energy = waveform**2 / (waveform**2).sum()
-        centre = (energy * time.numpy()).sum()
-        width = np.sqrt((energy * (time.numpy() - centre) ** 2).sum())
+        center = (energy * time.numpy()).sum()
+        width = np.sqrt((energy * (time.numpy() - center) ** 2).sum())
         peak_hz = np.abs(np.fft.rfft(waveform)).argmax()
-        assert abs(centre) < 0.005 and abs(width / (0.05 / rate) - 1) < 0.05
+        assert abs(center) < 0.005 and abs(width / (0.05 / rate) - 1) < 0.05
         assert abs(peak_hz - 3_000) <= 15
 
 

@@ -6,7 +6,8 @@ from torch.utils.data import DataLoader
 from rfcx_ssl.data import CropDataset, collate, load_corpus
 from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.labels import clip_labels, frame_labels
+from rfcx_ssl.labels.clips import clip_labels
+from rfcx_ssl.labels.frame_wise import frame_labels
 from rfcx_ssl.species import rfcx_label_space
 
 GRID = FrameGrid(16_000, 320)

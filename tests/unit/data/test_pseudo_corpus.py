@@ -7,7 +7,7 @@ import soundfile
 from rfcx_ssl.data import CropDataset, load_corpus
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.labels import write_pseudo_labels
+from rfcx_ssl.labels.pseudo import write_pseudo_labels
 
 GRID = FrameGrid(16_000, 1600)
 

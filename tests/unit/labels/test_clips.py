@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfcx_ssl.annotations import Event
-from rfcx_ssl.labels import clip_labels
+from rfcx_ssl.labels.clips import clip_labels
 from rfcx_ssl.species import LabelSpace
 
 SPACE = LabelSpace(("a", "b"), ("s0", "s1"), (0, 1), (None, None))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rfcx_ssl.annotations import Event
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.frames import FrameGrid, seconds_to_samples
-from rfcx_ssl.labels import frame_labels
+from rfcx_ssl.labels.frame_wise import frame_labels
 from rfcx_ssl.species import LabelSpace, rfcx_label_space
 
 SPACE = LabelSpace(("a", "b"), ("s0", "s1"), (0, 1), (None, None))

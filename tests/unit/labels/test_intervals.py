@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 
 from rfcx_ssl.annotations import Event
 from rfcx_ssl.frames import FrameGrid, seconds_to_samples
-from rfcx_ssl.labels import majority_slice, share_inside
-from rfcx_ssl.labels.intervals import edge_margin_s
+from rfcx_ssl.labels.intervals import edge_margin_s, majority_slice, share_inside
 
 times_s = st.floats(-0.5, 1.5, allow_nan=False)
 

@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from rfcx_ssl.annotations import Event
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.labels import PseudoLabels, add_pseudo_labels, fill_clip_labels, write_pseudo_labels
 from rfcx_ssl.labels.clips import clip_labels, heard_outputs
 from rfcx_ssl.labels.frame_wise import frame_labels
-from rfcx_ssl.labels.pseudo import SoftScores
+from rfcx_ssl.labels.pseudo import PseudoLabels, SoftScores, add_pseudo_labels, fill_clip_labels, write_pseudo_labels
 from rfcx_ssl.species import LabelSpace
 
 SPACE = LabelSpace(("a", "b"), ("s0", "s1"), (0, 1), (None, None))

@@ -8,7 +8,8 @@ import pytest
 
 from rfcx_ssl.annotations import read_annotations
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.labels import clip_labels, frame_labels
+from rfcx_ssl.labels.clips import clip_labels
+from rfcx_ssl.labels.frame_wise import frame_labels
 from rfcx_ssl.species import rfcx_label_space
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data" / "rfcx"

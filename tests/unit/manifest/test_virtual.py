@@ -6,7 +6,7 @@ import soundfile
 import soxr
 
 from rfcx_ssl.errors import AudioError, ManifestError
-from rfcx_ssl.manifest.virtual import SCHEMA, VirtualRow, load_virtual, virtual_writer
+from rfcx_ssl.manifest.virtual import SCHEMA, VirtualRow, find_split, load_virtual, split_file, virtual_writer
 
 
 @pytest.fixture
@@ -92,3 +92,12 @@ def test_foreign_files_are_named(tmp_path):
     ):
         with pytest.raises(ManifestError, match=message):
             load_virtual(tmp_path / name)
+
+
+def test_a_split_is_found_in_its_virtual_form_first(tmp_path):
+    assert find_split(tmp_path, "train") == tmp_path / "train.tsv"
+    for virtual in (False, True):
+        path = split_file(tmp_path, "train", virtual=virtual)
+        path.touch()
+        assert find_split(tmp_path, "train") == path
+    assert find_split(tmp_path, "valid") == tmp_path / "valid.tsv"

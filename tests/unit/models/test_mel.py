@@ -1,4 +1,4 @@
-"""The log-mel front-end against librosa-like references, and where its frames are centred."""
+"""The log-mel front-end against librosa-like references, and where its frames are centered."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def _slaney_hz(mel):
 
 
 def _reference_power(x, n_fft=1024, hop=320, n_mels=64):
-    """Centred power mel of one (N,) signal in float64, frame by frame."""
+    """Centered power mel of one (N,) signal in float64, frame by frame."""
     edges = _slaney_hz(np.linspace(_slaney_mel(np.array(50.0)), _slaney_mel(np.array(14000.0)), n_mels + 2))
     hz = np.arange(n_fft // 2 + 1) * RATE_HZ / n_fft
     up = (hz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
@@ -32,7 +32,7 @@ def _reference_power(x, n_fft=1024, hop=320, n_mels=64):
     return np.abs(np.fft.rfft(frames)) ** 2 @ filters, filters
 
 
-def test_centred_mel_matches_a_float64_reference():
+def test_centered_mel_matches_a_float64_reference():
     x = np.random.default_rng(0).normal(0, 0.1, 12_000).astype("float32")
     settings = MelSettings(alignment="center")
     expected, filters = _reference_power(x)
@@ -41,8 +41,38 @@ def test_centred_mel_matches_a_float64_reference():
     np.testing.assert_allclose(power, expected, rtol=1e-3, atol=1e-7)
 
 
+FRONT_ENDS = [
+    (MelSettings(), 32_000),
+    (MelSettings(n_fft=2048, n_mels=128, f_min_hz=0.0, f_max_hz=16_000.0), 32_000),
+    (MelSettings(n_fft=512, hop_samples=160, n_mels=40, f_max_hz=8000.0), 16_000),
+    (MelSettings(n_fft=600, hop_samples=100, n_mels=30, f_min_hz=1000.0, f_max_hz=24_000.0), 48_000),
+    (MelSettings(n_fft=1024, n_mels=8, f_min_hz=200.0, f_max_hz=900.0), 32_000),  # below the knee at 1 kHz
+]
+
+
+@pytest.mark.parametrize(("settings", "rate_hz"), FRONT_ENDS)
+def test_filters_are_those_of_torchaudio_and_librosa(settings, rate_hz):
+    audio = pytest.importorskip("torchaudio.functional")
+    ours = mel_filters(settings, rate_hz)
+    bins, scale = settings.n_fft // 2 + 1, {"norm": "slaney", "mel_scale": "slaney"}
+    theirs = audio.melscale_fbanks(bins, settings.f_min_hz, settings.f_max_hz, settings.n_mels, rate_hz, **scale)
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=2e-7)  # theirs are computed in float32
+    filters = pytest.importorskip("librosa.filters")
+    band = {"fmin": settings.f_min_hz, "fmax": settings.f_max_hz, "dtype": np.float64}
+    exact = filters.mel(sr=rate_hz, n_fft=settings.n_fft, n_mels=settings.n_mels, **band)
+    np.testing.assert_allclose(ours.numpy(), exact.T, rtol=1e-5, atol=1e-10)
+
+
+def test_bands_without_a_bin_are_said(caplog):
+    mel_filters(MelSettings(n_fft=256, hop_samples=128, n_mels=64), RATE_HZ)
+    assert "mel.n_mels=64" in caplog.text
+    caplog.clear()
+    mel_filters(MelSettings(), RATE_HZ)
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("position", [3200, 6400 + 160, 9000])
-def test_frame_alignment_centres_a_click_in_its_own_frame(position):
+def test_frame_alignment_centers_a_click_in_its_own_frame(position):
     x = torch.zeros(1, 32 * 320)
     x[0, position] = 1.0
     energy = PowerMel(MelSettings(), RATE_HZ)(x, 32)[0].sum(dim=1)

@@ -159,15 +159,15 @@ def test_every_encoder_overfits_one_batch(tiny, tiny_name):
     time = torch.arange(2560) / 32000
     tones = torch.stack([0.3 * torch.sin(2 * torch.pi * hz * time) for hz in (700, 1900, 4300, 9100)])
     target = torch.eye(4, 27)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     losses = []
     for _ in range(40):
         clip_logits = model(tones).clip_logits
         loss = nn.functional.binary_cross_entropy_with_logits(clip_logits[:, :4], target[:, :4])
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     assert min(losses[-10:]) < 0.35 * losses[0], losses[::10]  # one answer for all clips gives 0.68
 

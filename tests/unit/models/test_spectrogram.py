@@ -1,4 +1,4 @@
-"""timm networks: frames centred where the grid says, unused blocks dropped, names checked."""
+"""timm networks: frames centered where the grid says, unused blocks dropped, names checked."""
 
 import pytest
 import torch
@@ -24,15 +24,15 @@ def test_offsets_of_known_paddings(architecture, offset):
 
 @pytest.mark.parametrize("architecture", ["test_resnet", "test_efficientnet", "test_convnext"])
 def test_frames_look_at_their_own_time(architecture):
-    """The centre of gravity of an output frame's gradient lies in the middle of its samples."""
+    """The center of gravity of an output frame's gradient lies in the middle of its samples."""
     torch.manual_seed(0)
     encoder = SpectrogramEncoder(SpectrogramSettings(architecture=architecture, stages=2)).eval()
     frames, middle = 33, 16
     waveform = (0.1 * torch.randn(4, frames * encoder.hop_samples)).requires_grad_()
     encoder(waveform, frames)[:, middle].square().sum().backward()
     weight = waveform.grad.square().sum(0)
-    centre = (weight * torch.arange(len(weight))).sum() / weight.sum()
-    assert abs(centre.item() / encoder.hop_samples - (middle + 0.5)) < 0.25
+    center = (weight * torch.arange(len(weight))).sum() / weight.sum()
+    assert abs(center.item() / encoder.hop_samples - (middle + 0.5)) < 0.25
 
 
 def test_blocks_after_the_last_stage_are_dropped():

@@ -1,4 +1,4 @@
-"""The wav2vec family: same hidden states as transformers, exact frame centres, normalisation, settings that act."""
+"""The wav2vec family: same hidden states as transformers, exact frame centers, normalization, settings that act."""
 
 import json
 import shutil
@@ -6,12 +6,23 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForPreTraining
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2ForPreTraining,
+    Wav2Vec2Model,
+)
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
 from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.models import wav2vec
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.modeling import RainforestSedModel
-from rfcx_ssl.models.wav2vec import Wav2Vec2Settings, conv_geometry, normalise
+from rfcx_ssl.models.wav2vec import Wav2Vec2Settings, conv_geometry, normalize
 from rfcx_ssl.species import rfcx_label_space
 
 
@@ -21,7 +32,7 @@ def test_pretrained_weights_and_outputs_are_those_of_transformers(tiny, encoder_
     x = torch.randn(2, 40 * 12)
     hop, receptive = model.encoder.hop_samples, model.encoder.receptive_samples
     left = (receptive - hop) // 2
-    padded = torch.nn.functional.pad(normalise(x, None), (left, 11 * hop + receptive - left - x.shape[1]))
+    padded = torch.nn.functional.pad(normalize(x, None), (left, 11 * hop + receptive - left - x.shape[1]))
     with torch.inference_mode():
         torch.testing.assert_close(model.encoder(x, 12), plain(padded).last_hidden_state, rtol=1e-4, atol=1e-5)
 
@@ -34,7 +45,7 @@ def test_random_weights_have_the_same_architecture(tiny):
     assert not torch.equal(trained.get_parameter(name), fresh.get_parameter(name))
 
 
-def test_frames_are_centred_on_their_samples(tiny):
+def test_frames_are_centered_on_their_samples(tiny):
     model = tiny("wav2vec2", frame_pool=1)
     hop, receptive = model.encoder.hop_samples, model.encoder.receptive_samples
     x = torch.zeros(1, 20 * hop, requires_grad=True)
@@ -58,9 +69,9 @@ def test_a_converted_encoder_hears_quiet_audio_as_fairseq_did(encoder_dir, tmp_p
     )
     encoder = RainforestSedModel.from_pretrained(tmp_path / "m").encoder
     quiet = 0.003 * torch.randn(1, 4000)
-    heard = normalise(quiet, None, encoder.normalize_eps)
+    heard = normalize(quiet, None, encoder.normalize_eps)
     torch.testing.assert_close(heard, torch.nn.functional.layer_norm(quiet, quiet.shape[-1:]))
-    assert not torch.allclose(heard, normalise(quiet, None), rtol=0.1)
+    assert not torch.allclose(heard, normalize(quiet, None), rtol=0.1)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +82,14 @@ def test_conv_geometry(kernels, strides, expected):
     assert conv_geometry(kernels, strides) == expected
 
 
-def test_normalisation_is_the_feature_extractors():
+def test_normalization_is_the_feature_extractors():
     x = 0.3 + torch.randn(2, 500) * torch.tensor([[0.1], [2.0]])
     extractor = Wav2Vec2FeatureExtractor(sampling_rate=32000, do_normalize=True)
     expected = np.stack(extractor([row.numpy() for row in x], sampling_rate=32000).input_values)
-    np.testing.assert_allclose(normalise(x, None).numpy(), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(normalize(x, None).numpy(), expected, rtol=1e-4, atol=1e-5)
     lengths = torch.tensor([500, 300])
-    short = normalise(x[1:, :300], None)
-    ours = normalise(x, lengths)
+    short = normalize(x[1:, :300], None)
+    ours = normalize(x, lengths)
     torch.testing.assert_close(ours[1:, :300], short, rtol=1e-4, atol=1e-5)
     assert (ours[1, 300:] == 0).all()
 
@@ -126,7 +137,7 @@ def _copy(source, target, **preprocessor):
     return target
 
 
-def test_preprocessor_decides_rate_and_normalisation(tiny, encoder_dir, tmp_path):
+def test_preprocessor_decides_rate_and_normalization(tiny, encoder_dir, tmp_path):
     folder = _copy(encoder_dir("wav2vec2"), tmp_path, sampling_rate=16000, do_normalize=False)
     model = tiny("wav2vec2", encoder=str(folder))
     assert (model.config.sample_rate_hz, model.config.normalize_waveform) == (16000, False)
@@ -178,3 +189,69 @@ def test_incomplete_weights_are_an_error(tiny, encoder_dir, tmp_path):
     save_file(state, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(CheckpointError, match="1 tensors missing"):
         tiny("wav2vec2", encoder=str(folder))
+
+
+class FramesConfig(Wav2Vec2Config):
+    """wav2vec 2.0 on frames of the waveform: no stack of convolutions, so the config says its geometry."""
+
+    model_type = "wav2vec2_frames"
+    hop_samples = 64
+    receptive_samples = 256
+
+
+class FramesExtractor(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.project = nn.Linear(256, channels)
+
+    def forward(self, waveform):
+        return self.project(waveform.unfold(1, 256, 64)).transpose(1, 2)
+
+
+class FramesModel(Wav2Vec2Model):
+    config_class = FramesConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.feature_extractor = FramesExtractor(config.conv_dim[-1])
+        self.post_init()
+
+    def _get_feat_extract_output_lengths(self, input_lengths, add_adapter=None):
+        return (input_lengths - 256) // 64 + 1
+
+
+@pytest.fixture
+def frames_encoder(monkeypatch, tmp_path):
+    """A saved encoder of a new member of the family: a config class, a model class, a name."""
+    monkeypatch.setattr(wav2vec, "FAMILY", (*wav2vec.FAMILY, FramesConfig.model_type))
+    AutoConfig.register(FramesConfig.model_type, FramesConfig)
+    AutoModel.register(FramesConfig, FramesModel)
+    config = FramesConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, conv_dim=(8,),
+        conv_kernel=(4,), conv_stride=(2,), num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
+        feat_extract_norm="layer", do_stable_layer_norm=True,
+    )  # fmt: skip
+    FramesModel(config).save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor(sampling_rate=32000, do_normalize=False).save_pretrained(tmp_path)
+    yield tmp_path
+    CONFIG_MAPPING._extra_content.pop(FramesConfig.model_type)
+    MODEL_MAPPING._extra_content.pop(FramesConfig)
+
+
+def test_a_backbone_with_another_front_end_is_a_member_like_any_other(tiny, frames_encoder, tmp_path):
+    model = tiny("wav2vec2", encoder=str(frames_encoder), frame_pool=1)
+    assert (model.encoder.hop_samples, model.encoder.receptive_samples) == (64, 256)
+    assert model.encoder.backbone.config._attn_implementation == "sdpa"
+    model.save_pretrained(tmp_path / "model")
+    loaded = RainforestSedModel.from_pretrained(tmp_path / "model").eval()
+    short, long = torch.randn(1, 1000), torch.randn(1, 1501)
+    batch = torch.cat([torch.cat([short, torch.full((1, 501), 7.0)], dim=1), long])
+    with torch.inference_mode():
+        alone, both = loaded(short), model(batch, lengths=torch.tensor([1000, 1501]))
+    assert alone.frame_logits.shape[1] == 16
+    torch.testing.assert_close(both.frame_logits[:1, :16], alone.frame_logits, rtol=1e-4, atol=1e-5)
+    model.freeze_below(1)
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad} - {
+        "encoder.backbone.masked_spec_embed"
+    }
+    assert frozen == {f"encoder.backbone.feature_extractor.project.{kind}" for kind in ("weight", "bias")}

@@ -110,7 +110,7 @@ def test_what_transformers_cannot_compute_is_refused(key, value):
         encoder_config(make({key: value}))
 
 
-def test_config_says_rate_hop_and_normalisation():
+def test_config_says_rate_hop_and_normalization():
     config = encoder_config(make({"extractor_mode": "layer_norm", "layer_norm_first": True, "latent_dim": 4}))
     assert config.rfcx_ssl == {"sample_rate_hz": 32000, "hop_samples": 40, "normalize": True, "normalize_eps": 1e-5}
     assert (config.feat_extract_norm, config.do_stable_layer_norm) == ("layer", True)

@@ -57,8 +57,8 @@ def test_every_confirmed_box_lies_on_a_true_call(forest):
     for box in tp.itertuples():
         same = truth[(truth["recording_id"] == box.recording_id) & (truth["species_id"] == box.species_id)]
         same = same[same["songtype_id"] == box.songtype_id]
-        centre = 0.5 * (box.t_min + box.t_max)
-        assert ((same["t_min"] <= centre) & (centre <= same["t_max"])).any()
+        center = 0.5 * (box.t_min + box.t_max)
+        assert ((same["t_min"] <= center) & (center <= same["t_max"])).any()
 
 
 def test_no_rejected_box_touches_a_true_call_of_its_species(forest):

@@ -44,7 +44,7 @@ def test_no_site_response_leaves_only_the_recorders_edges():
     np.testing.assert_allclose(room.response[middle], 1.0, atol=1e-5)
 
 
-def test_the_hump_is_one_at_its_centre_and_symmetric_in_octaves():
-    low, centre, high = hump(np.array([500.0, 1000.0, 2000.0], np.float32), 1000.0, 1.0)
-    assert centre == pytest.approx(1.0)
+def test_the_hump_is_one_at_its_center_and_symmetric_in_octaves():
+    low, center, high = hump(np.array([500.0, 1000.0, 2000.0], np.float32), 1000.0, 1.0)
+    assert center == pytest.approx(1.0)
     assert low == pytest.approx(high) == pytest.approx(np.exp(-0.5))

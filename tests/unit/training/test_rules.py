@@ -9,7 +9,7 @@ from rfcx_ssl.augment.mixup import MixupSettings
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.data import load_corpus
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.labels import write_pseudo_labels
+from rfcx_ssl.labels.pseudo import write_pseudo_labels
 from rfcx_ssl.losses.settings import ActivitySettings, LossSettings
 from rfcx_ssl.training.learner import make_accelerator
 from rfcx_ssl.training.rules import check_activity, check_mixing, has_silence

@@ -1,0 +1,110 @@
+"""Read an encoder directory (or hub id) of transformers: its config, what its preprocessor says, its weights."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
+from transformers.utils import logging as hf_logging
+from transformers.utils.hub import cached_file
+
+from rfcx_ssl.errors import CheckpointError, first_line
+
+MISSING_IS_FINE = ("masked_spec_embed",)  # only used by masking, absent from encoders trained without it
+_NOT_ARCHITECTURE = ("transformers_version", "_name_or_path", "architectures", "dtype", "id2label", "label2id")
+
+
+def backbone_values(encoder: str, family: tuple[str, ...], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The transformers config of ``encoder`` as plain values, with our training settings in it.
+
+    Raises:
+        CheckpointError: there is no config.json, or its ``model_type`` is not one of ``family``.
+    """
+    try:
+        config = AutoConfig.from_pretrained(encoder)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"model.encoder={encoder}: no usable config.json ({first_line(error)})") from None
+    if config.model_type not in family:
+        raise CheckpointError(
+            f"model.encoder={encoder}: model_type {config.model_type!r}, need one of {', '.join(family)}"
+        )
+    values = config.to_dict() | dict(overrides)
+    return {key: value for key, value in values.items() if key not in _NOT_ARCHITECTURE}
+
+
+def preprocessing(encoder: str, sample_rate_hz: int | None) -> tuple[int, bool]:
+    """Sample rate in Hz and ``do_normalize`` of the encoder's preprocessor_config.json.
+
+    Args:
+        encoder: a directory or hub id.
+        sample_rate_hz: the rate to take where there is no such file; where there is one it must agree.
+
+    Raises:
+        CheckpointError: the rates differ, or none is known.
+    """
+    values = preprocessor_values(encoder)
+    if values is None:
+        if sample_rate_hz is None:
+            raise CheckpointError(f"model.encoder={encoder}: no preprocessor_config.json; set model.sample_rate_hz")
+        return sample_rate_hz, False
+    rate_hz = int(values["sampling_rate"])
+    if sample_rate_hz not in (None, rate_hz):
+        raise CheckpointError(f"model.sample_rate_hz={sample_rate_hz}, but {encoder} was trained at {rate_hz} Hz")
+    return rate_hz, bool(values.get("do_normalize", True))
+
+
+def load_backbone(backbone: nn.Module, encoder: str) -> None:
+    """Put the weights of ``encoder`` into ``backbone``; anything missing is an error, not a silent random layer.
+
+    Raises:
+        CheckpointError: the weights cannot be read, or are not those of this architecture.
+    """
+    weights, wrong = _read_weights(encoder, backbone.config)
+    if wrong:
+        raise CheckpointError(
+            f"model.encoder={encoder}: {'; '.join(wrong)}; model.encoder_weights=random starts without weights"
+        )
+    backbone.load_state_dict(weights)
+
+
+def _read_weights(encoder: str, config: Any) -> tuple[dict[str, Tensor], list[str]]:  # noqa: ANN401 - any HF config
+    """The weights as transformers maps them to the architecture of ``config``, and what does not fit."""
+    try:
+        with _quiet():
+            model, info = AutoModel.from_pretrained(
+                encoder, config=config, dtype=torch.float32, output_loading_info=True
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"model.encoder={encoder}: weights cannot be loaded ({first_line(error)})") from None
+    found = {
+        "missing": sorted(key for key in info["missing_keys"] if not key.endswith(MISSING_IS_FINE)),
+        "of another shape": sorted(str(key) for key in info["mismatched_keys"]),
+    }
+    return model.state_dict(), [f"{len(keys)} tensors {how}, first {keys[0]}" for how, keys in found.items() if keys]
+
+
+def preprocessor_values(encoder: str) -> dict[str, Any] | None:
+    """preprocessor_config.json of a directory or hub id; None where there is none."""
+    name = "preprocessor_config.json"
+    if Path(encoder).is_dir():
+        path = Path(encoder) / name
+        return json.loads(path.read_text()) if path.is_file() else None
+    found = cached_file(encoder, name, _raise_exceptions_for_missing_entries=False)
+    return None if found is None else json.loads(Path(found).read_text())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No load report: what is left over are pretraining heads, and what is missing is checked here."""
+    verbosity = hf_logging.get_verbosity()
+    hf_logging.set_verbosity_error()
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(verbosity)
+        hf_logging.enable_progress_bar()
