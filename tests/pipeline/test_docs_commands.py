@@ -34,7 +34,7 @@ from rfcx_ssl.synth.settings import SynthSettings
 ROOT = Path(__file__).parents[2]
 STAGES = ("manifests", "pretrain", "finetune")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *(ROOT / stage / "README.md" for stage in STAGES)]
-PROGRAMS = sorted(path for stage in STAGES for path in (ROOT / stage).glob("*.py"))
+PROGRAMS = sorted(path for room in (*STAGES, "rfcx_ssl/commands") for path in (ROOT / room).glob("*.py"))
 BEGINS = {  # what a program calls when it has read all its words
     "finetune/train.py": "rfcx_ssl.training.train.train",
     "finetune/launch.py": "rfcx_ssl.training.processes.launch_command",
@@ -52,7 +52,7 @@ BEGINS = {  # what a program calls when it has read all its words
     "rfcx-ssl background-pool": "rfcx_ssl.commands.background_pool.write_pool",
     "rfcx-ssl doctor": "rfcx_ssl.commands.doctor.examine",
 }
-RUN = ("manifests/build.py", "manifests/validate.py", "rfcx-ssl detect", "rfcx-ssl labels")
+RUN = ("manifests/build.py", "manifests/validate.py", "rfcx-ssl detect", "rfcx-ssl labels", "rfcx-ssl export")
 ON_THIS_MACHINE = {  # a config for GPUs refuses a machine without one
     "pretrain/run.py": ("common.cpu=true", "common.bf16=false", "distributed_training.distributed_world_size=1"),
 }
@@ -196,6 +196,7 @@ def read(words):
 
     with pytest.MonkeyPatch.context() as patch:
         if name not in RUN:
+            assert name in BEGINS, f"{name} is new: say where its work begins, or that it is quick enough to run"
             for target in BEGINS[name].split():
                 patch.setattr(target, begin)
         try:
