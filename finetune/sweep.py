@@ -18,7 +18,7 @@ from rfcx_ssl.training.arguments import gather_lists, words
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parse, launch, summarise."""
+    """Parse, launch, summarize."""
     parser = Parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the sweep")
     parser.add_argument("--list", type=Path, help="file with the overrides of one run per line")
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, as for finetune/train.py")
     args = parser.parse_intermixed_args(gather_lists(sys.argv[1:] if argv is None else argv, ("--devices",)))
     from rfcx_ssl.training.launch import Launcher, default_launcher  # takes seconds: not for --help
-    from rfcx_ssl.training.sweep import plan_grid, plan_list, summarise
+    from rfcx_ssl.training.sweep import plan_grid, plan_list, summarize
     from rfcx_ssl.training.train import TrainSettings
 
     if args.list is None:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     program = Path(__file__).with_name("train.py")
     failed = Launcher(program, args.launcher or default_launcher(), args.devices, args.out / "logs").run_all(launches)
-    print(summarise(launches, args.out, args.sort_by))
+    print(summarize(launches, args.out, args.sort_by))
     if failed:
         raise RunError(f"{len(failed)} of {len(launches)} runs failed; the same command tries them again")
 

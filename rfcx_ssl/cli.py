@@ -19,7 +19,7 @@ COMMANDS = {
         "rfcx_ssl.commands.preview_augment",
         "write WAVs and before/after pictures of the augmentations",
     ),
-    "background-pool": ("rfcx_ssl.commands.background_pool", "write a pool of unlabelled audio to mix into clips"),
+    "background-pool": ("rfcx_ssl.commands.background_pool", "write a pool of unlabelled audio to mix into crops"),
     "labels": (
         "rfcx_ssl.commands.labels",
         "check label tables, folds and conflicts; draw one crop; export the corpus",

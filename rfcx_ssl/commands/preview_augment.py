@@ -1,7 +1,7 @@
 """``rfcx-ssl preview-augment``: write WAV files and before/after pictures of the augmentations, to hear and see them.
 
 The crops and their labels are those that training draws from the data set. The folder OUT gets one picture per
-transform, a picture of the whole chain, and clip0/, clip1/, ... with WAV files. Settings of the data begin with data.
+transform, a picture of the whole chain, and crop0/, crop1/, ... with WAV files. Settings of the data begin with data.
 Example: rfcx-ssl preview-augment out pink_noise.snr_min_db=0 data.crop_s=3 --data data/rfcx --config strong
 """
 

@@ -30,7 +30,7 @@ class EventDecoder:
 
     def __init__(self, settings: DetectSettings, grid: FrameGrid, num_species: int) -> None:
         self._high, self._low = settings.threshold, settings.low
-        self._half = round(settings.median_s / grid.frame_s) // 2  # frames on each side of the filter's centre
+        self._half = round(settings.median_s / grid.frame_s) // 2  # frames on each side of the filter's center
         self._gap = round(settings.merge_gap_s / grid.frame_s)
         self._shortest = max(1, round(settings.min_duration_s / grid.frame_s))
         self._tail: FloatArray | None = None  # frames the median filter still needs

@@ -1,13 +1,13 @@
-"""Centre loss: embeddings of a clip are drawn to the learned centres of its species."""
+"""Center loss: embeddings of a crop are drawn to the learned centers of its species."""
 
 import torch
 from torch import Tensor, nn
 
 
 class CenterLoss(nn.Module):
-    """Half squared distance to the centres of the clip's known species (Wen et al. 2016, equation 2).
+    """Half squared distance to the centers of the crop's known species (Wen et al. 2016, equation 2).
 
-    Divided by the width, so that its weight does not depend on the encoder. The centres are registered parameters
+    Divided by the width, so that its weight does not depend on the encoder. The centers are registered parameters
     and learn by the same gradient.
     """
 

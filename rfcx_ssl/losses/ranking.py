@@ -1,4 +1,4 @@
-"""Ranking losses over the outputs of a clip; unknown outputs take part only as far as they weigh."""
+"""Ranking losses over the clip outputs of a crop; unknown outputs take part only as far as they weigh."""
 
 import torch
 import torch.nn.functional as F
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def lsep(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Log-sum-exp pairwise loss (Li et al. 2017, arXiv:1704.03135, equation 4), mean over :func:`rankable` clips.
+    """Log-sum-exp pairwise loss (Li et al. 2017, arXiv:1704.03135, equation 4), mean over :func:`rankable` crops.
 
     ``log(1 + sum over (absent j, present i) of w_j w_i exp(z_j - z_i))``; all (B, K), ``target`` may be soft: an
     output is present with weight ``w * y`` and absent with weight ``w * (1 - y)``.
@@ -20,7 +20,7 @@ def lsep(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def rankable(target: Tensor, weight: Tensor) -> Tensor:
-    """(B,) bool: clips with something present to rank above something absent; all (B, K)."""
+    """(B,) bool: crops with something present to rank above something absent; all (B, K)."""
     return ((weight * target).sum(1) > 0) & ((weight * (1 - target)).sum(1) > 0)
 
 

@@ -47,7 +47,7 @@ class Term(NamedTuple):
 class SedLoss(nn.Module):
     """``loss(output, batch)`` -> one weighted scalar per term, and their sum as ``"loss"``.
 
-    With ``settings.center`` the loss has parameters of its own: give them to the optimiser.
+    With ``settings.center`` the loss has parameters of its own: give them to the optimizer.
     """
 
     pos_weight: Tensor | None
@@ -146,7 +146,7 @@ class SedLoss(nn.Module):
 
 
 def build_loss(settings: LossSettings, space: LabelSpace, embedding_dim: int | None = None) -> SedLoss:
-    """The loss for a label space; ``embedding_dim`` (``model.embedding_dim``) is needed for the centre loss only."""
+    """The loss for a label space; ``embedding_dim`` (``model.embedding_dim``) is needed for the center loss only."""
     return SedLoss(settings, space, embedding_dim)
 
 

@@ -77,7 +77,7 @@ class ActivitySettings(ExtraTermSettings):
 
 @settings
 class LsepSettings(ExtraTermSettings):
-    """Log-sum-exp pairwise ranking of a clip's outputs."""
+    """Log-sum-exp pairwise ranking of the clip outputs of a crop."""
 
 
 @settings
@@ -95,7 +95,7 @@ class LwlrapSettings(ExtraTermSettings):
 
 @settings
 class CenterSettings(ExtraTermSettings):
-    """Embeddings drawn to the learned centres of a clip's species."""
+    """Embeddings drawn to the learned centers of a crop's species."""
 
 
 @settings
@@ -105,7 +105,7 @@ class LossSettings:
     cell: CellSettings = BceSettings()
     clip_ratio: float = 0.5
     weighting: Literal["box", "cell"] = "box"  # every box counts the same, or every known frame does
-    unknown_weight: float = 0.0  # box: of all unknown frames of a clip and output together; cell: of each
+    unknown_weight: float = 0.0  # box: of all unknown frames of a crop and output together; cell: of each
     unknown_target: float = 0.0  # what unknown cells are taught, where they weigh anything
     label_smoothing: float = 0.0  # known targets y become y * (1 - e) + e / 2
     pos_weight: tuple[float, ...] = ()  # one per output, one for all, or none

@@ -13,7 +13,7 @@ def box_weights(target: Tensor, known: Tensor, unknown_weight: float) -> Tensor:
     """Weights (B, T, K) by which every box counts the same, however long it is.
 
     A box is a run of known cells over time with one target. Its cells weigh ``known`` / (cells in the run), so a
-    fully known box weighs 1 in total; the unknown cells of one clip and output weigh ``unknown_weight`` in total.
+    fully known box weighs 1 in total; the unknown cells of one crop and output weigh ``unknown_weight`` in total.
     """
     is_known = known > 0
     weights = known / run_lengths(target, is_known)

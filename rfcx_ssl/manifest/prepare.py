@@ -190,8 +190,8 @@ def _rms(samples: FloatArray) -> float:
     mean = samples.mean()
     power = float(np.dot(samples, samples)) / len(samples)
     if float(mean) ** 2 > 1e-3 * power:
-        centred = samples - mean
-        return math.sqrt(float(np.dot(centred, centred)) / len(samples))
+        centerd = samples - mean
+        return math.sqrt(float(np.dot(centerd, centerd)) / len(samples))
     return math.sqrt(max(power - float(mean) ** 2, 0.0))
 
 

@@ -44,8 +44,8 @@ def _draw_boxes(axes: "Axes", dataset: CropDataset, item: Crop, index: int) -> N
     for event in dataset.corpus.annotations.events(dataset.anchor(index).recording_id):
         inside = event._replace(start_s=max(0.0, event.start_s - start_s), end_s=min(crop_s, event.end_s - start_s))
         if inside.duration_s > 0:
-            colour = PRESENT if event.present else ABSENT
-            draw_box(axes, inside, colour, top_hz=rate / 2, text=f"s{event.species_id}")
+            color = PRESENT if event.present else ABSENT
+            draw_box(axes, inside, color, top_hz=rate / 2, text=f"s{event.species_id}")
 
 
 def _draw_states(axes: "Axes", dataset: CropDataset, item: Crop) -> None:

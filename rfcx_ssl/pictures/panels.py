@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Event
 from rfcx_ssl.files import atomic_path
-from rfcx_ssl.pictures.palette import PROBABILITY, label_colours
+from rfcx_ssl.pictures.palette import PROBABILITY, label_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 
-def draw_box(axes: "Axes", event: Event, colour: str, *, top_hz: float, text: str = "") -> None:
+def draw_box(axes: "Axes", event: Event, color: str, *, top_hz: float, text: str = "") -> None:
     """Outline an event on a spectrogram that ends at ``top_hz``, with ``text`` at its upper left corner."""
     low_khz, high_khz = event.low_hz / 1000, min(event.high_hz, top_hz) / 1000
-    outline(axes, (event.start_s, low_khz), event.duration_s, high_khz - low_khz, colour)
+    outline(axes, (event.start_s, low_khz), event.duration_s, high_khz - low_khz, color)
     if text:
         box = {"facecolor": "black", "edgecolor": "none", "alpha": 0.6, "pad": 1}
         place = (event.start_s, high_khz)
-        axes.text(*place, text, color=colour, bbox=box, va="bottom", weight="bold", fontsize=9, clip_on=True)
+        axes.text(*place, text, color=color, bbox=box, va="bottom", weight="bold", fontsize=9, clip_on=True)
 
 
-def outline(axes: "Axes", corner: tuple[float, float], width: float, height: float, colour: str) -> None:
+def outline(axes: "Axes", corner: tuple[float, float], width: float, height: float, color: str) -> None:
     """An empty rectangle."""
     from matplotlib.patches import Rectangle
 
-    axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=1.5))
+    axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=color, linewidth=1.5))
 
 
 def draw_labels(
@@ -43,7 +43,7 @@ def draw_labels(
 ) -> None:
     """Three-state labels (T, K) from ``span_s[0]`` to ``span_s[1]``, one row per name."""
     extent = (*span_s, len(names) - 0.5, -0.5)
-    axes.imshow(label_colours(target, known), aspect="auto", interpolation="nearest", extent=extent)
+    axes.imshow(label_colors(target, known), aspect="auto", interpolation="nearest", extent=extent)
     name_rows(axes, names)
 
 

@@ -50,13 +50,13 @@ def write_preview(out: Path, dataset: CropDataset, count: int, config: AugmentSe
 
 
 def _alone(config: AugmentSettings, name: str) -> AugmentSettings:
-    """Settings with one transform only, on every clip."""
+    """Settings with one transform only, on every crop."""
     return AugmentSettings(**{name: replace(getattr(config, name), p=1.0)}, peak_limit=config.peak_limit)
 
 
 def _write_waves(out: Path, name: str, batch: Batch, sample_rate_hz: int) -> None:
     for number, waveform in enumerate(batch.waveform.numpy()):
-        folder = out / f"clip{number}"
+        folder = out / f"crop{number}"
         folder.mkdir(exist_ok=True)
         write_float_wav(folder / f"{name}.wav", waveform, sample_rate_hz)
 

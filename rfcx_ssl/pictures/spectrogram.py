@@ -20,7 +20,7 @@ def spectrogram_db(
 ) -> tuple[FloatArray, float]:
     """Power spectrogram (F, T) of ``waveform`` (N,) in dB, and the seconds per column.
 
-    Column k is centred on k times those seconds. Hann windows of about ``window_s`` (a power of two samples, at least
+    Column k is centerd on k times those seconds. Hann windows of about ``window_s`` (a power of two samples, at least
     256), each an eighth of a window after the one before, or as much later as it takes to stay within ``max_columns``.
     """
     size = max(256, 2 ** round(np.log2(window_s * sample_rate_hz)))

@@ -45,8 +45,8 @@ def species_bars(truth: Truth, panels: Sequence[Bars]) -> Figure:
         thickness = 0.8 / max(len(panel.systems), 1)
         for place, (name, values) in enumerate(panel.systems.items()):
             offset = (place - (len(panel.systems) - 1) / 2) * thickness
-            colour = SYSTEMS[place % len(SYSTEMS)]
-            axes.barh(rows + offset, values[order], height=thickness * 0.92, color=colour, label=name)
+            color = SYSTEMS[place % len(SYSTEMS)]
+            axes.barh(rows + offset, values[order], height=thickness * 0.92, color=color, label=name)
         axes.vlines(panel.floor[order], rows - 0.45, rows + 0.45, color="black", linewidth=1.6)
         axes.set(xlim=(0, 1), xlabel=f"{panel.title}\n(black ticks: {panel.floor_name})")
         axes.grid(axis="x", alpha=0.3)
@@ -74,8 +74,8 @@ def training_curves(curves: Mapping[str, Sequence[Curve]]) -> Figure | None:
             for curve in run:
                 if curve.title == title:
                     marker = "o" if len(curve.steps) < 30 else None
-                    colour = SYSTEMS[place % len(SYSTEMS)]
-                    axes.plot(curve.steps, curve.values, label=name, color=colour, marker=marker, markersize=3)
+                    color = SYSTEMS[place % len(SYSTEMS)]
+                    axes.plot(curve.steps, curve.values, label=name, color=color, marker=marker, markersize=3)
         axes.set(title=title, xlabel="optimizer steps")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

@@ -66,7 +66,7 @@ def pool(launches: Sequence[Launch], output_dir: Path, *, resamples: int = 1000)
             table.to_parquet(temporary, index=False)
     runs = [_run_row(launch) for launch in launches]
     write_file(output_dir / "crossval.csv", pd.DataFrame(runs).to_csv(index=False))
-    summary: dict[str, Any] = plain({"runs": runs, **summarise(*tables.values(), resamples=resamples)})
+    summary: dict[str, Any] = plain({"runs": runs, **summarize(*tables.values(), resamples=resamples)})
     write_file(output_dir / "crossval.json", json.dumps(summary, indent=1))
     return summary
 
@@ -86,7 +86,7 @@ def _concatenated(launches: Sequence[Launch], name: str, key: list[str]) -> "pd.
     return table
 
 
-def summarise(recordings: "pd.DataFrame", boxes: "pd.DataFrame", *, resamples: int) -> dict[str, Any]:
+def summarize(recordings: "pd.DataFrame", boxes: "pd.DataFrame", *, resamples: int) -> dict[str, Any]:
     """Pooled metrics of out-of-fold rows (``Validation.write``): per seed, and of the mean score over seeds."""
     rng = np.random.default_rng(0)
     seeds = sorted(recordings["seed"].unique().tolist())

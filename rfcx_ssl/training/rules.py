@@ -11,20 +11,20 @@ from rfcx_ssl.training.settings import LoopSettings
 
 
 def check_mixing(loop: LoopSettings, augment: AugmentSettings, num_processes: int) -> None:
-    """Mixing takes its partner from the same micro-batch, so there must be another clip in it.
+    """Mixing takes its partner from the same micro-batch, so there must be another crop in it.
 
     Raises:
-        ConfigError: mixup or cutmix are on and a micro-batch holds one clip.
+        ConfigError: mixup or cutmix are on and a micro-batch holds one crop.
     """
     accumulation = accumulation_steps(loop.batch_size, loop.micro_batch_size, num_processes)
-    clips = loop.batch_size // num_processes // accumulation
+    crops = loop.batch_size // num_processes // accumulation
     mixing = {"augment.mixup.p": augment.mixup.p, "augment.cutmix.p": augment.cutmix.p}
     active = [f"{key}={p:g}" for key, p in mixing.items() if p > 0]
-    if clips < 2 and active:
+    if crops < 2 and active:
         raise ConfigError(
-            f"{' and '.join(active)}: there is nothing to mix with, a forward pass holds 1 clip "
+            f"{' and '.join(active)}: there is nothing to mix with, a forward pass holds 1 crop "
             f"(batch_size={loop.batch_size}, micro_batch_size={loop.micro_batch_size}, {num_processes} processes); "
-            "raise micro_batch_size or batch_size to 2 clips per process, or set these probabilities to 0"
+            "raise micro_batch_size or batch_size to 2 crops per process, or set these probabilities to 0"
         )
 
 

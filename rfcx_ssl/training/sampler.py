@@ -105,7 +105,7 @@ def accumulation_steps(batch_size: int, micro_batch_size: int | None, num_proces
         return 1
     if share % micro_batch_size:
         raise ConfigError(
-            f"micro_batch_size={micro_batch_size} must divide the {share} clips per process"
+            f"micro_batch_size={micro_batch_size} must divide the {share} crops per process"
             f" (batch_size={batch_size} over {num_processes} processes)"
         )
     return share // micro_batch_size

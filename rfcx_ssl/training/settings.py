@@ -75,7 +75,7 @@ class LoopSettings:
     max_steps: int | None = None
     epochs: float | None = None
     batch_size: int = 32
-    micro_batch_size: int | None = None  # clips per process and forward pass; None: no gradient accumulation
+    micro_batch_size: int | None = None  # crops per process and forward pass; None: no gradient accumulation
     precision: Literal["launcher", "fp32", "bf16", "fp16"] = "launcher"  # launcher: as its file says, without one fp32
     compile: bool = False
     find_unused_parameters: bool = True  # False is faster in DDP where every parameter gets a gradient

@@ -54,7 +54,7 @@ def _launch(output_dir: Path, fixed: Sequence[str], chosen: Sequence[str]) -> La
     return Launch(output_dir / name, (*fixed, *chosen))
 
 
-def summarise(launches: Sequence[Launch], output_dir: Path, sort_by: str | None = None) -> str:
+def summarize(launches: Sequence[Launch], output_dir: Path, sort_by: str | None = None) -> str:
     """Write ``sweep.csv``, the best run first, and return it as a text table; unfinished runs come last.
 
     ``sort_by`` is a column; None takes the metric that chose the best weights of the first finished run. A column in

@@ -1,4 +1,4 @@
-"""Centre loss: distances, registration, learning."""
+"""Center loss: distances, registration, learning."""
 
 import torch
 
@@ -21,11 +21,11 @@ def test_centers_are_registered_and_move_to_their_clips():
     loss = CenterLoss(2, 3)
     assert [name for name, _ in loss.named_parameters()] == ["centers"]
     embedding = torch.tensor([[5.0, 0, 0], [0, 5.0, 0]])
-    optimiser = torch.optim.SGD(loss.parameters(), lr=2.0)
+    optimizer = torch.optim.SGD(loss.parameters(), lr=2.0)
     for _ in range(60):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss(embedding, torch.eye(2)).backward()
-        optimiser.step()
+        optimizer.step()
     torch.testing.assert_close(loss.centers.detach(), embedding, atol=0.1, rtol=0)
 
 

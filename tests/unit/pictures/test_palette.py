@@ -1,11 +1,11 @@
-"""The three states are told apart, by colour-blind eyes as well, and every picture of them has a legend."""
+"""The three states are told apart, by color-blind eyes as well, and every picture of them has a legend."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from rfcx_ssl.pictures.palette import ABSENT, PRESENT, STATES, SYSTEMS, UNKNOWN, add_state_legend, label_colours, rgb
+from rfcx_ssl.pictures.palette import ABSENT, PRESENT, STATES, SYSTEMS, UNKNOWN, add_state_legend, label_colors, rgb
 
 # Linear-light confusion matrices of Vienot, Brettel and Mollon (1999) for missing red and green cones.
 MISSING_CONES = {
@@ -15,26 +15,26 @@ MISSING_CONES = {
 }
 
 
-def test_label_colours_tell_the_three_states_apart():
-    colours = label_colours(np.array([[1.0], [0.0], [0.0]]), np.array([[1.0], [1.0], [0.0]]))
-    assert colours.shape == (1, 3, 3)
-    np.testing.assert_allclose(colours[0], [rgb(PRESENT), rgb(ABSENT), rgb(UNKNOWN)], atol=1e-6)
-    half = label_colours(np.array([[1.0]]), np.array([[0.5]]))[0, 0]
+def test_label_colors_tell_the_three_states_apart():
+    colors = label_colors(np.array([[1.0], [0.0], [0.0]]), np.array([[1.0], [1.0], [0.0]]))
+    assert colors.shape == (1, 3, 3)
+    np.testing.assert_allclose(colors[0], [rgb(PRESENT), rgb(ABSENT), rgb(UNKNOWN)], atol=1e-6)
+    half = label_colors(np.array([[1.0]]), np.array([[0.5]]))[0, 0]
     np.testing.assert_allclose(half, (rgb(PRESENT) + rgb(UNKNOWN)) / 2, atol=1e-6)
 
 
 @pytest.mark.parametrize("cones", MISSING_CONES)
-def test_states_differ_to_colour_blind_eyes(cones):
-    seen = {name: np.asarray(MISSING_CONES[cones]) @ rgb(colour) ** 2.2 for name, colour in STATES.items()}
+def test_states_differ_to_color_blind_eyes(cones):
+    seen = {name: np.asarray(MISSING_CONES[cones]) @ rgb(color) ** 2.2 for name, color in STATES.items()}
     for one, other in itertools.combinations(seen, 2):
         assert np.abs(seen[one] - seen[other]).max() > 0.2, f"{one} and {other} look alike"
 
 
-def test_colours_are_what_matplotlib_reads():
+def test_colors_are_what_matplotlib_reads():
     from matplotlib.colors import to_rgb
 
-    for colour in (*STATES.values(), *SYSTEMS):
-        np.testing.assert_allclose(rgb(colour), to_rgb(colour), atol=1e-6)
+    for color in (*STATES.values(), *SYSTEMS):
+        np.testing.assert_allclose(rgb(color), to_rgb(color), atol=1e-6)
 
 
 def test_the_legend_names_every_state():

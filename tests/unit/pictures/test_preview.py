@@ -51,7 +51,7 @@ def test_the_command_writes_waves_and_pictures(corpus, tmp_path, capsys) -> None
     assert "gain, polarity, chain" in capsys.readouterr().out
     assert sorted(path.name for path in out.glob("*.png")) == ["chain.png", "gain.png", "polarity.png"]
     assert all(path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" for path in out.glob("*.png"))
-    for clip in ("clip0", "clip1"):
+    for clip in ("crop0", "crop1"):
         waves = {path.stem: soundfile.read(path, dtype="float32") for path in (out / clip).iterdir()}
         assert set(waves) == {"before", "gain", "polarity", "chain"} and {rate for _, rate in waves.values()} == {
             8_000

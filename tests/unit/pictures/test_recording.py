@@ -1,4 +1,4 @@
-"""Where things are drawn, and in which colours."""
+"""Where things are drawn, and in which colors."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def test_boxes_and_rows_are_where_they_belong(tmp_path):
     np.testing.assert_array_equal(lower.images[0].get_array()[0], np.linspace(0, 1, 80).reshape(40, 2)[:, 0])
     assert [label.get_text() for label in lower.get_yticklabels()] == ["a", "b"]
     behind = [label.get_bbox_patch().get_facecolor() for label in lower.get_yticklabels()]
-    assert upper.patches[0].get_edgecolor() == behind[0] != behind[1], "box and name share the species' colour"
+    assert upper.patches[0].get_edgecolor() == behind[0] != behind[1], "box and name share the species' color"
     assert len(set(SPECIES)) == len(SPECIES)
     save_figure(figure, tmp_path / "new" / "p.png")
     assert (tmp_path / "new" / "p.png").read_bytes().startswith(b"\x89PNG")

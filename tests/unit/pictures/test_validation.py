@@ -34,4 +34,4 @@ def test_labels_and_probabilities_of_the_same_rows(tmp_path, monkeypatch):
     np.testing.assert_allclose(labels[7, [0, 19]], [rgb(PRESENT), rgb(ABSENT)], atol=1e-6)
     np.testing.assert_allclose(labels[0, 0], rgb(UNKNOWN), atol=1e-6)
     np.testing.assert_array_equal(bottom.images[0].get_array()[7], scores[:, 11])
-    assert figures[0].legends, "the colours are explained"
+    assert figures[0].legends, "the colors are explained"

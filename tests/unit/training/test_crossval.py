@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import label_ranking_average_precision_score, roc_auc_score
 
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.training.crossval import mean_over_seeds, plan, pool, summarise, summary_text
+from rfcx_ssl.training.crossval import mean_over_seeds, plan, pool, summarize, summary_text
 from rfcx_ssl.training.launch import Launch
 
 
@@ -153,7 +153,7 @@ def test_mean_over_seeds_averages_scores(launches):
 
 def test_intervals_are_repeatable(launches):
     tables = [read_all(launches, name) for name in ("oof.parquet", "oof_boxes.parquet")]
-    assert summarise(*tables, resamples=20) == summarise(*tables, resamples=20)
+    assert summarize(*tables, resamples=20) == summarize(*tables, resamples=20)
 
 
 def test_overlapping_folds_and_missing_runs_are_refused(launches, tmp_path):

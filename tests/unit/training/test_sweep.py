@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.training.sweep import plan_grid, plan_list, summarise
+from rfcx_ssl.training.sweep import plan_grid, plan_list, summarize
 
 
 def test_grid_is_the_product_of_what_varies(tmp_path):
@@ -49,7 +49,7 @@ def test_table_is_sorted_and_names_the_unfinished(tmp_path):
         run = {"finished": True, "metrics": {"lwlrap": value}, "num_parameters": 5, "steps": 9, "train_s": 1.5}
         run["select_metric"] = "lwlrap"
         (launch.output_dir / "run.json").write_text(json.dumps(run))
-    text = summarise(launches, tmp_path)
+    text = summarize(launches, tmp_path)
     table = pd.read_csv(tmp_path / "sweep.csv")
     assert list(table["run"]) == ["seed=1", "seed=0", "seed=2"]
     assert list(table["state"]) == ["finished", "finished", "not started"]
@@ -63,14 +63,14 @@ def test_the_table_shows_what_chose_the_weights_and_its_floors(tmp_path):
         metrics = {"lwlrap": None, "box_auc": value, "box_auc_random_floor": 0.5, "box_map": 1 - value}
         run = {"finished": True, "metrics": metrics, "select_metric": "box_auc"}
         (launch.output_dir / "run.json").write_text(json.dumps(run))
-    text = summarise(launches, tmp_path)
+    text = summarize(launches, tmp_path)
     table = pd.read_csv(tmp_path / "sweep.csv")
     assert list(table["run"]) == ["seed=1", "seed=0"]
     assert "0.5000" in text and "lwlrap" not in text
     assert list(pd.read_csv(tmp_path / "sweep.csv")["box_auc_random_floor"]) == [0.5, 0.5]
-    summarise(launches, tmp_path, sort_by="box_map")
+    summarize(launches, tmp_path, sort_by="box_map")
     assert list(pd.read_csv(tmp_path / "sweep.csv")["run"]) == ["seed=0", "seed=1"]
 
 
 def test_nothing_is_started_yet(tmp_path):
-    assert "not started" in summarise(plan_grid(tmp_path, ["seed=0,1"]), tmp_path)
+    assert "not started" in summarize(plan_grid(tmp_path, ["seed=0,1"]), tmp_path)
