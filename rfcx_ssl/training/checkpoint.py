@@ -23,11 +23,6 @@ def step_name(step: int) -> str:
     return f"step_{step:07d}"
 
 
-def step_of(path: Path) -> int:
-    """The inverse of :func:`step_name`."""
-    return int(path.name.removeprefix("step_"))
-
-
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """Make ``folder`` with the files that ``fill`` writes, all or nothing, also across a power cut.
 
