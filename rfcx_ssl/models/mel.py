@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -76,20 +77,30 @@ class PowerMel(nn.Module):
 
     Alignment ``frame`` gives exactly ``num_frames`` mel frames, frame j centered on the middle of samples
     ``[j * hop, (j + 1) * hop)``. Alignment ``center`` is ``torch.stft(center=True)``: ``N // hop + 1`` frames, frame
-    j centered on sample ``j * hop``.
+    j centered on sample ``j * hop``. Beyond its ends a waveform is mirrored or, with ``edges="zero"``, silent.
     """
 
     window: Tensor
     filters: Tensor
 
-    def __init__(self, settings: MelSettings, sample_rate_hz: int) -> None:
+    def __init__(
+        self, settings: MelSettings, sample_rate_hz: int, edges: Literal["reflect", "zero"] = "reflect"
+    ) -> None:
         super().__init__()
+        self.edges = edges
         if settings.f_max_hz > sample_rate_hz / 2:
             raise ValueError(f"mel.f_max_hz={settings.f_max_hz} is above half of sample_rate_hz={sample_rate_hz}")
         self.settings = settings
         with torch.device("cpu"):
             self.register_buffer("window", torch.hann_window(settings.n_fft))
         self.register_buffer("filters", mel_filters(settings, sample_rate_hz))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "PowerMel":
+        """Follow the rest of a model to its device, but never to half precision: a rounded window leaks."""
+        window, filters = self.window, self.filters
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.window, self.filters = window.to(self.window.device), filters.to(self.filters.device)
+        return self
 
     def forward(self, waveform: Tensor, num_frames: int) -> Tensor:
         """``num_frames`` mel frames are wanted; N <= num_frames * hop_samples."""
@@ -102,7 +113,7 @@ class PowerMel(nn.Module):
         n_fft, hop = self.settings.n_fft, self.settings.hop_samples
         centered = self.settings.alignment == "center"
         if not centered:
-            waveform = pad_for_frames(waveform, num_frames, n_fft, hop)
+            waveform = pad_for_frames(waveform, num_frames, n_fft, hop, self.edges)
         elif waveform.shape[1] <= n_fft // 2:  # reflection needs that many samples
             waveform = F.pad(waveform, (0, n_fft // 2 + 1 - waveform.shape[1]))
         spectrum = torch.stft(
@@ -111,12 +122,12 @@ class PowerMel(nn.Module):
         return torch.view_as_real(spectrum).square().sum(dim=-1)
 
 
-def pad_for_frames(waveform: Tensor, num_frames: int, n_fft: int, hop: int) -> Tensor:
-    """Pad (B, N) so that an STFT without centering has ``num_frames`` frames: zeros to full frames, then reflected edges."""
+def pad_for_frames(waveform: Tensor, num_frames: int, n_fft: int, hop: int, edges: str = "reflect") -> Tensor:
+    """Pad (B, N) so that an STFT without centering has ``num_frames`` frames: zeros to full frames, then its edges."""
     waveform = F.pad(waveform, (0, num_frames * hop - waveform.shape[1]))
     left = (n_fft - hop) // 2
     right = n_fft - hop - left
-    mode = "reflect" if right < waveform.shape[1] else "constant"
+    mode = "reflect" if edges == "reflect" and right < waveform.shape[1] else "constant"
     return F.pad(waveform, (left, right), mode=mode)
 
 

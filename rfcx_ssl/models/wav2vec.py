@@ -1,4 +1,4 @@
-"""wav2vec 2.0 and its relatives (HuBERT, WavLM, data2vec-audio, conformer) from transformers, on the exact grid."""
+"""wav2vec 2.0, on waveforms or on log-mel, and its relatives (HuBERT, WavLM, data2vec-audio, conformer), on the exact grid."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -12,12 +12,13 @@ from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths, inside
 from rfcx_ssl.models.encoder_directory import backbone_values, load_backbone, preprocessing
+from rfcx_ssl.models.wav2vec2_mel import Wav2Vec2MelConfig
 from rfcx_ssl.settings import settings
 
 # Members as transformers names them. Another one needs a config and a model class like theirs, registered with
 # AutoConfig and AutoModel, and its name here; where its frames do not come from a stack of convolutions, its config
 # has ``hop_samples`` and ``receptive_samples`` (see ``frame_geometry``).
-FAMILY = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-conformer")
+FAMILY = ("wav2vec2", Wav2Vec2MelConfig.model_type, "hubert", "wavlm", "data2vec-audio", "wav2vec2-conformer")
 EAGER_ONLY = ("wavlm", "wav2vec2-conformer")  # transformers adds positions to their scores itself: no SDPA
 EXTRACTOR_EPS = 1e-7  # of transformers' feature extractor
 

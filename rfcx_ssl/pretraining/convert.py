@@ -1,4 +1,4 @@
-"""fairseq wav2vec 2.0 <-> transformers: a renaming of tensors and settings, in both directions.
+"""fairseq wav2vec 2.0, on waveforms or on log-mel, <-> transformers: a renaming of tensors and settings, in both directions.
 
 Both libraries compute the same network, so no number changes; :mod:`rfcx_ssl.pretraining.parity` measures that on
 audio. Two details are not renamings. fairseq leaves out the projection after the convolutions where both sides have
@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import (
+    AutoModel,
+    AutoModelForPreTraining,
     PreTrainedModel,
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
@@ -22,6 +24,7 @@ from transformers import (
 
 from rfcx_ssl.errors import CheckpointError
 from rfcx_ssl.models.wav2vec import frame_geometry
+from rfcx_ssl.models.wav2vec2_mel import Wav2Vec2MelConfig
 from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint, parse_conv_layers
 
 NORMALIZE_EPS = 1e-5  # fairseq normalizes a waveform with torch's layer_norm; transformers' extractor uses 1e-7
@@ -29,6 +32,7 @@ _ACTIVATIONS = {"gelu": "gelu", "gelu_accurate": "gelu_new", "gelu_fast": "gelu_
 
 # fairseq name -> transformers name; "{i}" is a layer number. Tried in this order.
 _ENCODER_NAMES = {
+    **{f"feature_extractor.{part}.": f"feature_extractor.{part}." for part in ("mel", "convs", "project", "norm")},
     "feature_extractor.conv_layers.{i}.0.": "feature_extractor.conv_layers.{i}.conv.",
     "feature_extractor.conv_layers.{i}.2.1.": "feature_extractor.conv_layers.{i}.layer_norm.",
     "feature_extractor.conv_layers.{i}.2.": "feature_extractor.conv_layers.{i}.layer_norm.",
@@ -58,13 +62,14 @@ def to_transformers(checkpoint: FairseqCheckpoint, heads: bool = False) -> PreTr
 
     Args:
         checkpoint: what :func:`rfcx_ssl.pretraining.checkpoint.load_fairseq_checkpoint` read.
-        heads: also carry the quantizer and projections (``Wav2Vec2ForPreTraining``), to continue pretraining.
+        heads: also carry the quantizer and projections (``AutoModelForPreTraining``), to continue pretraining.
 
     Raises:
         CheckpointError: a setting has no counterpart in transformers, or a tensor is missing, left over or misshapen.
     """
     config = encoder_config(checkpoint)
-    model: PreTrainedModel = Wav2Vec2ForPreTraining(config) if heads else Wav2Vec2Model(config)
+    kind = AutoModelForPreTraining if heads else AutoModel
+    model: PreTrainedModel = kind.from_config(config, dtype=torch.float32)
     names = _HEAD_NAMES | {ours: f"wav2vec2.{theirs}" for ours, theirs in _ENCODER_NAMES.items()}
     renamed = rename_weights(checkpoint.weights, names if heads else _ENCODER_NAMES)
     _add_identity_projection(renamed, config, prefix="wav2vec2." if heads else "")
@@ -96,10 +101,10 @@ def encoder_config(checkpoint: FairseqCheckpoint) -> Wav2Vec2Config:
     """
     settings = checkpoint.model
     _refuse_unsupported(checkpoint)
-    layers = parse_conv_layers(settings["conv_feature_layers"])
     width = int(settings.get("encoder_embed_dim", 768))
     final_dim = int(settings.get("final_dim") or 0) or width
-    config = Wav2Vec2Config(
+    config = _config_of_frames(
+        checkpoint,
         hidden_size=width,
         num_hidden_layers=int(settings.get("encoder_layers", 12)),
         num_attention_heads=int(settings.get("encoder_attention_heads", 12)),
@@ -112,11 +117,6 @@ def encoder_config(checkpoint: FairseqCheckpoint) -> Wav2Vec2Config:
         feat_quantizer_dropout=float(settings.get("dropout_features", 0.0)),
         final_dropout=0.0,
         layerdrop=float(settings.get("encoder_layerdrop", 0.0)),
-        feat_extract_norm="layer" if settings.get("extractor_mode") == "layer_norm" else "group",
-        conv_dim=[channels for channels, _, _ in layers],
-        conv_kernel=[kernel for _, kernel, _ in layers],
-        conv_stride=[step for _, _, step in layers],
-        conv_bias=bool(settings.get("conv_bias", False)),
         num_conv_pos_embeddings=int(settings.get("conv_pos", 128)),
         num_conv_pos_embedding_groups=int(settings.get("conv_pos_groups", 16)),
         do_stable_layer_norm=bool(settings.get("layer_norm_first", False)),
@@ -139,6 +139,24 @@ def encoder_config(checkpoint: FairseqCheckpoint) -> Wav2Vec2Config:
     return config
 
 
+def _config_of_frames(checkpoint: FairseqCheckpoint, **common: Any) -> Wav2Vec2Config:  # noqa: ANN401 - config keys
+    """The config of ``common`` with the part that says how a waveform becomes frames."""
+    settings = checkpoint.model
+    if settings.get("_name") == Wav2Vec2MelConfig.model_type:
+        return Wav2Vec2MelConfig(
+            mel_extractor=settings["mel_extractor"], sample_rate_hz=sample_rate_hz(checkpoint), **common
+        )
+    layers = parse_conv_layers(settings["conv_feature_layers"])
+    return Wav2Vec2Config(
+        feat_extract_norm="layer" if settings.get("extractor_mode") == "layer_norm" else "group",
+        conv_dim=[channels for channels, _, _ in layers],
+        conv_kernel=[kernel for _, kernel, _ in layers],
+        conv_stride=[step for _, _, step in layers],
+        conv_bias=bool(settings.get("conv_bias", False)),
+        **common,
+    )
+
+
 def fairseq_settings(config: Wav2Vec2Config) -> dict[str, Any]:
     """The settings of fairseq's ``model`` that build the network of a transformers config; undoes :func:`encoder_config`.
 
@@ -155,11 +173,16 @@ def fairseq_settings(config: Wav2Vec2Config) -> dict[str, Any]:
         raise CheckpointError("the encoder has adapters, which fairseq does not know")
     layers = list(zip(config.conv_dim, config.conv_kernel, config.conv_stride, strict=True))
     is_layer_norm = config.feat_extract_norm == "layer"
-    return {
+    frames = {
         "_name": "wav2vec2",
         "extractor_mode": "layer_norm" if is_layer_norm else "default",
         "conv_feature_layers": repr([tuple(int(number) for number in layer) for layer in layers]),
         "conv_bias": bool(config.conv_bias),
+    }
+    if isinstance(config, Wav2Vec2MelConfig):
+        frames = {"_name": config.model_type, "mel_extractor": config.mel_extractor}
+    return {
+        **frames,
         "encoder_layers": config.num_hidden_layers,
         "encoder_embed_dim": config.hidden_size,
         "encoder_ffn_embed_dim": config.intermediate_size,
@@ -184,7 +207,8 @@ def feature_extractor(checkpoint: FairseqCheckpoint) -> Wav2Vec2FeatureExtractor
         sampling_rate=sample_rate_hz(checkpoint),
         padding_value=0.0,
         do_normalize=bool(checkpoint.task.get("normalize", False)),
-        return_attention_mask=checkpoint.model.get("extractor_mode") == "layer_norm",
+        return_attention_mask=checkpoint.model.get("extractor_mode") == "layer_norm"
+        or checkpoint.model.get("_name") == Wav2Vec2MelConfig.model_type,  # both know padding from audio
     )
 
 

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, Wav2Vec2FeatureExtractor, Wav2Vec2ForP
 from rfcx_ssl.audio import audio_info, read_audio
 from rfcx_ssl.errors import CheckpointError, require_extra
 from rfcx_ssl.models.wav2vec import frame_geometry
+from rfcx_ssl.models.wav2vec2_mel import Wav2Vec2MelConfig
 from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint, parse_conv_layers
 from rfcx_ssl.pretraining.convert import NORMALIZE_EPS, feature_extractor, sample_rate_hz
 from rfcx_ssl.provenance import versions
@@ -76,11 +77,18 @@ def build_fairseq_model(checkpoint: FairseqCheckpoint) -> torch.nn.Module:
 
 def _build_fairseq_model(checkpoint: FairseqCheckpoint) -> torch.nn.Module:
     wav2vec2 = require_extra("fairseq.models.wav2vec.wav2vec2", "pretrain")
-    known = wav2vec2.Wav2Vec2Config.__dataclass_fields__
-    settings = {key: value for key, value in checkpoint.model.items() if key in known}
-    # fairseq evaluates this text as Python: hand it only what our own parser has understood
-    settings["conv_feature_layers"] = repr(parse_conv_layers(settings["conv_feature_layers"]))
-    model: torch.nn.Module = wav2vec2.Wav2Vec2Model(wav2vec2.Wav2Vec2Config(**settings))
+    settings = dict(checkpoint.model)
+    if settings.get("_name") == Wav2Vec2MelConfig.model_type:
+        from rfcx_ssl.pretraining.plugin.mel_model import MelWav2Vec2Config, MelWav2Vec2Model
+
+        settings["sample_rate"] = sample_rate_hz(checkpoint)
+        kind, config = MelWav2Vec2Model, MelWav2Vec2Config
+    else:
+        kind, config = wav2vec2.Wav2Vec2Model, wav2vec2.Wav2Vec2Config
+        # fairseq evaluates this text as Python: hand it only what our own parser has understood
+        settings["conv_feature_layers"] = repr(parse_conv_layers(settings["conv_feature_layers"]))
+    known = config.__dataclass_fields__
+    model: torch.nn.Module = kind(config(**{key: value for key, value in settings.items() if key in known}))
     weights = dict(checkpoint.weights)
     if "encoder.pos_conv.0.weight_g" in model.state_dict():
         newer = "encoder.pos_conv.0.parametrizations.weight.original"

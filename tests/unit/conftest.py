@@ -45,13 +45,29 @@ _BACKBONE = {
     "do_stable_layer_norm": True,
     "conv_bias": True,
 }
+BACKBONES = ("wav2vec2_group", *FAMILY)
+_MEL = {"n_fft": 256, "hop_samples": 128, "n_mels": 16}
+# eight log-mel extractors that differ in what could break: kernels, strides, neighborhoods, rates of the mel, depth
+_NEAR = {"center_s": 0.05, "normalize_s": 0.05}
+MEL_EXTRACTORS: dict[str, dict[str, object]] = {
+    "plain": _NEAR | {"mel": _MEL, "channels": [4, 6], "time_strides": [2, 1], "band_strides": [2, 2], "dim": 12},
+    "no time stride": _NEAR | {"mel": _MEL, "channels": [5], "time_strides": [1], "band_strides": [4], "dim": 8},
+    "late stride": _NEAR | {"mel": _MEL, "channels": [4, 4], "time_strides": [1, 3], "band_strides": [1, 3], "dim": 8},
+    "wide neighborhoods": {"mel": _MEL, "channels": [4], "time_strides": [2], "band_strides": [2], "dim": 8},
+    "unequal": {"mel": _MEL, "channels": [4], "time_strides": [2], "band_strides": [2], "dim": 8, "center_s": 0.02},
+    "window is hop": _NEAR
+    | {"mel": _MEL | {"hop_samples": 256}, "channels": [4], "time_strides": [1], "band_strides": [2], "dim": 8},
+    "odd hop": _NEAR
+    | {"mel": _MEL | {"hop_samples": 85}, "channels": [4, 4], "time_strides": [2, 2], "band_strides": [2, 1], "dim": 8},
+    "deep": _NEAR
+    | {"mel": _MEL, "channels": [4] * 4, "time_strides": [1, 2, 1, 2], "band_strides": [2, 1, 2, 1], "dim": 16},
+}
 _EXTRA = {
     "wav2vec2_group": {"feat_extract_norm": "group", "do_stable_layer_norm": False, "conv_bias": False},
     "data2vec-audio": {"conv_pos_kernel_size": 5},
     "wav2vec2-conformer": {"position_embeddings_type": "relative"},
+    "wav2vec2_mel": {"mel_extractor": MEL_EXTRACTORS["plain"], "sample_rate_hz": 32_000},
 }
-BACKBONES = ("wav2vec2_group", *FAMILY)
-_MEL = {"n_fft": 256, "hop_samples": 128, "n_mels": 16}
 _CNN = {
     "mel": _MEL,
     "channels": [4, 8],
@@ -77,6 +93,8 @@ KIND_OF = {name: kind for kind in ENCODERS for name in TINY.get(kind, {})}
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "tiny_name" in metafunc.fixturenames:
         metafunc.parametrize("tiny_name", KIND_OF)
+    if "mel_extractor" in metafunc.fixturenames:
+        metafunc.parametrize("mel_extractor", MEL_EXTRACTORS.values(), ids=MEL_EXTRACTORS)
     if "backbone_name" in metafunc.fixturenames:
         metafunc.parametrize("backbone_name", BACKBONES)
 
@@ -89,7 +107,7 @@ def tiny_examples() -> dict[str, tuple[str, ...]]:
 
 @pytest.fixture(scope="session")
 def encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A saved tiny encoder of the wav2vec family, 32 kHz, hop 40 samples."""
+    """A saved tiny encoder of the wav2vec family at 32 kHz; hop 40 samples, on log-mel 256."""
     made: dict[str, Path] = {}
 
     def make(name: str) -> Path:
@@ -99,7 +117,8 @@ def encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
             config = AutoConfig.for_model(model_type, **(_BACKBONE | _EXTRA.get(name, {})))
             made[name] = tmp_path_factory.mktemp(name)
             AutoModel.from_config(config).save_pretrained(made[name])
-            Wav2Vec2FeatureExtractor(sampling_rate=32_000, do_normalize=True).save_pretrained(made[name])
+            normalize = model_type != "wav2vec2_mel"
+            Wav2Vec2FeatureExtractor(sampling_rate=32_000, do_normalize=normalize).save_pretrained(made[name])
         return made[name]
 
     return make

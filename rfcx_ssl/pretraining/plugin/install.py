@@ -2,7 +2,8 @@
 
 import sys
 
-from rfcx_ssl.pretraining.plugin import task as task  # registers rainforest_audio_pretraining
+from rfcx_ssl.pretraining.plugin import mel_model as mel_model  # registers the model wav2vec2_mel
+from rfcx_ssl.pretraining.plugin import task as task  # registers the task rainforest_audio_pretraining
 from rfcx_ssl.pretraining.plugin.gather import use_host_buffers
 from rfcx_ssl.pretraining.plugin.masks import seed_masks
 
