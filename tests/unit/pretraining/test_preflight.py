@@ -46,7 +46,7 @@ def test_overrides_reach_the_config(data):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimization.lr=[0.1]", r"did you mean 'optimization\.lr'"),
+        ("optimizaton.lr=[0.1]", r"did you mean 'optimization\.lr'"),
         ("model.encoder_layer=3", r"did you mean 'model\.encoder_layers'"),
         ("verbose", "written key=value"),
         ("model.encoder_layers=[1", "model.encoder_layers"),
