@@ -68,7 +68,7 @@ def to_transformers(checkpoint: FairseqCheckpoint, heads: bool = False) -> PreTr
         CheckpointError: a setting has no counterpart in transformers, or a tensor is missing, left over or misshapen.
     """
     config = encoder_config(checkpoint)
-    kind = AutoModelForPreTraining if heads else AutoModel
+    kind: Any = AutoModelForPreTraining if heads else AutoModel
     model: PreTrainedModel = kind.from_config(config, dtype=torch.float32)
     names = _HEAD_NAMES | {ours: f"wav2vec2.{theirs}" for ours, theirs in _ENCODER_NAMES.items()}
     renamed = rename_weights(checkpoint.weights, names if heads else _ENCODER_NAMES)
@@ -173,7 +173,7 @@ def fairseq_settings(config: Wav2Vec2Config) -> dict[str, Any]:
         raise CheckpointError("the encoder has adapters, which fairseq does not know")
     layers = list(zip(config.conv_dim, config.conv_kernel, config.conv_stride, strict=True))
     is_layer_norm = config.feat_extract_norm == "layer"
-    frames = {
+    frames: dict[str, Any] = {
         "_name": "wav2vec2",
         "extractor_mode": "layer_norm" if is_layer_norm else "default",
         "conv_feature_layers": repr([tuple(int(number) for number in layer) for layer in layers]),

@@ -58,7 +58,13 @@ MEL_EXTRACTORS: dict[str, dict[str, object]] = {
     "window is hop": _NEAR
     | {"mel": _MEL | {"hop_samples": 256}, "channels": [4], "time_strides": [1], "band_strides": [2], "dim": 8},
     "odd hop": _NEAR
-    | {"mel": _MEL | {"hop_samples": 85}, "channels": [4, 4], "time_strides": [2, 2], "band_strides": [2, 1], "dim": 8},
+    | {
+        "mel": _MEL | {"hop_samples": 85},
+        "channels": [4, 4],
+        "time_strides": [2, 2],
+        "band_strides": [2, 1],
+        "dim": 8,
+    },
     "deep": _NEAR
     | {"mel": _MEL, "channels": [4] * 4, "time_strides": [1, 2, 1, 2], "band_strides": [2, 1, 2, 1], "dim": 16},
 }

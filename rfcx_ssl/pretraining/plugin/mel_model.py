@@ -57,7 +57,7 @@ class MelWav2Vec2Model(Wav2Vec2Model):
 
 def mel_settings(values: Any) -> MelExtractorSettings:  # noqa: ANN401 - a mapping, plain or of OmegaConf, or None
     """The extractor that ``model.mel_extractor`` describes; ``ConfigError`` names a key that is wrong."""
-    plain = OmegaConf.to_container(values) if OmegaConf.is_config(values) else values
+    plain: Any = OmegaConf.to_container(values) if OmegaConf.is_config(values) else values
     return from_plain(MelExtractorSettings, plain or {}, "model.mel_extractor")
 
 
