@@ -75,17 +75,26 @@ def build_fairseq_model(checkpoint: FairseqCheckpoint) -> torch.nn.Module:
         return _build_fairseq_model(checkpoint)
 
 
-def _build_fairseq_model(checkpoint: FairseqCheckpoint) -> torch.nn.Module:
-    wav2vec2 = require_extra("fairseq.models.wav2vec.wav2vec2", "pretrain")
-    settings = dict(checkpoint.model)
-    if settings.get("_name") == Wav2Vec2MelConfig.model_type:
-        from rfcx_ssl.pretraining.plugin.mel_model import MelWav2Vec2Config, MelWav2Vec2Model
+def fairseq_class(model: Mapping[str, Any]) -> tuple[Any, Any]:
+    """fairseq's model class for the settings of a model, and the class of its config.
 
+    Raises:
+        MissingExtraError: fairseq is not installed.
+    """
+    wav2vec2 = require_extra("fairseq.models.wav2vec.wav2vec2", "pretrain")
+    if model.get("_name") != Wav2Vec2MelConfig.model_type:
+        return wav2vec2.Wav2Vec2Model, wav2vec2.Wav2Vec2Config
+    from rfcx_ssl.pretraining.plugin.mel_model import MelWav2Vec2Config, MelWav2Vec2Model
+
+    return MelWav2Vec2Model, MelWav2Vec2Config
+
+
+def _build_fairseq_model(checkpoint: FairseqCheckpoint) -> torch.nn.Module:
+    settings = dict(checkpoint.model)
+    kind, config = fairseq_class(settings)
+    if "sample_rate" in config.__dataclass_fields__:
         settings["sample_rate"] = sample_rate_hz(checkpoint)
-        kind, config = MelWav2Vec2Model, MelWav2Vec2Config
-    else:
-        kind, config = wav2vec2.Wav2Vec2Model, wav2vec2.Wav2Vec2Config
-        # fairseq evaluates this text as Python: hand it only what our own parser has understood
+    else:  # fairseq evaluates this text as Python: hand it only what our own parser has understood
         settings["conv_feature_layers"] = repr(parse_conv_layers(settings["conv_feature_layers"]))
     known = config.__dataclass_fields__
     model: torch.nn.Module = kind(config(**{key: value for key, value in settings.items() if key in known}))

@@ -1,18 +1,23 @@
 """The proof against the real fairseq: random models of both extractor modes."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rfcx_ssl.audio import write_flac
 from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.models.mel_extractor import MelExtractorSettings
 from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint
-from rfcx_ssl.pretraining.convert import to_transformers
+from rfcx_ssl.pretraining.convert import fairseq_settings, to_fairseq, to_transformers
 from rfcx_ssl.pretraining.export import export_encoder
-from rfcx_ssl.pretraining.parity import TOLERANCE, prove_parity
+from rfcx_ssl.pretraining.parity import TOLERANCE, build_fairseq_model, fairseq_class, prove_parity
 from rfcx_ssl.pretraining.preflight import compose_pretraining
+from rfcx_ssl.settings import from_plain
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 CONFIGS = Path(__file__).parents[3] / "configs" / "pretrain"
@@ -55,14 +60,16 @@ FORMS = {
 
 
 def random_checkpoint(form, path=Path("random.pt"), normalize=True):
-    wav2vec2 = pytest.importorskip("fairseq.models.wav2vec.wav2vec2")
+    return with_random_weights(SETTINGS | FORMS[form], {"sample_rate": 32000, "normalize": normalize}, path)
+
+
+def with_random_weights(settings, task, path=Path("random.pt")):
+    pytest.importorskip("fairseq.models.wav2vec.wav2vec2")
     torch.manual_seed(1)
-    settings = SETTINGS | FORMS[form]
-    model = wav2vec2.Wav2Vec2Model(wav2vec2.Wav2Vec2Config(**settings))
+    model = build_fairseq_model(FairseqCheckpoint(path, "", {}, settings, task, 0))
     with torch.no_grad():  # norms start at one and zero, which would hide a swapped name
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-    task = {"sample_rate": 32000, "normalize": normalize}
     return FairseqCheckpoint(path, "0" * 64, model.state_dict(), settings, task, 0)
 
 
@@ -75,6 +82,38 @@ def test_both_libraries_compute_the_same(form):
     assert report["max_abs_difference_extractor_features"] < 2e-5
     assert len(report["cases"]) == 3
     assert all(case["hidden_rms"] > 0.1 for case in report["cases"])
+
+
+@given(data=st.data())
+@settings(max_examples=3, deadline=None)
+def test_log_mel_encoders_compute_the_same(mel_extractor, data):
+    """Any transformer on any of the extractors; and the way back gives fairseq every bit again."""
+    heads = data.draw(st.integers(1, 3))
+    model = {
+        "_name": "wav2vec2_mel",
+        "mel_extractor": mel_extractor,
+        "encoder_layers": data.draw(st.integers(1, 3)),
+        "encoder_embed_dim": 8 * heads,
+        "encoder_attention_heads": heads,
+        "conv_pos": data.draw(st.integers(3, 20)),
+        "layer_norm_first": data.draw(st.booleans()),
+        "detach_targets": data.draw(st.booleans()),
+    }
+    checkpoint = with_random_weights(SETTINGS | {"conv_pos_groups": 4} | model, {"sample_rate": 32000})
+    converted = to_transformers(checkpoint, heads=True)
+    report = prove_parity(checkpoint, converted)
+    assert report["max_abs_difference_last_hidden_state"] < 2e-5
+    assert report["max_abs_difference_extractor_features"] < 2e-5
+    back = to_fairseq(converted)
+    if mel_extractor["dim"] == 8 * heads:
+        assert torch.equal(back.pop("post_extract_proj.weight"), torch.eye(8 * heads))
+        back.pop("post_extract_proj.bias")
+    assert set(back) == set(checkpoint.weights)
+    assert all(torch.equal(back[name], checkpoint.weights[name]) for name in back)
+    kept = fairseq_settings(converted.config)
+    said, found = (from_plain(MelExtractorSettings, found.pop("mel_extractor"), "m") for found in (dict(model), kept))
+    assert said == found
+    assert {key: kept[key] for key in set(model) & set(kept)} == {key: model[key] for key in set(model) & set(kept)}
 
 
 def test_heads_do_not_change_the_encoder():
@@ -134,13 +173,14 @@ def test_nothing_is_written_when_the_proof_fails(tmp_path, monkeypatch):
 def test_every_shipped_config_builds_a_model_that_can_be_converted(name, tmp_path, monkeypatch):
     config = compose_pretraining(CONFIGS, name, [f"task.data={tmp_path}"])
     wav2vec2 = pytest.importorskip("fairseq.models.wav2vec.wav2vec2")
-    known = wav2vec2.Wav2Vec2Config.__dataclass_fields__
-    assert set(config["model"]) <= set(known)
+    kind = fairseq_class(config["model"])[1]
+    assert set(config["model"]) <= set(kind.__dataclass_fields__)
     monkeypatch.setattr(wav2vec2, "init_bert_params", lambda _: None)  # wants to draw numbers; meta has none
     with torch.device("meta"):
-        settings = {key: value for key, value in config["model"].items() if key in known}
-        model = wav2vec2.Wav2Vec2Model(wav2vec2.Wav2Vec2Config(**settings))
-        checkpoint = FairseqCheckpoint(tmp_path, "", model.state_dict(), config["model"], config["task"], 0)
+        empty = FairseqCheckpoint(tmp_path, "", {}, config["model"], config["task"], 0)
+        model = build_fairseq_model(empty)
+        checkpoint = dataclasses.replace(empty, weights=model.state_dict())
         encoder = to_transformers(checkpoint, heads=True)
     assert sum(p.numel() for p in encoder.parameters()) == sum(p.numel() for p in model.parameters())
-    assert encoder.config.rfcx_ssl["hop_samples"] == 640
+    hop_s = encoder.config.rfcx_ssl["hop_samples"] / config["task"]["sample_rate"]
+    assert hop_s == (0.04 if "mel" in name else 0.02)
