@@ -159,7 +159,9 @@ def test_every_architecture_survives_saving_and_autocast(mel_extractor, tmp_path
         rough = model.wav2vec2(audio).last_hidden_state.float()
     with torch.no_grad():
         exact = model.wav2vec2(audio).last_hidden_state
-    assert (rough - exact).abs().mean() < 0.2 * exact.abs().mean()  # .01, but for four random layers: they hardly vary
+    assert (
+        rough - exact
+    ).abs().mean() < 0.25 * exact.abs().mean()  # .01, but for four random layers: they hardly vary
 
 
 def test_half_precision_leaves_the_mel_alone(mel_extractor):
@@ -173,7 +175,7 @@ def test_half_precision_leaves_the_mel_alone(mel_extractor):
         assert torch.equal(model.feature_extractor.mel.window, window)
         rough = model(audio.bfloat16()).last_hidden_state
     assert rough.dtype == torch.bfloat16
-    assert (rough.float() - exact).abs().mean() < 0.2 * exact.abs().mean()
+    assert (rough.float() - exact).abs().mean() < 0.25 * exact.abs().mean()
 
 
 def test_a_waveform_in_bf16_has_noise_56_db_below_the_sound():
