@@ -7,14 +7,15 @@ only; timm and torchaudio where a model has layers of theirs.
 
 import ast
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from rfcx_ssl.files import write_text
+from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.modeling import RainforestSedModel
 
 PACKAGE = "rfcx_ssl"
-ENTRY = "rfcx_ssl.models.modeling"
-CONFIGURATION = "rfcx_ssl.models.configuration"
+AUTO_CLASSES: dict[str, type] = {"AutoConfig": RainforestSedConfig, "AutoModel": RainforestSedModel}
 PREFIX = "rainforest_"  # a flat folder of names that clash with nothing
 
 
@@ -22,12 +23,17 @@ def save_with_code(model: RainforestSedModel, directory: Path) -> None:
     """``save_pretrained`` (safetensors), preprocessor_config.json, and the code that runs it, into ``directory``."""
     model.save_pretrained(directory)
     _write_json(directory / "preprocessor_config.json", feature_extractor_values(model))
-    for module in needed_modules(ENTRY):
+    write_code(directory, AUTO_CLASSES)
+
+
+def write_code(directory: Path, auto_classes: Mapping[str, type]) -> None:
+    """The modules behind ``auto_classes`` (``AutoModel`` etc. -> our class) into a saved model, and its config says so."""
+    modules = {name for kind in auto_classes.values() for name in needed_modules(kind.__module__)}
+    for module in sorted(modules):
         write_text(directory / f"{exported_name(module)}.py", exported_source(module))
     config = json.loads((directory / "config.json").read_text())
     config["auto_map"] = {
-        "AutoConfig": f"{exported_name(CONFIGURATION)}.RainforestSedConfig",
-        "AutoModel": f"{exported_name(ENTRY)}.RainforestSedModel",
+        auto: f"{exported_name(kind.__module__)}.{kind.__qualname__}" for auto, kind in auto_classes.items()
     }
     _write_json(directory / "config.json", config)
 
