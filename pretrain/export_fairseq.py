@@ -6,7 +6,7 @@
 
 The way back of convert.py, with the same proof. Writes checkpoint.pt, continue.yaml (a complete pretraining config that
 starts from it) and parity.json. An encoder without quantizer and projections gets new ones. --sample-rate resamples the
-first convolution and measures how far that moves the features.
+first convolution, or scales the windows of a log-mel, and measures how far that moves the features.
 """
 
 from collections.abc import Sequence
@@ -46,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if change := report["rate_change"]:
         low_khz = min(change["old_hz"], change["new_hz"]) / 2000
         print(
-            f"{change['old_hz']} -> {change['new_hz']} Hz: first convolution now {change['kernel']} samples, stride "
-            f"{change['stride']}. The features move by {change['shared_band']:.1%} on sound below {low_khz:g} kHz, by "
-            f"{change['full_band']:.1%} on sound that reaches above it (the encoder has yet to learn that band)"
+            f"{change['old_hz']} -> {change['new_hz']} Hz: {change['front_end']}. The features move by "
+            f"{change['shared_band']:.1%} on sound below {low_khz:g} kHz, by {change['full_band']:.1%} on sound that "
+            "reaches above it"
         )
     print(
         f"go on with: python pretrain/run.py --config-dir {args.out} --config-name {Path(CONFIG).stem} task.data=DIR"

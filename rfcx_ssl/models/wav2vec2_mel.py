@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 from transformers import (
+    CONFIG_MAPPING,
     AutoConfig,
     AutoModel,
     AutoModelForPreTraining,
@@ -108,6 +109,14 @@ def make_extractor(config: Wav2Vec2MelConfig) -> MelExtractor:
     return _MelFeatureEncoder(settings, config.sample_rate_hz)
 
 
-AutoConfig.register(Wav2Vec2MelConfig.model_type, Wav2Vec2MelConfig)
-AutoModel.register(Wav2Vec2MelConfig, Wav2Vec2MelModel)
-AutoModelForPreTraining.register(Wav2Vec2MelConfig, Wav2Vec2MelForPreTraining)
+AUTO_CLASSES = {
+    "AutoConfig": Wav2Vec2MelConfig,
+    "AutoModel": Wav2Vec2MelModel,
+    "AutoModelForPreTraining": Wav2Vec2MelForPreTraining,
+}
+if (
+    Wav2Vec2MelConfig.model_type not in CONFIG_MAPPING
+):  # a saved model's copy of this file leaves the package's classes
+    AutoConfig.register(Wav2Vec2MelConfig.model_type, Wav2Vec2MelConfig)
+    AutoModel.register(Wav2Vec2MelConfig, Wav2Vec2MelModel)
+    AutoModelForPreTraining.register(Wav2Vec2MelConfig, Wav2Vec2MelForPreTraining)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rfcx_ssl.errors import CheckpointError
 from rfcx_ssl.models.inert import NUMPY_PATTERN, Record, load_inert
+from rfcx_ssl.models.wav2vec2_mel import Wav2Vec2MelConfig
 from rfcx_ssl.provenance import file_sha256
 
 _OMEGACONF_NODES = ("AnyNode", "StringNode", "IntegerNode", "FloatNode", "BooleanNode", "EnumNode", "BytesNode")
@@ -68,7 +69,8 @@ def load_fairseq_checkpoint(path: Path) -> FairseqCheckpoint:
         raise CheckpointError(f"{path}: no 'model' entry; a checkpoint written by fairseq is needed")
     model, task = _settings(state)
     name = model.get("_name") or model.get("arch") or "unknown"
-    if not str(name).startswith("wav2vec2") or "conv_feature_layers" not in model:
+    frames = "mel_extractor" if name == Wav2Vec2MelConfig.model_type else "conv_feature_layers"
+    if not str(name).startswith("wav2vec2") or frames not in model:
         raise CheckpointError(f"{path}: model._name={name!r}; only wav2vec2 pretraining checkpoints can be converted")
     weights = {key: value.float() for key, value in state["model"].items() if isinstance(value, Tensor)}
     history = state.get("optimizer_history") or [{}]

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from rfcx_ssl.errors import CheckpointError
 from rfcx_ssl.files import atomic_folder
+from rfcx_ssl.models.export_code import PREFIX, write_code
+from rfcx_ssl.models.wav2vec2_mel import AUTO_CLASSES, Wav2Vec2MelConfig
 from rfcx_ssl.pretraining.checkpoint import load_fairseq_checkpoint
 from rfcx_ssl.pretraining.convert import feature_extractor, to_transformers
 from rfcx_ssl.pretraining.parity import prove_parity
 
-WRITTEN = ("config.json", "model.safetensors", "preprocessor_config.json", "parity.json")
+WRITTEN = ("config.json", "model.safetensors", "preprocessor_config.json", "parity.json", f"{PREFIX}*.py")
 
 
 def export_encoder(
@@ -26,7 +29,8 @@ def export_encoder(
 
     Args:
         path: a fairseq wav2vec 2.0 checkpoint.
-        out: new directory: config.json, model.safetensors, preprocessor_config.json, parity.json.
+        out: new directory: config.json, model.safetensors, preprocessor_config.json, parity.json; for an encoder that
+            transformers does not know, the code that runs it.
         audio: files for the proof; noise and sweeps where none are given.
         heads: keep the quantizer and projections (``Wav2Vec2ForPreTraining``).
         overwrite: replace an encoder directory that an earlier conversion wrote.
@@ -49,13 +53,15 @@ def export_encoder(
         )
     with atomic_folder(out) as temporary:
         model.save_pretrained(temporary)
+        if isinstance(model.config, Wav2Vec2MelConfig):
+            write_code(temporary, AUTO_CLASSES)
         feature_extractor(checkpoint).save_pretrained(temporary)
         (temporary / "parity.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
 
 
 def refuse_taken(out: Path, overwrite: bool, written: Sequence[str]) -> None:
-    """``out`` must be new; with ``overwrite`` it may hold files named ``written``, and nothing else is ever deleted.
+    """``out`` must be new; with ``overwrite`` it may hold files like ``written``, and nothing else is ever deleted.
 
     Raises:
         CheckpointError: ``out`` exists, or holds something else.
@@ -65,6 +71,7 @@ def refuse_taken(out: Path, overwrite: bool, written: Sequence[str]) -> None:
         return
     if not overwrite:
         raise CheckpointError(f"--out {out} exists; choose another, or --overwrite what an earlier run wrote")
-    foreign = [item.name for item in out.iterdir() if item.name not in written] if out.is_dir() else [out.name]
+    found = [item.name for item in out.iterdir()] if out.is_dir() else [out.name]
+    foreign = [name for name in found if not any(fnmatch(name, pattern) for pattern in written)]
     if foreign:
         raise CheckpointError(f"--overwrite {out}: holds {sorted(foreign)[0]!r}, which no earlier run wrote")

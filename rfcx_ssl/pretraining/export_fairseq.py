@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import soxr
 import torch
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
-from transformers import AutoConfig, Wav2Vec2Config, Wav2Vec2ForPreTraining, Wav2Vec2Model
+from transformers import AutoConfig, AutoModel, AutoModelForPreTraining
 
 from rfcx_ssl.config import config_root
 from rfcx_ssl.errors import CheckpointError, first_line
@@ -24,12 +25,12 @@ from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint
 from rfcx_ssl.pretraining.convert import NORMALIZE_EPS, fairseq_settings, to_fairseq
 from rfcx_ssl.pretraining.export import refuse_taken
 from rfcx_ssl.pretraining.parity import build_fairseq_model, proof_waveforms, prove_parity
-from rfcx_ssl.pretraining.sample_rate import change_sample_rate
+from rfcx_ssl.pretraining.sample_rate import Encoder, change_sample_rate, describe_front_end
 
-Encoder = Wav2Vec2Model | Wav2Vec2ForPreTraining
 CHECKPOINT, CONFIG = "checkpoint.pt", "continue.yaml"
 WRITTEN = (CHECKPOINT, CONFIG, "parity.json")
-TEMPLATE = "wav2vec2_base_32k"  # the shipped config whose training settings the new one takes over
+# the shipped config whose training settings the new one takes over, by fairseq's name of the model
+TEMPLATES = {"wav2vec2": "wav2vec2_base_32k", "wav2vec2_mel": "wav2vec2_mel_base_32k"}
 # only these may start from random weights
 _HEADS = ("quantizer.", "project_q.", "final_proj.", "mask_emb")
 
@@ -47,7 +48,7 @@ def export_fairseq(
     Args:
         encoder: directory or hub id of a wav2vec 2.0 encoder with preprocessor_config.json.
         out: new folder.
-        sample_rate_hz: another rate than the encoder's: its first convolution is resampled.
+        sample_rate_hz: another rate than the encoder's (see :mod:`rfcx_ssl.pretraining.sample_rate`).
         audio: files for the proof; noise and sweeps where none are given.
         overwrite: replace a folder that an earlier export wrote.
 
@@ -67,8 +68,8 @@ def export_fairseq(
         rate_change = _compare_rates(model, changed, rate_hz, sample_rate_hz, normalize, audio)
         model, rate_hz = changed, sample_rate_hz
     settings = fairseq_settings(model.config)
-    weights, new = _complete(_fairseq_weights(model), settings, encoder)
     task = {"_name": "audio_pretraining", "sample_rate": rate_hz, "normalize": normalize}
+    weights, new = _complete(_fairseq_weights(model), settings, task, encoder)
     checkpoint = FairseqCheckpoint(out / CHECKPOINT, "", weights, settings, task, 0)
     report = prove_parity(checkpoint, model, audio)
     if not report["passed"]:
@@ -88,10 +89,10 @@ def load_encoder(encoder: str) -> tuple[Encoder, int, bool]:
     """Model in eval mode, float32, its sample rate in Hz, and whether it wants normalized waveforms."""
     try:
         config = AutoConfig.from_pretrained(encoder)
-        if not isinstance(config, Wav2Vec2Config):
+        if config.model_type not in TEMPLATES:
             raise CheckpointError(f"{encoder}: model_type {config.model_type!r}; only wav2vec 2.0 goes on in fairseq")
-        heads = "Wav2Vec2ForPreTraining" in (config.architectures or ())
-        kind: Any = Wav2Vec2ForPreTraining if heads else Wav2Vec2Model
+        heads = any(name.endswith("ForPreTraining") for name in config.architectures or ())
+        kind: Any = AutoModelForPreTraining if heads else AutoModel
         model, info = kind.from_pretrained(encoder, dtype=torch.float32, output_loading_info=True)
         values = preprocessor_values(encoder)
     except (OSError, ValueError) as error:
@@ -117,12 +118,12 @@ def _fairseq_weights(model: Encoder) -> dict[str, Tensor]:
 
 
 def _complete(
-    weights: dict[str, Tensor], settings: dict[str, Any], source: str
+    weights: dict[str, Tensor], settings: dict[str, Any], task: dict[str, Any], source: str
 ) -> tuple[dict[str, Tensor], list[str]]:
     """All weights of fairseq's model, and the names of those that are new and random (seed 0)."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        empty = FairseqCheckpoint(Path(source), "", {}, settings, {}, 0)
+        empty = FairseqCheckpoint(Path(source), "", {}, settings, task, 0)
         complete = {name: tensor.clone() for name, tensor in build_fairseq_model(empty).state_dict().items()}
     new = sorted(set(complete) - set(weights))
     wrong = sorted(set(weights) - set(complete)) + [name for name in new if not name.startswith(_HEADS)]
@@ -154,7 +155,7 @@ def _checkpoint_content(checkpoint: FairseqCheckpoint) -> dict[str, Any]:
 
 def _config(settings: Mapping[str, Any], task: Mapping[str, Any], checkpoint: Path) -> Any:  # noqa: ANN401 - OmegaConf
     """A complete pretraining config for the checkpoint: the shipped one with this network, rate and start."""
-    config = OmegaConf.load(config_root() / "pretrain" / f"{TEMPLATE}.yaml")
+    config = _template(TEMPLATES[settings["_name"]])
     scale = task["sample_rate"] / config.task.sample_rate
     for key in ("max_sample_size", "min_sample_size"):
         config.task[key] = round(config.task[key] * scale)
@@ -163,6 +164,16 @@ def _config(settings: Mapping[str, Any], task: Mapping[str, Any], checkpoint: Pa
     config.model.update(settings)
     config.checkpoint.finetune_from_model = str(checkpoint)
     config.checkpoint.save_dir = "runs/pretrain/continued"
+    return config
+
+
+def _template(name: str) -> DictConfig:
+    """The shipped config ``name`` with its interpolations, complete in one file."""
+    folder = config_root() / "pretrain"
+    with initialize_config_dir(str(folder.resolve()), version_base="1.1"):
+        config = compose(name)
+    OmegaConf.set_struct(config, False)
+    config.hydra = OmegaConf.load(folder / f"{TEMPLATES['wav2vec2']}.yaml").hydra  # which hydra takes out of it
     return config
 
 
@@ -184,8 +195,8 @@ def _compare_rates(
             frames = min(ours.shape[1], theirs.shape[1])
             difference = (ours[:, :frames] - theirs[:, :frames]).square().mean().sqrt()
             differences[name].append(float(difference / theirs.square().mean().sqrt()))
-    first = {"kernel": new.config.conv_kernel[0], "stride": new.config.conv_stride[0]}
-    return {"old_hz": old_hz, "new_hz": new_hz, **first} | {name: max(values) for name, values in differences.items()}
+    facts = {"old_hz": old_hz, "new_hz": new_hz, "front_end": describe_front_end(new)}
+    return facts | {name: max(values) for name, values in differences.items()}
 
 
 def _features(model: Encoder, waveform: np.ndarray, normalize: bool) -> Tensor:

@@ -13,7 +13,10 @@ from omegaconf.errors import OmegaConfBaseException
 from rfcx_ssl.audio import audio_info
 from rfcx_ssl.errors import ConfigError, ManifestError, did_you_mean
 from rfcx_ssl.manifest.virtual import find_split, load_virtual, split_file
+from rfcx_ssl.models.mel_extractor import MelExtractor, MelExtractorSettings
+from rfcx_ssl.models.wav2vec2_mel import Wav2Vec2MelConfig
 from rfcx_ssl.pretraining.checkpoint import parse_conv_layers
+from rfcx_ssl.settings import from_plain
 
 
 def compose_pretraining(config_dir: Path, name: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -53,7 +56,7 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
         ConfigError: a setting breaks a rule or there is no GPU for it.
         ManifestError: a manifest is missing, malformed, too small, or its audio has another sample rate.
     """
-    parse_conv_layers(str(config["model"]["conv_feature_layers"]))
+    _check_frames(config)
     common = config["common"]
     if not common["cpu"] and not torch.cuda.is_available():
         raise ConfigError(
@@ -66,6 +69,24 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
     if not (config["dataset"].get("max_tokens") or config["dataset"].get("batch_size")):
         raise ConfigError("dataset.max_tokens or dataset.batch_size must be set")
     _check_data(config)
+
+
+def _check_frames(config: Mapping[str, Any]) -> None:
+    """What makes frames of a waveform: convolutions, or log-mel with settings of its own."""
+    model, task = config["model"], config["task"]
+    if model["_name"] != Wav2Vec2MelConfig.model_type:
+        parse_conv_layers(str(model["conv_feature_layers"]))
+        return
+    try:
+        MelExtractor(
+            from_plain(MelExtractorSettings, model["mel_extractor"] or {}, "model.mel_extractor"), task["sample_rate"]
+        )
+    except ValueError as error:
+        raise ConfigError(f"model.mel_extractor: {error}") from None
+    if task["normalize"]:
+        raise ConfigError(
+            "task.normalize=true: model._name=wav2vec2_mel needs false, it hears levels relative by itself"
+        )
 
 
 def _check_data(config: Mapping[str, Any]) -> None:

@@ -173,7 +173,7 @@ def test_a_public_encoder_goes_on_in_fairseq_at_another_rate(data, tmp_path):
         sys.executable, "pretrain/export_fairseq.py", tmp_path / "public", "--out", tmp_path / "start",
         "--sample-rate", RATE,
     )  # fmt: skip
-    assert "16000 -> 32000 Hz: first convolution now 20 samples, stride 10" in done.stdout
+    assert "16000 -> 32000 Hz: first convolution: 20 samples, stride 10" in done.stdout
     assert "new, with random weights: final_proj, project_q, quantizer" in done.stdout
     overrides = ["common.cpu=true", "common.bf16=false", "optimization.max_update=2", "optimization.update_freq=[1]"]
     command(

@@ -74,7 +74,7 @@ def run_stranger(python, folder, *models):
 
 @pytest.mark.parametrize(
     ("extra", "names"),
-    [((), ("wav2vec2", "panns")), (("timm",), ("timm_pcen",)), (("torchaudio",), ("panns_5x5",))],
+    [((), ("wav2vec2", "wav2vec2_mel", "panns")), (("timm",), ("timm_pcen",)), (("torchaudio",), ("panns_5x5",))],
     ids=["torch and transformers", "timm", "torchaudio"],
 )
 def test_an_environment_without_the_package_loads_and_runs_the_models(tiny, tmp_path, clean_python, extra, names):

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForPreTraining, Wav2Vec2Model
 
 from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.models.wav2vec2_mel import Wav2Vec2MelConfig, Wav2Vec2MelForPreTraining, Wav2Vec2MelModel
 from rfcx_ssl.pretraining.checkpoint import load_fairseq_checkpoint
 from rfcx_ssl.pretraining.convert import encoder_config, fairseq_settings, to_transformers
 from rfcx_ssl.pretraining.export_fairseq import export_fairseq
@@ -49,6 +50,71 @@ def encoder(tmp_path):
         return model
 
     return make
+
+
+@pytest.fixture
+def mel_encoder(tmp_path):
+    def make(kind=Wav2Vec2MelModel, **mel):
+        torch.manual_seed(2)
+        sizes = {key: value for key, value in SIZES.items() if not key.startswith("conv_")}
+        extractor = {"mel": mel, "channels": [4, 4], "time_strides": [2, 2], "band_strides": [4, 2], "dim": 12}
+        model = kind(Wav2Vec2MelConfig(extractor, 32_000, do_stable_layer_norm=True, **sizes)).eval()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))
+        model.save_pretrained(tmp_path / "encoder")
+        Wav2Vec2FeatureExtractor(sampling_rate=32_000, do_normalize=False).save_pretrained(tmp_path / "encoder")
+        return model
+
+    return make
+
+
+@pytest.mark.parametrize("kind", [Wav2Vec2MelModel, Wav2Vec2MelForPreTraining])
+def test_log_mel_there_and_back_changes_no_bit(mel_encoder, tmp_path, kind):
+    model = mel_encoder(kind)
+    report = export_fairseq(str(tmp_path / "encoder"), tmp_path / "out")
+    checkpoint = load_fairseq_checkpoint(tmp_path / "out" / "checkpoint.pt")
+    back = to_transformers(checkpoint, heads=kind is Wav2Vec2MelForPreTraining)
+    assert type(back) is kind
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(back.state_dict()[name], tensor), name
+    assert checkpoint.task == {"_name": "audio_pretraining", "sample_rate": 32_000, "normalize": False}
+    assert report["passed"]
+    config = compose_pretraining(tmp_path / "out", "continue", ["task.data=x"])
+    assert config["model"]["_name"] == "wav2vec2_mel"
+    assert config["model"]["mel_extractor"]["dim"] == 12
+    assert config["task"]["normalize"] is False
+    assert OmegaConf.load(tmp_path / "out" / "continue.yaml").hydra.run.dir == "runs/pretrain/continued"
+
+
+@pytest.mark.parametrize("new_hz", [48_000, 64_000, 28_800])
+def test_log_mel_at_another_rate_hears_the_same_bands(mel_encoder, new_hz):
+    """A sum of tones, sampled at both rates: the window of each frame holds the same sound."""
+    model = mel_encoder(n_fft=1000, hop_samples=320, n_mels=32, f_max_hz=14_000.0)
+    changed = change_sample_rate(model, 32_000, new_hz)
+    assert changed.config.sample_rate_hz == new_hz
+    assert changed.config.hop_samples / new_hz == model.config.hop_samples / 32_000
+    tones_hz = (200.0, 1450.0, 5700.0, 12_000.0)
+
+    def sound(rate_hz):
+        time_s = torch.arange(rate_hz, dtype=torch.float64) / rate_hz
+        level = 1 + 0.8 * torch.sin(2 * torch.pi * 3 * time_s)
+        return sum(level * torch.sin(2 * torch.pi * hz * time_s + hz) for hz in tones_hz).float()[None] * 0.1
+
+    with torch.no_grad():
+        ours, theirs = changed(sound(new_hz)), model(sound(32_000))
+    for name in ("extract_features", "last_hidden_state"):
+        difference = (ours[name] - theirs[name]).square().mean().sqrt() / theirs[name].square().mean().sqrt()
+        assert difference < 0.05, name
+
+
+@pytest.mark.parametrize(
+    ("new_hz", "message"), [(44_100, "would be 1411.2 and 441"), (16_000, "hears up to 14000 Hz")]
+)
+def test_a_rate_that_does_not_fit_the_log_mel_is_refused(mel_encoder, tmp_path, new_hz, message):
+    mel_encoder()
+    with pytest.raises(CheckpointError, match=f"--sample-rate {new_hz}: .*{message}"):
+        export_fairseq(str(tmp_path / "encoder"), tmp_path / "out", sample_rate_hz=new_hz)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -6,6 +6,7 @@ import pytest
 
 from rfcx_ssl.audio import write_flac
 from rfcx_ssl.errors import ConfigError, ManifestError, RfcxError
+from rfcx_ssl.models.mel_extractor import MelExtractorSettings
 from rfcx_ssl.pretraining.preflight import check_pretraining, compose_pretraining
 
 CONFIGS = Path(__file__).parents[3] / "configs" / "pretrain"
@@ -30,9 +31,16 @@ def tiny(data, *overrides):
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
 def test_every_shipped_config_composes_and_has_the_same_keys(name, data):
     config = compose_pretraining(CONFIGS, name, [f"task.data={data}"])
-    assert config["task"]["sample_rate"] == 32000
+    assert config["task"]["sample_rate"] == 1000 * int(name.rsplit("_", 1)[1].removesuffix("k"))
+    assert config["checkpoint"]["save_dir"] == f"runs/pretrain/{name}"
     reference = compose_pretraining(CONFIGS, "wav2vec2_base_32k", [f"task.data={data}"])
-    assert {group: set(config[group]) for group in config} == {group: set(reference[group]) for group in reference}
+    keys = {group: set(reference[group]) for group in reference}
+    if "mel" in name:
+        keys["model"] |= {"mel_extractor", "detach_targets"}
+        mel = MelExtractorSettings()
+        assert set(config["model"]["mel_extractor"]) == set(vars(mel))
+        assert set(config["model"]["mel_extractor"]["mel"]) == set(vars(mel.mel)) - {"alignment"}
+    assert {group: set(config[group]) for group in config} == keys
 
 
 def test_overrides_reach_the_config(data):
@@ -60,7 +68,7 @@ def test_a_wrong_override_is_named(data, override, message):
 def test_what_is_required_is_named():
     with pytest.raises(ConfigError, match=r"task\.data: required"):
         compose_pretraining(CONFIGS, "wav2vec2_tiny_32k", [])
-    with pytest.raises(ConfigError, match="have wav2vec2_base_32k, wav2vec2_demo_32k"):
+    with pytest.raises(ConfigError, match=r"have .*wav2vec2_base_32k, .*wav2vec2_demo_32k"):
         compose_pretraining(CONFIGS, "wav2vec2_tini", [])
 
 
@@ -76,6 +84,22 @@ def test_what_is_required_is_named():
 def test_a_setting_that_cannot_work_is_named(data, override, message):
     with pytest.raises(RfcxError, match=message):
         check_pretraining(tiny(data, override))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("task.normalize=true", "task.normalize=true: .*needs false"),
+        ("++model.mel_extractor.mel.n_mel=3", r"model\.mel_extractor\.mel\.n_mel: unknown key; known: .*n_mels"),
+        ("model.mel_extractor.time_strides=[2]", "model.mel_extractor.*one entry per convolution"),
+        ("model.mel_extractor.mel.f_max_hz=20000", r"model\.mel_extractor: mel\.f_max_hz=20000"),
+    ],
+)
+def test_a_setting_of_the_log_mel_that_cannot_work_is_named(data, override, message):
+    given = [f"task.data={data}", override]
+    with pytest.raises(RfcxError, match=message):
+        check_pretraining(compose_pretraining(CONFIGS, "wav2vec2_mel_tiny_32k", given))
+    check_pretraining(compose_pretraining(CONFIGS, "wav2vec2_mel_tiny_32k", given[:1]))
 
 
 def test_the_manifests_are_checked(data):
