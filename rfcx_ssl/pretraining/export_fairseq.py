@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import soxr
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoModelForPreTraining
 
@@ -155,7 +154,7 @@ def _checkpoint_content(checkpoint: FairseqCheckpoint) -> dict[str, Any]:
 
 def _config(settings: Mapping[str, Any], task: Mapping[str, Any], checkpoint: Path) -> Any:  # noqa: ANN401 - OmegaConf
     """A complete pretraining config for the checkpoint: the shipped one with this network, rate and start."""
-    config = _template(TEMPLATES[settings["_name"]])
+    config = OmegaConf.load(config_root() / "pretrain" / f"{TEMPLATES[settings['_name']]}.yaml")
     scale = task["sample_rate"] / config.task.sample_rate
     for key in ("max_sample_size", "min_sample_size"):
         config.task[key] = round(config.task[key] * scale)
@@ -164,16 +163,6 @@ def _config(settings: Mapping[str, Any], task: Mapping[str, Any], checkpoint: Pa
     config.model.update(settings)
     config.checkpoint.finetune_from_model = str(checkpoint)
     config.checkpoint.save_dir = "runs/pretrain/continued"
-    return config
-
-
-def _template(name: str) -> DictConfig:
-    """The shipped config ``name`` with its interpolations, complete in one file."""
-    folder = config_root() / "pretrain"
-    with initialize_config_dir(str(folder.resolve()), version_base="1.1"):
-        config = compose(name)
-    OmegaConf.set_struct(config, False)
-    config.hydra = OmegaConf.load(folder / f"{TEMPLATES['wav2vec2']}.yaml").hydra  # which hydra takes out of it
     return config
 
 

@@ -51,8 +51,8 @@ def command(*arguments):
     return done
 
 
-def tiny(data, save_dir, *overrides):
-    return ["--config-name", "wav2vec2_tiny_32k", f"task.data={data}", f"checkpoint.save_dir={save_dir}", *overrides]
+def tiny(data, save_dir, *overrides, name="wav2vec2_tiny_32k"):
+    return ["--config-name", name, f"task.data={data}", f"checkpoint.save_dir={save_dir}", *overrides]
 
 
 def weights(save_dir):
@@ -73,6 +73,34 @@ def test_stock_command_then_conversion_then_transformers(data, tmp_path):
     model, preprocess = AutoModel.from_pretrained(out), AutoFeatureExtractor.from_pretrained(out)
     assert preprocess.sampling_rate == model.config.rfcx_ssl["sample_rate_hz"] == RATE
     assert model(torch.randn(1, RATE)).last_hidden_state.shape == (1, 49, 32)
+
+
+def test_log_mel_by_the_stock_command_and_its_way_back(data, tmp_path):
+    """Stock command with activation checkpointing, goes on by our program, conversion, export, goes on again."""
+    plugin = f"common.user_dir={ROOT / 'pretrain/fairseq_plugin'}"
+    run, encoder = tmp_path / "run", tmp_path / "encoder"
+    mel = {"name": "wav2vec2_mel_tiny_32k"}
+    first = ["optimization.max_update=3", "lr_scheduler.total_num_update=6"]
+    command(*ENGINE, *tiny(data, run, plugin, *first, "model.checkpoint_activations=true", **mel))
+    second = ["optimization.max_update=6", "model.checkpoint_activations=true"]
+    command(sys.executable, "pretrain/run.py", *tiny(data, run, *second, **mel))
+    command(sys.executable, "pretrain/convert.py", run / "checkpoint_last.pt", "--out", encoder, "--heads")
+    report = json.loads((encoder / "parity.json").read_text())
+    assert (report["passed"], report["num_updates"]) == (True, 6)
+    model = AutoModel.from_pretrained(encoder)
+    assert model.config.model_type == "wav2vec2_mel"
+    assert model(torch.randn(1, RATE)).last_hidden_state.shape == (1, 25, 32)
+    assert AutoFeatureExtractor.from_pretrained(encoder).do_normalize is False
+    command(sys.executable, "pretrain/export_fairseq.py", encoder, "--out", tmp_path / "start")
+    trained, exported = weights(run), torch.load(tmp_path / "start" / "checkpoint.pt", weights_only=True)["model"]
+    assert all(torch.equal(exported[name], trained[name]) for name in trained)
+    command(
+        sys.executable, "pretrain/run.py", "--config-dir", tmp_path / "start", "--config-name", "continue",
+        f"task.data={data}", f"checkpoint.save_dir={tmp_path / 'again'}", "dataset.num_workers=0",
+        "dataset.max_tokens=200000", "lr_scheduler.warmup_updates=1", "common.cpu=true", "common.bf16=false",
+        "optimization.max_update=1", "optimization.update_freq=[1]", "optimization.lr=[0.0]",
+    )  # fmt: skip
+    assert all(torch.equal(tensor, trained[name]) for name, tensor in weights(tmp_path / "again").items())
 
 
 class Attack:
@@ -128,7 +156,8 @@ def test_stopping_and_resuming_equals_never_stopping(data, tmp_path):
     assert (tmp_path / "parts" / "curves.png").is_file()
 
 
-def test_two_cpu_processes_train_one_model(data, tmp_path):
+@pytest.mark.parametrize("name", ["wav2vec2_tiny_32k", "wav2vec2_mel_tiny_32k"])
+def test_two_cpu_processes_train_one_model(data, tmp_path, name):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -143,7 +172,8 @@ def test_two_cpu_processes_train_one_model(data, tmp_path):
     logs = [(tmp_path / f"rank{rank}.log").open("w") for rank in (0, 1)]
     ranks = []
     for rank, log in enumerate(logs):
-        arguments = tiny(data, tmp_path / "run", *shared, f"distributed_training.distributed_rank={rank}")
+        ours = f"distributed_training.distributed_rank={rank}"
+        arguments = tiny(data, tmp_path / "run", *shared, ours, name=name)
         ranks.append(subprocess.Popen([*ENGINE, *arguments], cwd=ROOT, env=ENV, stdout=log, stderr=log))
         log.close()
     assert [rank.wait(timeout=300) for rank in ranks] == [0, 0], (tmp_path / "rank0.log").read_text()[-2000:]
