@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,13 @@ class Folds:
         if not 0 <= fold < self.num_folds:
             raise AnnotationError(f"fold={fold} does not exist: must be 0 to {self.num_folds - 1}")
         return [name for name in self.recording_ids if self.fold_of[name] == fold]
+
+    def select(self, recording_ids: Collection[str]) -> "Folds":
+        """The part that concerns the given recordings; no fold is renumbered."""
+        names = [name for name in self.recording_ids if name in recording_ids]
+        return Folds(
+            {name: self.fold_of[name] for name in names}, {name: self.group_of[name] for name in names}, self.num_folds
+        )
 
     def save(self, path: Path) -> None:
         """Write ``recording_id,fold,group`` as CSV, atomically."""

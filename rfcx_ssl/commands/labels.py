@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from rfcx_ssl.annotations import Annotations, find_conflicts
+from rfcx_ssl.data.budget import choose_labels
 from rfcx_ssl.data.corpus import Corpus, load_corpus, load_tables
 from rfcx_ssl.data.crops import CropDataset
 from rfcx_ssl.data.exchange import push_dataset, save_dataset, to_dataset
@@ -45,6 +46,10 @@ def run(args: argparse.Namespace) -> None:
         corpus = load_corpus(settings)
         annotations, folds = corpus.annotations, corpus.folds
     sys.stdout.write(describe(annotations, folds))
+    if settings.has_label_budget:
+        for fold in range(folds.num_folds):
+            budget = choose_labels(annotations, folds.train_ids(fold), settings, fold)
+            sys.stdout.write(f"fold {fold}: {budget.summary()}\n")
     if args.save_folds:
         folds.save(args.save_folds)
     if not args.tables_only:

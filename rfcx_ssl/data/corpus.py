@@ -1,5 +1,6 @@
 """The labelled corpus: annotations, recordings, folds and label space, checked against each other."""
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from rfcx_ssl.annotations import Annotations, fail_on_problems, find_conflicts, read_annotations, read_complete
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
 from rfcx_ssl.audio import read_audio
+from rfcx_ssl.data.budget import Budget, choose_labels
 from rfcx_ssl.data.cache import AudioCache
 from rfcx_ssl.data.recordings import Recording, open_recordings, read_sites
 from rfcx_ssl.data.settings import DataSettings
@@ -42,6 +44,34 @@ class Corpus:
     folds: Folds
     cache: AudioCache | None = None
     pseudo: tuple[PseudoLabels, ...] = ()
+    budget: Budget | None = None  # set by :meth:`within_budget`
+
+    def within_budget(self, fold: int | None) -> "Corpus":
+        """The corpus for training on ``fold`` with the labels of the budget alone, as if nobody had made the others.
+
+        Outside the budget a training recording loses its boxes and that it is complete. With pseudo-labels it stays, as
+        one that has nothing else; without it leaves. Validation recordings keep everything. A corpus whose settings
+        have no budget is returned as it is.
+
+        Raises:
+            ValueError: this corpus is already within the budget of another fold.
+        """
+        if not self.settings.has_label_budget:
+            return self
+        if self.budget is not None:
+            if self.budget.fold != fold:
+                raise ValueError(f"the labels left are those of fold={self.budget.fold}, not of fold={fold}")
+            return self
+        budget = choose_labels(self.annotations, self.folds.train_ids(fold), self.settings, fold)
+        labelled = budget.recording_ids.union([] if fold is None else self.folds.valid_ids(fold))
+        kept = labelled.union(*(teacher.by_recording for teacher in self.pseudo))
+        return dataclasses.replace(
+            self,
+            annotations=self.annotations.select(labelled),
+            recording_of={name: item for name, item in self.recording_of.items() if name in kept},
+            folds=self.folds.select(labelled),
+            budget=budget,
+        )
 
     def recordings(self, fold: int | None, split: Split) -> list[Recording]:
         """Recordings of one side of a fold; ``fold=None`` trains on everything and validates on nothing.

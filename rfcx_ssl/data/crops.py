@@ -55,7 +55,7 @@ class CropDataset(Dataset[Crop]):
         seed: int | None = None,
         recording_ids: Sequence[str] | None = None,
     ) -> None:
-        self.corpus = corpus
+        self.corpus = corpus = corpus.within_budget(fold)
         self.grid = grid
         self.settings = settings or corpus.settings
         self.seed = self.settings.seed if seed is None else seed

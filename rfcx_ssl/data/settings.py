@@ -32,6 +32,10 @@ class DataSettings:
     pseudo_min_probability: float = 0.0  # cells below stay unknown
     allow_missing_audio: bool = False  # use only the recordings whose file is there
     max_recordings: int | None = None  # a random part of the recordings, for quick trials
+    # label budget of the training side: at most one of the two; validation keeps all its labels
+    labels_per_species: int | None = None  # recordings that stand for each species and song type
+    label_fraction: float | None = None  # share of the labelled recordings, at least one of each species and song type
+    label_seed: int = 0  # which recordings; neither folds nor training depend on it
     # label rules
     edge_tolerance_s: float = 0.1
     coverage: float = 0.5
@@ -64,6 +68,7 @@ class DataSettings:
         if not self.audio_folders:
             raise ValueError("audio_folders must name at least one folder below root")
         self._check_fractions()
+        self._check_budget()
 
     def _check_fractions(self) -> None:
         for key in ("coverage", "pseudo_weight"):
@@ -72,6 +77,23 @@ class DataSettings:
         for key in ("jitter", "pseudo_min_probability"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ValueError(f"{key}={getattr(self, key)} must be in [0, 1]")
+
+    def _check_budget(self) -> None:
+        if self.labels_per_species is not None and self.label_fraction is not None:
+            raise ValueError(
+                f"labels_per_species={self.labels_per_species} and label_fraction={self.label_fraction}: set only one"
+            )
+        if self.labels_per_species is not None and self.labels_per_species < 1:
+            raise ValueError(f"labels_per_species={self.labels_per_species} must be at least 1; null keeps all labels")
+        if self.label_fraction is not None and not 0 < self.label_fraction <= 1:
+            raise ValueError(f"label_fraction={self.label_fraction} must be above 0 and at most 1")
+        if self.label_seed < 0:
+            raise ValueError(f"label_seed={self.label_seed} must not be negative")
+
+    @property
+    def has_label_budget(self) -> bool:
+        """Whether training may learn from some of the labels only."""
+        return self.labels_per_species is not None or self.label_fraction is not None
 
     @property
     def shares(self) -> tuple[float, float, float]:

@@ -39,6 +39,7 @@ class Parts:
     validation: Validation | None
     data_facts: Mapping[str, Any] = field(default_factory=dict)  # must not change between sessions of a run
     fold: int | None = None
+    files: Mapping[str, str] = field(default_factory=dict)  # name and text of what is written into the run folder
 
 
 def make_accelerator(settings: LoopSettings) -> Accelerator:

@@ -95,10 +95,11 @@ class RunFolder:
                     raise RunError(f"{self.path} is in use by another running process") from None
                 time.sleep(0.2)
 
-    def open(self, settings: LoopSettings, facts: Mapping[str, Any]) -> None:
+    def open(self, settings: LoopSettings, facts: Mapping[str, Any], files: Mapping[str, str] | None = None) -> None:
         """Start or resume: write config.yaml and run.json before the first step, or check that they match.
 
         ``facts`` (processes, devices, data hashes ...) are recorded; those under ``"data"`` must stay as they were.
+        ``files`` (name, text) are written beside them.
 
         Raises:
             RunError: the folder holds a run with other settings or data, or something that is no run.
@@ -124,6 +125,8 @@ class RunFolder:
             remove_leftovers(folder)
         latest = CheckpointFolder(self.checkpoints, 1).steps()
         run["sessions"].append(session_record(run["data"], latest[-1].name if latest else None, sys.argv))
+        for name, text in (files or {}).items():
+            write_file(self.path / name, text)
         write_file(config_file, yaml.safe_dump(config, sort_keys=False))
         write_file(run_file, json.dumps(run, indent=1))
 

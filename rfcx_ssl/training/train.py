@@ -28,6 +28,8 @@ from rfcx_ssl.training.settings import EvaluationSettings, LoopSettings
 from rfcx_ssl.training.trainer import fit
 from rfcx_ssl.training.validation import FloatArray, RecordingScores, Validation
 
+LABELS_FILE = "labels.csv"  # of a run folder: the recordings inside the label budget
+
 
 @settings
 class TrainSettings(LoopSettings):
@@ -63,7 +65,9 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
     """Model, data, augmentation and loss of a run."""
     check_mixing(settings, settings.augment, accelerator.num_processes)
     with accelerator.main_process_first():  # which may write folds and the audio cache
-        corpus = load_corpus(settings.data)
+        corpus = load_corpus(settings.data).within_budget(settings.fold)
+    if corpus.budget is not None:
+        accelerator.print(corpus.budget.summary())
     check_activity(settings.loss, settings.model.head.activity, corpus, settings.fold)
     seed_everything(settings.seed, step=0, rank=0)  # every process builds the same weights
     model = build_model(with_window(settings.model, settings.data.crop_s), corpus.space)
@@ -88,6 +92,7 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
         validation=validation,
         data_facts=data_facts(settings.data, corpus, settings.fold),
         fold=settings.fold,
+        files={} if corpus.budget is None else {LABELS_FILE: corpus.budget.to_csv()},
     )
 
 
@@ -115,12 +120,15 @@ def build_validation(
 
 
 def data_facts(data: DataSettings, corpus: Corpus, fold: int | None) -> Mapping[str, Any]:
-    """Hashes of every label table, and which recordings are on which side."""
+    """Hashes of every label table and of the label budget, and which recordings are on which side."""
     sides = {side: [r.recording_id for r in corpus.recordings(fold, side)] for side in ("train", "valid")}
+    budget = {} if corpus.budget is None else {LABELS_FILE: _sha256(corpus.budget.to_csv())}
     return {
-        "sha256": hash_files(data.label_files),
+        "sha256": hash_files(data.label_files) | budget,
         "recordings": {side: len(names) for side, names in sides.items()},
-        "recordings_sha256": {
-            side: hashlib.sha256("\n".join(names).encode()).hexdigest() for side, names in sides.items()
-        },
+        "recordings_sha256": {side: _sha256("\n".join(names)) for side, names in sides.items()},
     }
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

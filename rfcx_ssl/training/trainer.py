@@ -52,7 +52,7 @@ def fit(settings: LoopSettings, parts: Parts, accelerator: Accelerator) -> Path:
         if accelerator.is_main_process:
             folder.create()
             stack.enter_context(folder.lock(settings.lock_timeout_s))
-            folder.open(settings, run_facts(parts, accelerator))
+            folder.open(settings, run_facts(parts, accelerator), parts.files)
         accelerator.wait_for_everyone()
         if folder.is_finished:
             accelerator.print(f"{folder.path}: already finished")

@@ -1,5 +1,6 @@
 """The fine-tuning programs through their real commands, on a tiny data set in RFCX's layout."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -80,6 +81,61 @@ def test_cross_validation_by_accelerate_launch(data, tmp_path):
     assert 0 <= summary["pooled"]["box_auc"]["low"] <= summary["pooled"]["box_auc"]["high"] <= 1
     assert summary["pooled"]["lwlrap"]["value"] is None
     assert "lwlrap   not judged, which needs complete recordings" in done.stdout
+
+
+def test_a_label_budget_trains_as_if_nobody_had_made_the_other_labels(data, tmp_path):
+    folds, budget = tmp_path / "folds.csv", tmp_path / "budget"
+    shared = ("model=panns_demo", "data=rfcx", f"data.folds_file={folds}", "data.class_balanced=false", *SMALL)
+    words = (*shared, f"data.root={data}", "data.labels_per_species=1", f"output_dir={budget}")
+    line = "labels: 3 of 6 training recordings (data.labels_per_species=1, data.label_seed=0), 3 species covered"
+    assert run("finetune/train.py", *words).stdout.count(line) == 1
+    kept = pd.read_csv(budget / "labels.csv")
+    assert sorted(kept["species_id"]) == [0, 1, 2] and set(kept["state"]) == {"present"}
+    assert kept[["rank", "stratum_size", "present_boxes", "absent_boxes"]].to_numpy().tolist() == [[1, 2, 1, 1]] * 3
+    record = json.loads((budget / "run.json").read_text())
+    digest = hashlib.sha256((budget / "labels.csv").read_bytes()).hexdigest()
+    assert record["data"]["sha256"]["labels.csv"] == digest
+    assert record["data"]["recordings"] == {"train": 3, "valid": 6} and record["validation_recordings"] == 6
+
+    fold_of = pd.read_csv(folds).set_index("recording_id")["fold"]
+    root = tmp_path / "cut"  # the other labels were never made
+    root.mkdir()
+    (root / "train").symlink_to(data / "train")
+    for name in ("train_tp.csv", "train_fp.csv"):
+        table = pd.read_csv(data / name)
+        known = table["recording_id"].isin(kept["recording_id"]) | (table["recording_id"].map(fold_of) == 0)
+        table[known].to_csv(root / name, index=False)
+    run("finetune/train.py", *shared, f"data.root={root}", f"output_dir={tmp_path / 'plain'}")
+    for name in ("model/model.safetensors", "oof.parquet", "oof_boxes.parquet"):
+        assert (budget / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+    done = run("finetune/train.py", *words, "data.label_seed=1", code=2)
+    assert "holds a run with other settings (data.label_seed: 0 -> 1)" in done.stderr
+
+
+def test_cross_validation_within_a_label_budget(data, tmp_path):
+    out = tmp_path / "cv"
+    overrides = ("model=panns_demo", "data=rfcx", f"data.root={data}", "data.labels_per_species=1", *SMALL)
+    done = run("finetune/crossval.py", "--out", out, "--resamples", "50", *overrides)
+    assert done.stdout.count("labels: 3 of 6 training recordings (data.labels_per_species=1") == 2
+    scored = {}
+    for fold in (0, 1):
+        folder = out / "seed_0" / f"fold_{fold}"
+        scored[fold] = set(pd.read_parquet(folder / "oof.parquet")["recording_id"])
+        kept = pd.read_csv(folder / "labels.csv")
+        assert len(kept) == 3 and not set(kept["recording_id"]) & scored[fold]
+    assert len(scored[0] | scored[1]) == 12  # every recording is validated once, with all its boxes
+    assert json.loads((out / "crossval.json").read_text())["boxes"] == 24
+
+
+def test_a_sweep_varies_the_label_budget(data, tmp_path):
+    overrides = ("model=panns_demo", "data=rfcx", f"data.root={data}", "data.label_fraction=0.5,1.0", *SMALL)
+    done = run("finetune/sweep.py", "--out", tmp_path / "sweep", *overrides)
+    assert "labels: 3 of 6 training recordings (data.label_fraction=0.5" in done.stdout
+    assert "labels: all 6 training recordings (data.label_fraction=1 leaves none out)" in done.stdout
+    folders = {x: tmp_path / "sweep" / f"data.label_fraction={x}" / "labels.csv" for x in ("0.5", "1.0")}
+    small, large = (set(pd.read_csv(path)["recording_id"]) for path in folders.values())
+    assert len(small) == 3 and len(large) == 6 and small < large
 
 
 def test_lists_of_numbers_may_stand_before_settings(data, tmp_path):

@@ -26,6 +26,19 @@ def test_the_report_counts_boxes_and_folds(forest, capsys, tmp_path):
     assert Folds.load(tmp_path / "folds.csv").num_folds == 3
 
 
+@pytest.mark.parametrize("words", [(), ("--tables-only",)])
+def test_a_label_budget_is_shown_fold_by_fold_and_leaves_the_rest_as_it_is(forest, capsys, tmp_path, words):
+    run(forest, *SMALL, "--save-folds", tmp_path / "all.csv", *words)
+    everything = capsys.readouterr().out
+    run(forest, *SMALL, "label_fraction=0.75", "--save-folds", tmp_path / "budget.csv", *words)
+    text = capsys.readouterr().out
+    assert text.startswith(everything)
+    lines = text.removeprefix(everything).splitlines()
+    budget = "labels: 6 of 8 training recordings (data.label_fraction=0.75, data.label_seed=0), 3 species covered"
+    assert lines == [f"fold {fold}: {budget}" for fold in range(3)]
+    assert (tmp_path / "all.csv").read_bytes() == (tmp_path / "budget.csv").read_bytes()
+
+
 def test_tables_can_be_checked_without_audio(forest, capsys, tmp_path):
     for name in ("train_tp.csv", "train_fp.csv"):
         (tmp_path / name).write_text((forest / name).read_text())

@@ -52,11 +52,29 @@ def test_a_training_run_composes_the_same_data(name):
         ({"jitter": 2}, r"jitter=2 must be in \[0, 1\]"),
         ({"present_share": 0, "absent_share": 0}, "one above 0"),
         ({"audio_folders": ()}, "at least one folder"),
+        ({"labels_per_species": 0}, "labels_per_species=0 must be at least 1; null keeps all labels"),
+        ({"label_fraction": 0.0}, "label_fraction=0.0 must be above 0 and at most 1"),
+        ({"label_fraction": 1.5}, "label_fraction=1.5 must be above 0 and at most 1"),
+        ({"label_fraction": float("nan")}, "label_fraction=nan must be above 0 and at most 1"),
+        ({"label_seed": -1}, "label_seed=-1 must not be negative"),
+        (
+            {"labels_per_species": 3, "label_fraction": 0.1},
+            "labels_per_species=3 and label_fraction=0.1: set only one",
+        ),
     ],
 )
 def test_values_without_a_meaning_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         DataSettings(root=Path("x"), **changes)
+
+
+def test_a_wrong_label_budget_is_one_line_of_a_run():
+    words = ["model=panns_demo", "output_dir=x", "max_steps=10", "data=rfcx", "data.root=x"]
+    with pytest.raises(ConfigError) as refused:
+        load_settings(TrainSettings, "finetune", "train", [*words, "data.labels_per_species=0"])
+    assert str(refused.value).splitlines() == [
+        "finetune/train: data: labels_per_species=0 must be at least 1; null keeps all labels"
+    ]
 
 
 def test_the_cache_lies_in_the_data_unless_told_otherwise():

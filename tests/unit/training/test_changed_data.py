@@ -50,7 +50,7 @@ def start(toy, settings_of, root, tmp_path):
         settings = settings_of(**values)
         folder = RunFolder(tmp_path / "run")
         folder.create()
-        facts = {"data": data_facts(settings, load_corpus(settings), 0)}
+        facts = {"data": data_facts(settings, load_corpus(settings).within_budget(0), 0)}
         folder.open(toy.toy_settings(f"output_dir={folder.path}", "max_steps=5"), facts)
 
     return open_run
@@ -99,6 +99,15 @@ def test_changed_folds_are_refused(start, root):
         start(**folds)
 
 
+@pytest.mark.parametrize("other", [{"labels_per_species": 2}, {"label_seed": 1}, {"labels_per_species": None}])
+def test_another_label_budget_is_refused_even_where_the_settings_do_not_tell(start, other):
+    small = {"group_by": "recording", "labels_per_species": 1}
+    start(**small)
+    start(**small)
+    with pytest.raises(RunError, match=r"the data changed since this run started \(.*labels.csv"):
+        start(**small | other)
+
+
 def test_a_table_that_joins_or_leaves_a_folder_is_refused(start, root):
     start()
     (root / "more" / "new.csv").write_text(HEADER + "rec09,5,1,1.0,1000,2.0,2000\n")
@@ -121,6 +130,19 @@ def test_a_table_of_the_same_name_in_another_folder_is_another_table(start, root
     replace(tables[0], "2000\n", "2001\n")
     with pytest.raises(RunError, match=r"a/calls.csv changed"):
         start(extra_tables=tables)
+
+
+def test_another_label_budget_is_refused_by_the_setting(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    needed = ("model=panns_demo", "data=rfcx", "max_steps=1", f"output_dir={folder.path}", "data.root=here")
+    for chosen in ("labels_per_species=1", "labels_per_species=2", "label_fraction=0.5"):
+        settings = load_settings(TrainSettings, "finetune", "train", [*needed, f"data.{chosen}"])
+        if chosen == "labels_per_species=1":
+            folder.open(settings, {"data": {}})
+            continue
+        with pytest.raises(RunError, match=r"other settings \(.*data.labels_per_species: 1 -> (2|None)"):
+            folder.open(settings, {"data": {}})
 
 
 def test_moved_data_are_refused_by_the_setting(tmp_path):

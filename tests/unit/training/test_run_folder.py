@@ -32,6 +32,13 @@ def test_everything_is_written_before_the_first_step(toy, folder):
     assert config["optim"]["head_lr"] == 1e-3
 
 
+def test_files_of_the_data_are_written_beside_the_settings(toy, folder):
+    settings = toy.toy_settings(f"output_dir={folder.path}", "max_steps=5")
+    for _start in range(2):
+        folder.open(settings, {"data": {}}, {"labels.csv": "recording_id\nrec00\n"})
+        assert (folder.path / "labels.csv").read_bytes() == b"recording_id\nrec00\n"
+
+
 def test_changed_data_is_refused(toy, folder):
     settings = toy.toy_settings(f"output_dir={folder.path}", "max_steps=5")
     folder.open(settings, {"data": {"sha256": "a"}})
