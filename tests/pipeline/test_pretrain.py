@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import runpy
 import signal
 import socket
@@ -128,6 +129,35 @@ def test_a_wrong_setting_ends_with_2_before_fairseq_starts(data, tmp_path, capsy
     assert in_process("run.py", *tiny(data, tmp_path / "run", "model.encoder_layer=3")) == 2
     assert "did you mean 'model.encoder_layers'" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("normalize_s", ["null", "0.2"])
+def test_without_normalization_the_codes_collapse_and_auto_stop_says_so(data, tmp_path, normalize_s):
+    """No diversity loss, many convolutions: the log-mel extractor keeps its codes by its normalization alone."""
+    settings = [
+        "task._name=rainforest_audio_pretraining", "criterion.loss_weights=[0.0,0.0]", "optimization.lr=[0.003]",
+        "optimization.max_update=40", "common.log_interval=2", f"model.mel_extractor.normalize_s={normalize_s}",
+        "model.mel_extractor.channels=[8,8,8,8,8,8]", "model.mel_extractor.time_strides=[2,2,1,1,1,1]",
+        "model.mel_extractor.band_strides=[4,2,1,1,1,1]",
+    ]  # fmt: skip
+    run = tiny(data, tmp_path / "run", *settings, name="wav2vec2_mel_tiny_32k")
+    done = subprocess.run(
+        [sys.executable, "pretrain/run.py", "--auto-stop", *run],
+        cwd=ROOT,
+        env=ENV,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    health = json.loads((tmp_path / "run" / "health.json").read_text())
+    if normalize_s == "null":
+        assert done.returncode == 2
+        assert re.search(
+            r"^error: .*run: stopped: codes collapsed: perplexity 2\.\d, one code per group is 2", done.stderr, re.M
+        )
+        assert health["state"] == "failed"
+    else:
+        assert (done.returncode, health["state"]) == (0, "learning"), health
 
 
 def test_stopping_and_resuming_equals_never_stopping(data, tmp_path):
