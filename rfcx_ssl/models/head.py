@@ -1,10 +1,10 @@
 """From frame features to frame, clip and activity logits."""
 
-import math
 from typing import Literal
 
 from torch import Tensor, nn
 
+from rfcx_ssl.models.classifier import ClassifierSettings, LinearSettings, make_classifier
 from rfcx_ssl.models.outputs import SedOutput
 from rfcx_ssl.models.pooling import ClipPooling, PoolingSettings, multiply_probabilities
 from rfcx_ssl.settings import settings
@@ -14,6 +14,7 @@ from rfcx_ssl.settings import settings
 class HeadSettings:
     """The classification head, the same for every encoder."""
 
+    classify: ClassifierSettings = LinearSettings()
     pooling: PoolingSettings = PoolingSettings()
     dropout: float = 0.1
     activity: Literal["none", "auxiliary", "multiply"] = "none"  # "is anything calling in this frame?"
@@ -38,11 +39,9 @@ class SedHead(nn.Module):
         super().__init__()
         self.multiplies = settings.activity == "multiply"
         self.dropout = nn.Dropout(settings.dropout)
-        self.classify = nn.Linear(dim, num_outputs)
+        self.classify = make_classifier(settings.classify, dim, num_outputs, settings.initial_probability)
         self.activity = None if settings.activity == "none" else nn.Linear(dim, 1)
         self.pooling = ClipPooling(settings.pooling, dim, num_outputs)
-        p = settings.initial_probability
-        nn.init.constant_(self.classify.bias, math.log(p / (1 - p)))
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> SedOutput:
         """``mask`` (B, T) is true for frames inside the recording; None when all are."""

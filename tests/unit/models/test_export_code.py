@@ -16,7 +16,10 @@ from transformers import AutoFeatureExtractor
 from rfcx_ssl.models.export_code import exported_source, needed_modules, save_with_code
 
 NEEDED = ("torch", "transformers")  # as docs/models.md says
-OPTIONS = {"temporal": {"kind": "transformer", "heads": 2}, "head": {"activity": "multiply"}}
+OPTIONS = {
+    "temporal": {"kind": "transformer", "heads": 2},
+    "head": {"activity": "multiply", "classify": {"kind": "prototypes"}},
+}
 CONFORMER = {"temporal": {"kind": "conformer", "heads": 2, "kernel_size": 3}}
 
 STRANGER = """
