@@ -56,7 +56,8 @@ def test_logits_do_not_depend_on_how_loud_a_feature_is():
 def test_before_training_every_output_says_about_its_initial_probability(settings, probability):
     torch.manual_seed(0)
     classify = make_classifier(settings, 256, 30, probability)
-    logits = classify(torch.nn.functional.layer_norm(torch.randn(4, 50, 256), (256,)))
+    with torch.no_grad():
+        logits = classify(torch.nn.functional.layer_norm(torch.randn(4, 50, 256), (256,)))
     assert abs(float(logits.mean()) - math.log(probability / (1 - probability))) < 0.5
 
 
