@@ -9,6 +9,8 @@ from rfcx_ssl.losses.settings import LossSettings
 from rfcx_ssl.training.sampler import accumulation_steps
 from rfcx_ssl.training.settings import LoopSettings
 
+MIXING = ("mixup", "cutmix")
+
 
 def check_mixing(loop: LoopSettings, augment: AugmentSettings, num_processes: int) -> None:
     """Mixing takes its partner from the same micro-batch, so there must be another crop in it.
@@ -18,13 +20,12 @@ def check_mixing(loop: LoopSettings, augment: AugmentSettings, num_processes: in
     """
     accumulation = accumulation_steps(loop.batch_size, loop.micro_batch_size, num_processes)
     crops = loop.batch_size // num_processes // accumulation
-    mixing = {"augment.mixup.p": augment.mixup.p, "augment.cutmix.p": augment.cutmix.p}
-    active = [f"{key}={p:g}" for key, p in mixing.items() if p > 0]
+    active = [f"augment.{name}.p={config.p:g}" for name, config in augment.transforms.items() if name in MIXING]
     if crops < 2 and active:
         raise ConfigError(
             f"{' and '.join(active)}: there is nothing to mix with, a forward pass holds 1 crop "
             f"(batch_size={loop.batch_size}, micro_batch_size={loop.micro_batch_size}, {num_processes} processes); "
-            "raise micro_batch_size or batch_size to 2 crops per process, or set these probabilities to 0"
+            "raise micro_batch_size or batch_size to 2 crops per process, or turn them off with null"
         )
 
 
