@@ -1,6 +1,8 @@
 """The chain of waveform augmentations: which transforms there are, in which order they run."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Generator, nn
@@ -103,36 +105,23 @@ def build_augment(
     call that makes a crop present, and how far from a box's edge frames are unknown.
     """
     noise = space.noise_output
-
-    def build(config: TransformSettings) -> Augmentation:
-        match config:
-            case SpeedSettings():
-                return SpeedAugmentation(config, grid, coverage=coverage, noise_output=noise)
-            case TimeStretchSettings():
-                return TimeStretchAugmentation(config, grid, coverage=coverage, noise_output=noise)
-            case CallCutMixSettings():
-                return CallCutMixAugmentation(
-                    config, grid, coverage=coverage, edge_tolerance_s=edge_tolerance_s, noise_output=noise
-                )
-            case TimeShiftSettings():
-                return TimeShiftAugmentation(config, grid, coverage=coverage)
-            case MixupSettings():
-                return MixupAugmentation(config, noise)
-            case BackgroundSettings():
-                return BackgroundAugmentation(config, grid, noise)
-            case BandStopSettings():
-                return BandStopAugmentation(config, grid, space)
-            case ColoredNoiseSettings():
-                return ColoredNoiseAugmentation(config, grid)
-            case FadeSettings():  # before gain, whose keys it shares
-                return FadeAugmentation(config)
-            case GainSettings():
-                return GainAugmentation(config)
-            case PolaritySettings():
-                return PolarityAugmentation(config)
-        raise TypeError(f"no transform has settings of type {type(config).__name__}")
-
-    return Augment({name: build(config) for name, config in settings.transforms.items()}, grid, settings.peak_limit)
+    edges = {"coverage": coverage, "edge_tolerance_s": edge_tolerance_s}
+    builders: dict[str, Callable[[Any], Augmentation]] = {
+        "speed": lambda config: SpeedAugmentation(config, grid, coverage=coverage, noise_output=noise),
+        "stretch": lambda config: TimeStretchAugmentation(config, grid, coverage=coverage, noise_output=noise),
+        "cutmix": lambda config: CallCutMixAugmentation(config, grid, **edges, noise_output=noise),
+        "shift": lambda config: TimeShiftAugmentation(config, grid, coverage=coverage),
+        "mixup": lambda config: MixupAugmentation(config, noise),
+        "background": lambda config: BackgroundAugmentation(config, grid, noise),
+        "band_stop": lambda config: BandStopAugmentation(config, grid, space),
+        "pink_noise": lambda config: ColoredNoiseAugmentation(config, grid),
+        "colored_noise": lambda config: ColoredNoiseAugmentation(config, grid),
+        "fade": FadeAugmentation,
+        "gain": GainAugmentation,
+        "polarity": PolarityAugmentation,
+    }
+    active = {name: builders[name](config) for name, config in settings.transforms.items()}
+    return Augment(active, grid, settings.peak_limit)
 
 
 def _augmentation(module: nn.Module) -> Augmentation:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -51,7 +52,9 @@ def write_preview(out: Path, dataset: CropDataset, count: int, config: AugmentSe
 
 def _alone(config: AugmentSettings, name: str) -> AugmentSettings:
     """Settings with one transform only, on every crop."""
-    return AugmentSettings(**{name: replace(config.transforms[name], p=1.0)}, peak_limit=config.peak_limit)
+    chosen: dict[str, Any] = dict.fromkeys(config.transforms)  # None: off
+    chosen[name] = replace(config.transforms[name], p=1.0)
+    return replace(config, **chosen)
 
 
 def _write_waves(out: Path, name: str, batch: Batch, sample_rate_hz: int) -> None:
