@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from rfcx_ssl.models.outputs import SedOutput
-from rfcx_ssl.models.pooling import ClipPooling, PoolingSettings, multiply_probabilities
+from rfcx_ssl.models.pooling import AttentionPoolingSettings, ClipPooling, PoolingSettings, multiply_probabilities
 from rfcx_ssl.settings import settings
 
 
@@ -14,7 +14,7 @@ from rfcx_ssl.settings import settings
 class HeadSettings:
     """The classification head, the same for every encoder."""
 
-    pooling: PoolingSettings = PoolingSettings()
+    pooling: PoolingSettings = AttentionPoolingSettings()
     dropout: float = 0.1
     activity: Literal["none", "auxiliary", "multiply"] = "none"  # "is anything calling in this frame?"
     initial_probability: float = 0.05  # what every output says before training (focal loss paper, section 4.1)

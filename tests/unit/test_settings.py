@@ -24,6 +24,14 @@ def test_every_kind_round_trips_through_json_values(tiny_settings, tiny_name):
         ({"mel": {"n_mel": 3}}, r"model\.mel\.n_mel: unknown key"),
         ({"mel": 3}, r"model\.mel=3: must be a mapping"),
         ({"head": {"pooling": {"kind": "mode"}}}, r"model\.head\.pooling\.kind='mode': must be one of 'attention'"),
+        ({"head": {"pooling": {"kind": "maxx"}}}, r"pooling\.kind='maxx': .*'lse', did you mean 'max'"),
+        (
+            {"head": {"pooling": {"kind": "mean", "reduce": "max"}}},
+            r"model\.head\.pooling\.reduce: unknown key; known: kind",
+        ),
+        ({"temporal": {"layers": 2}}, r"model\.temporal\.kind=None: must be one of 'gru', 'transformer', 'conformer'"),
+        ({"temporal": []}, r"model\.temporal=\[\]: must be a mapping"),
+        ({"mel": None}, r"model\.mel=None: must be a mapping"),
         ({"frame_pool": 0}, "need window_s > 0 and frame_pool >= 1"),
     ],
 )
