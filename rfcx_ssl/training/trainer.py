@@ -133,8 +133,8 @@ class Trainer:
     @property
     def is_done(self) -> bool:
         """All steps are taken and judged, or patience is at its end."""
-        patience = self.settings.evaluation.patience
-        if patience is not None and self.state.evaluations_without_gain >= patience:
+        early_stop = self.settings.evaluation.early_stop
+        if early_stop is not None and self.state.evaluations_without_gain >= early_stop.patience:
             return True
         return self.state.step >= self.max_steps
 
@@ -204,8 +204,10 @@ class Trainer:
         state.evaluated_step = state.step
         kept = False
         if self.select_metric is not None:
-            top_k, min_gain = self.settings.average.top_k, self.settings.evaluation.min_gain
-            kept = state.add_candidate(self._signed(metrics[self.select_metric]), top_k, min_gain)
+            early_stop = self.settings.evaluation.early_stop
+            min_gain = 0.0 if early_stop is None else early_stop.min_gain
+            score = self._signed(metrics[self.select_metric])
+            kept = state.add_candidate(score, self.settings.average.top_k, min_gain)
         self.learner.add_to_mean(state.step)
         weights = self.learner.weights() if kept else None
         if self.journal is not None:
@@ -253,8 +255,8 @@ class Trainer:
         if self.validation is None:
             return
         summary = self.validation.summary()
-        if self.select_metric is None and self.settings.evaluation.patience is not None:
-            raise ConfigError(f"evaluation.patience needs something to judge; {summary}")
+        if self.select_metric is None and self.settings.evaluation.early_stop is not None:
+            raise ConfigError(f"evaluation.early_stop needs something to judge; {summary}")
         if self.journal is not None:
             chosen = f"the best weights are chosen by {self.select_metric}"
             self.journal.say(f"{summary}; {chosen if self.select_metric else 'the last weights are kept'}")
