@@ -115,7 +115,7 @@ class Learner:
         self._generator.manual_seed(seed)
         augmented = [self._augmented(batch) for batch in batches]
         report = self.update(augmented, lambda: self._seed(number), stop=stop)
-        if self.ema is not None:
+        if self.ema is not None and report.finite:
             self.ema.update(self.plain.model, number + 1)
         return report
 
