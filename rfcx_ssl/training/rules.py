@@ -45,7 +45,7 @@ def check_activity(loss: LossSettings, head: str, corpus: Corpus, fold: int | No
         raise ConfigError(
             f"model.head.activity={head} would learn that something always calls: the training part of fold={fold} "
             "has no complete recording (data.complete_file) and no pseudo-labels that are low for every output at once "
-            "(data.pseudo_labels with data.pseudo_min_probability=0); "
+            "(data.pseudo.files with data.pseudo.min_probability=0); "
             "loss.activity.silence_weight=0.1 counts unknown frames as weakly silent"
         )
 
@@ -55,10 +55,13 @@ def has_silence(corpus: Corpus, fold: int | None) -> bool:
     names = [recording.recording_id for recording in corpus.recordings(fold, "train")]
     if any(corpus.annotations.is_complete(name) for name in names):
         return True
-    return any(_calls_silence(teacher, names, corpus) for teacher in corpus.pseudo)
+    pseudo = corpus.settings.pseudo
+    if pseudo is None:
+        return False
+    return any(_calls_silence(teacher, names, corpus, pseudo.min_probability) for teacher in corpus.pseudo)
 
 
-def _calls_silence(teacher: PseudoLabels, names: list[str], corpus: Corpus) -> bool:
+def _calls_silence(teacher: PseudoLabels, names: list[str], corpus: Corpus, min_probability: float) -> bool:
     """Whether a teacher gives some frame of these recordings a low probability of every species."""
     noise = corpus.space.noise_output
     columns = [column for column, output in teacher.columns(corpus.space) if output != noise]
@@ -67,7 +70,7 @@ def _calls_silence(teacher: PseudoLabels, names: list[str], corpus: Corpus) -> b
     for name in names:
         if name in teacher.by_recording:
             scores = teacher.by_recording[name].scores[:, columns]
-            is_low = (scores >= corpus.settings.pseudo_min_probability) & (scores < PRESENT)
+            is_low = (scores >= min_probability) & (scores < PRESENT)
             if is_low.all(axis=1).any():
                 return True
     return False
