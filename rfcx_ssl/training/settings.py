@@ -69,8 +69,7 @@ class EvaluationSettings(WindowSettings):
     overlap: float | None = DEFAULT_OVERLAP
     aggregate: Aggregate | None = DEFAULT_AGGREGATE
     every: int = 0  # optimizer steps; 0: only after the last one
-    select_metric: str = "auto"  # or any metric name of an evaluation line in metrics.jsonl
-    mode: Literal["max", "min"] = "max"
+    select_metric: str = "auto"  # or any metric of an evaluation line in metrics.jsonl: of all of them more is better
     max_recordings: int | None = None  # None: every validation recording
     early_stop: EarlyStopSettings | None = None
 
@@ -78,8 +77,6 @@ class EvaluationSettings(WindowSettings):
         super().__post_init__()
         if self.every < 0:
             raise ValueError(f"every={self.every} must be 0 or more optimizer steps")
-        if self.mode == "min" and self.select_metric == "auto":
-            raise ValueError("mode=min needs a select_metric: auto chooses metrics of which more is better")
         if self.early_stop is not None and not self.every:
             raise ValueError("early_stop needs evaluation.every above 0")
 

@@ -206,8 +206,7 @@ class Trainer:
         if self.select_metric is not None:
             early_stop = self.settings.evaluation.early_stop
             min_gain = 0.0 if early_stop is None else early_stop.min_gain
-            score = self._signed(metrics[self.select_metric])
-            kept = state.add_candidate(score, self.settings.average.top_k, min_gain)
+            kept = state.add_candidate(metrics[self.select_metric], self.settings.average.top_k, min_gain)
         self.learner.add_to_mean(state.step)
         weights = self.learner.weights() if kept else None
         if self.journal is not None:
@@ -269,7 +268,7 @@ class Trainer:
         best, best_score = (f"best, step {state.best.step}", self._load_candidate(state.best.step)), state.best.score
         for average, weights in list(self._averages()):
             self.learner.load_model(weights)
-            score = self._signed(validation.metrics(validation.score(self.learner.model, self.accelerator))[name])
+            score = validation.metrics(validation.score(self.learner.model, self.accelerator))[name]
             if score > best_score:
                 best, best_score = (average, weights), score
         return best
@@ -292,10 +291,6 @@ class Trainer:
             raise RunError(f"{path} is gone; remove the newest checkpoints to train from the one before")
         weights: Weights = load_file(path)
         return weights
-
-    def _signed(self, score: float) -> float:
-        """The score of an evaluation such that higher is better."""
-        return score if self.settings.evaluation.mode == "max" else -score
 
     def _drop_lost_futures(self) -> None:
         """Remove model folders in best/ that are not candidates of the newest checkpoint."""

@@ -63,6 +63,40 @@ def test_a_run_shows_the_keys_of_its_kinds_alone():
     assert (shown["loss"]["lsep"], shown["loss"]["lwlrap"]) == ({"weight": 0.2}, None)
 
 
+def leaves(values, prefix=""):
+    for key, value in values.items():
+        yield from leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+
+
+# key that turns a part on -> what a run shows of it then; off, it shows the part alone, as null
+PARTS = {
+    "optim.freeze.until=5": {"below", "until", "thaw"},
+    "average.ema.decay=0.9": {"decay", "warmup"},
+    "evaluation.early_stop.patience=2": {"patience", "min_gain"},
+    "loss.unknown.weight=0.1": {"weight", "target"},
+    "data.pseudo.files=[a.parquet]": {"files", "weight", "min_probability"},
+    "augment.pink_noise.p=0.5": {"p", "colors", "snr_min_db", "snr_max_db", "f_min_hz"},
+    "augment.speed.p=0.5": {"p", "factors"},
+    "model.temporal.kind=gru": {"kind", "layers", "dim", "dropout"},
+    "model.mask_time.prob=0.1": {"prob", "length"},
+    "model.mask_feature.prob=0.1": {"prob", "length"},
+}
+
+
+@pytest.mark.parametrize(("override", "keys"), PARTS.items())
+def test_a_part_is_off_until_a_key_of_it_is_set_and_null_turns_it_off_again(override, keys):
+    given = ["model.encoder=x", "data.root=x", "output_dir=x", "max_steps=10", "evaluation.every=5", "augment=none"]
+    part = override.split("=")[0].rpartition(".")[0]
+
+    def shown(*overrides):
+        values = settings_dict(load_settings(TrainSettings, "finetune", "train", [*given, *overrides]))
+        return {key for key in leaves(values) if key == part or key.startswith(f"{part}.")}
+
+    assert shown() == {part}
+    assert shown(override) == {f"{part}.{key}" for key in keys}
+    assert shown(override, f"{part}=null") == {part}
+
+
 @pytest.mark.parametrize(
     ("overrides", "cell"),
     [
