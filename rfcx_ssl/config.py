@@ -111,6 +111,8 @@ def _explain(cls: type[Any], error: Any) -> str:  # noqa: ANN401 - pydantic's Er
     """One mistake as ``full.key=value: rule``, with a hint for a key that is unknown."""
     place = _locate(cls, [str(part) for part in error["loc"]])
     key, message = ".".join(place.key), str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return f"{key}: required, not set"
     if error["type"] == "unexpected_keyword_argument":
         return f"{key}: {_unknown(place)}"
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):

@@ -4,11 +4,13 @@
 the rename, so that it survives a power cut: checkpoints need that, pictures do not.
 """
 
+import csv
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -57,6 +59,17 @@ def write_text(path: str | Path, text: str, *, durable: bool = False) -> None:
     """Replace ``path`` by ``text`` in UTF-8, atomically."""
     with atomic_path(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+    """Replace ``path`` by a table in UTF-8 with lines that end in a newline, atomically; returns the number of rows."""
+    count = 0
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the result
+            writer.writerow(row)
+    return count
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.files import atomic_path
+from rfcx_ssl.files import write_csv
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,8 @@ class Folds:
     def save(self, path: Path) -> None:
         """Write ``recording_id,fold,group`` as CSV, atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["recording_id", "fold", "group"])
-            writer.writerows([name, self.fold_of[name], self.group_of[name]] for name in self.recording_ids)
+        rows = ([name, self.fold_of[name], self.group_of[name]] for name in self.recording_ids)
+        write_csv(path, ["recording_id", "fold", "group"], rows)
 
     @classmethod
     def load(cls, path: Path) -> "Folds":

@@ -8,10 +8,10 @@ neither pydantic nor Hydra nor rfcx-ssl.
 import dataclasses
 import importlib
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, dataclass_transform
 
-from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
 
@@ -45,12 +45,26 @@ def from_plain(cls: type[T], values: Mapping[str, Any], source: str) -> T:
         raise ConfigError(f"{source}: {error}") from None
 
 
+def of_kind(classes: Iterable[type[T]], values: Mapping[str, Any], source: str) -> type[T]:
+    """The one settings class whose ``kind`` the values name; :class:`ConfigError` where there is none."""
+    kinds = {cls.kind: cls for cls in classes}  # type: ignore[attr-defined]
+    kind = values.get("kind")
+    if kind not in kinds:
+        known = ", ".join(map(repr, kinds))
+        raise ConfigError(f"{source}.kind={kind!r}: must be one of {known}{did_you_mean(str(kind), kinds)}")
+    return kinds[kind]
+
+
 def _read(hint: Any, value: Any, source: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Nested settings and tuples are rebuilt; a :class:`~typing.Literal` is checked; the rest passes."""
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+    """Nested settings, optional ones, choices by kind and tuples are rebuilt; a :class:`~typing.Literal` is checked; the
+    rest passes.
+    """
+    parts = (hint, *typing.get_args(hint))
+    classes = [part for part in parts if dataclasses.is_dataclass(part) and isinstance(part, type)]
+    if classes and not (value is None and type(None) in parts):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{source}={value!r}: must be a mapping")
-        return from_plain(hint, value, source)
+        return from_plain(classes[0] if len(classes) == 1 else of_kind(classes, value, source), value, source)
     if isinstance(value, list):
         return tuple(value)
     if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):

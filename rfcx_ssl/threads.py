@@ -71,7 +71,7 @@ def choose_threads(
 
 
 def choose_workers(asked: int | None = None) -> int:
-    """Processes for work that needs no more than a core each: what was asked for, else one per free core."""
+    """Processes, or threads, for work that needs no more than a core each: what was asked for, else one per free core."""
     return asked or free_cores()
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from rfcx_ssl.augment.added import AddedSound
-from rfcx_ssl.augment.base import Draws, uniform
+from rfcx_ssl.augment.base import Draws, TransformSettings, uniform
 from rfcx_ssl.augment.pool import load_pool
 from rfcx_ssl.augment.states import States, select, union
 from rfcx_ssl.frames import FrameGrid
@@ -15,20 +15,16 @@ from rfcx_ssl.settings import settings
 
 
 @settings
-class BackgroundSettings:
+class BackgroundSettings(TransformSettings):
     """Add a random piece of a pool of audio to a crop."""
 
-    p: float = 0.0
-    pool: Path | None = None  # folder written by `rfcx-ssl background-pool`
+    pool: Path  # folder written by `rfcx-ssl background-pool`
     snr_min_db: float = 3.0  # crop power over background power
     snr_max_db: float = 20.0
     may_hold_calls: bool = True  # whether a species could call in the pool: then absent labels become unknown
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.p <= 1.0:
-            raise ValueError(f"p={self.p} must lie in [0, 1]")
-        if self.p > 0 and self.pool is None:
-            raise ValueError(f"p={self.p} needs a pool of background audio: set pool=FOLDER")
+        super().__post_init__()
         if not self.snr_min_db <= self.snr_max_db:
             raise ValueError(f"need snr_min_db <= snr_max_db, got {self.snr_min_db} and {self.snr_max_db}")
 
@@ -47,8 +43,7 @@ class BackgroundAugmentation(AddedSound):
         super().__init__(config.p)
         self.config = config
         self.noise_output = noise_output
-        pool = load_pool(config.pool, grid.sample_rate_hz) if config.pool else torch.zeros(1, dtype=torch.int16)
-        self.register_buffer("samples", pool, persistent=False)
+        self.register_buffer("samples", load_pool(config.pool, grid.sample_rate_hz), persistent=False)
 
     def draw_rows(self, count: int, batch: Batch, generator: Generator | None) -> Draws:
         """Place in the pool, as a fraction of it, and ratio in dB, of each crop."""

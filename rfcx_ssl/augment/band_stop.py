@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Draws, uniform
+from rfcx_ssl.augment.base import Draws, TransformSettings, uniform
 from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, forget
 from rfcx_ssl.errors import ConfigError
@@ -16,10 +16,9 @@ from rfcx_ssl.species import RFCX_CALLS, LabelSpace
 
 
 @settings
-class BandStopSettings:
+class BandStopSettings(TransformSettings):
     """Remove a band of frequencies from a crop."""
 
-    p: float = 0.0
     center_min_hz: float = 200.0
     center_max_hz: float = 14_000.0
     width_min_octaves: float = 0.1
@@ -27,8 +26,7 @@ class BandStopSettings:
     max_loss: float = 0.3  # share of a species' band that may go before its labels become unknown
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.p <= 1.0:
-            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        super().__post_init__()
         if not 0.0 < self.center_min_hz <= self.center_max_hz:
             raise ValueError(
                 f"need 0 < center_min_hz <= center_max_hz, got {self.center_min_hz} and {self.center_max_hz}"
@@ -108,6 +106,8 @@ def output_bands_hz(space: LabelSpace) -> list[tuple[float, float]]:
         expected = space.species_names[species]
         calls = [call for call in RFCX_CALLS if call.name == expected and song in (None, call.songtype_id)]
         if not calls:
-            raise ConfigError(f"augment.band_stop: output {name} ({expected}) has no known frequency band; set p to 0")
+            raise ConfigError(
+                f"augment.band_stop: output {name} ({expected}) has no known frequency band; set it to null"
+            )
         bands.append((min(call.f_min_hz for call in calls), max(call.f_max_hz for call in calls)))
     return bands

@@ -11,8 +11,20 @@ import torch
 from torch import Generator, Tensor, nn
 
 from rfcx_ssl.labels import Batch
+from rfcx_ssl.settings import settings
 
 Draws = dict[str, Tensor]
+
+
+@settings
+class TransformSettings:
+    """What the settings of every transform begin with; a transform that is off has none (null)."""
+
+    p: float  # probability that a crop is changed
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.p <= 1.0:
+            raise ValueError(f"p={self.p} must be above 0 and at most 1; null leaves the transform out")
 
 
 class Augmentation(nn.Module):
@@ -24,18 +36,16 @@ class Augmentation(nn.Module):
     and never open a file.
 
     Args:
-        p: Probability that a crop is changed, in [0, 1].
+        p: Probability that a crop is changed, in (0, 1].
     """
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        if not 0.0 <= p <= 1.0:
-            raise ValueError(f"p={p} must lie in [0, 1]")
         self.p = p
 
     def forward(self, batch: Batch, generator: Generator | None = None) -> Batch:
         """Change ``batch`` with draws from ``generator`` (on the batch's device; None: torch's own)."""
-        if not self.training or self.p == 0:
+        if not self.training:
             return batch
         return self.transform(batch, self.draw(batch, generator))
 

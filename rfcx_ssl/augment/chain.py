@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Generator, nn
 
 from rfcx_ssl.augment.background import BackgroundAugmentation, BackgroundSettings
 from rfcx_ssl.augment.band_stop import BandStopAugmentation, BandStopSettings
-from rfcx_ssl.augment.base import Augmentation, Draws
+from rfcx_ssl.augment.base import Augmentation, Draws, TransformSettings
 from rfcx_ssl.augment.cutmix import CallCutMixAugmentation, CallCutMixSettings
 from rfcx_ssl.augment.fade import FadeAugmentation, FadeSettings
 from rfcx_ssl.augment.gain import GainAugmentation, GainSettings
@@ -26,28 +27,31 @@ from rfcx_ssl.species import LabelSpace
 
 @settings
 class AugmentSettings:
-    """Every transform with its probability (0: off). They run in the order of these fields, whatever the YAML's."""
+    """Every transform, None where it is off. They run in the order of these fields, whatever the YAML's."""
 
-    speed: SpeedSettings = SpeedSettings()
-    stretch: TimeStretchSettings = TimeStretchSettings()
-    cutmix: CallCutMixSettings = CallCutMixSettings()
-    shift: TimeShiftSettings = TimeShiftSettings()
-    mixup: MixupSettings = MixupSettings()
-    background: BackgroundSettings = BackgroundSettings()
-    band_stop: BandStopSettings = BandStopSettings()
-    pink_noise: PinkNoiseSettings = PinkNoiseSettings()
-    colored_noise: ColoredNoiseSettings = ColoredNoiseSettings()
-    fade: FadeSettings = FadeSettings()
-    gain: GainSettings = GainSettings()
-    polarity: PolaritySettings = PolaritySettings()
+    speed: SpeedSettings | None = None
+    stretch: TimeStretchSettings | None = None
+    cutmix: CallCutMixSettings | None = None
+    shift: TimeShiftSettings | None = None
+    mixup: MixupSettings | None = None
+    background: BackgroundSettings | None = None
+    band_stop: BandStopSettings | None = None
+    pink_noise: PinkNoiseSettings | None = None
+    colored_noise: ColoredNoiseSettings | None = None
+    fade: FadeSettings | None = None
+    gain: GainSettings | None = None
+    polarity: PolaritySettings | None = None
     peak_limit: float | None = None  # scale down (never clip) what exceeds this amplitude; None: leave levels alone
 
     def __post_init__(self) -> None:
         if self.peak_limit is not None and self.peak_limit <= 0:
             raise ValueError(f"peak_limit={self.peak_limit} must be positive or null")
 
-
-TRANSFORMS = tuple(field.name for field in dataclasses.fields(AugmentSettings) if field.name != "peak_limit")
+    @property
+    def transforms(self) -> dict[str, TransformSettings]:
+        """Those that are on, in order."""
+        every = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in every.items() if isinstance(value, TransformSettings)}
 
 
 class Augment(nn.Module):
@@ -95,38 +99,28 @@ class Augment(nn.Module):
 def build_augment(
     settings: AugmentSettings, grid: FrameGrid, space: LabelSpace, *, coverage: float, edge_tolerance_s: float
 ) -> Augment:
-    """The transforms of ``settings`` whose probability is above 0, for one frame grid and label space.
+    """The transforms of ``settings`` that are on, for one frame grid and label space.
 
     ``coverage`` and ``edge_tolerance_s`` are those by which the labels were made (``DataSettings``): the share of a
     call that makes a crop present, and how far from a box's edge frames are unknown.
     """
     noise = space.noise_output
-    every: dict[str, tuple[float, Callable[[], Augmentation]]] = {
-        "speed": (
-            settings.speed.p,
-            lambda: SpeedAugmentation(settings.speed, grid, coverage=coverage, noise_output=noise),
-        ),
-        "stretch": (
-            settings.stretch.p,
-            lambda: TimeStretchAugmentation(settings.stretch, grid, coverage=coverage, noise_output=noise),
-        ),
-        "cutmix": (
-            settings.cutmix.p,
-            lambda: CallCutMixAugmentation(
-                settings.cutmix, grid, coverage=coverage, edge_tolerance_s=edge_tolerance_s, noise_output=noise
-            ),
-        ),
-        "shift": (settings.shift.p, lambda: TimeShiftAugmentation(settings.shift, grid, coverage=coverage)),
-        "mixup": (settings.mixup.p, lambda: MixupAugmentation(settings.mixup, noise)),
-        "background": (settings.background.p, lambda: BackgroundAugmentation(settings.background, grid, noise)),
-        "band_stop": (settings.band_stop.p, lambda: BandStopAugmentation(settings.band_stop, grid, space)),
-        "pink_noise": (settings.pink_noise.p, lambda: ColoredNoiseAugmentation(settings.pink_noise, grid)),
-        "colored_noise": (settings.colored_noise.p, lambda: ColoredNoiseAugmentation(settings.colored_noise, grid)),
-        "fade": (settings.fade.p, lambda: FadeAugmentation(settings.fade)),
-        "gain": (settings.gain.p, lambda: GainAugmentation(settings.gain)),
-        "polarity": (settings.polarity.p, lambda: PolarityAugmentation(settings.polarity)),
+    edges = {"coverage": coverage, "edge_tolerance_s": edge_tolerance_s}
+    builders: dict[str, Callable[[Any], Augmentation]] = {
+        "speed": lambda config: SpeedAugmentation(config, grid, coverage=coverage, noise_output=noise),
+        "stretch": lambda config: TimeStretchAugmentation(config, grid, coverage=coverage, noise_output=noise),
+        "cutmix": lambda config: CallCutMixAugmentation(config, grid, **edges, noise_output=noise),
+        "shift": lambda config: TimeShiftAugmentation(config, grid, coverage=coverage),
+        "mixup": lambda config: MixupAugmentation(config, noise),
+        "background": lambda config: BackgroundAugmentation(config, grid, noise),
+        "band_stop": lambda config: BandStopAugmentation(config, grid, space),
+        "pink_noise": lambda config: ColoredNoiseAugmentation(config, grid),
+        "colored_noise": lambda config: ColoredNoiseAugmentation(config, grid),
+        "fade": FadeAugmentation,
+        "gain": GainAugmentation,
+        "polarity": PolarityAugmentation,
     }
-    active = {name: build() for name, (p, build) in every.items() if p > 0}
+    active = {name: builders[name](config) for name, config in settings.transforms.items()}
     return Augment(active, grid, settings.peak_limit)
 
 

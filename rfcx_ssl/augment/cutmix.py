@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Draws, random_partner, uniform
+from rfcx_ssl.augment.base import Draws, TransformSettings, random_partner, uniform
 from rfcx_ssl.augment.frame_map import take_frames
 from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, clip_after_loss, presence, select, union
@@ -15,14 +15,8 @@ from rfcx_ssl.settings import settings
 
 
 @settings
-class CallCutMixSettings:
+class CallCutMixSettings(TransformSettings):
     """Paste a call from another crop of the batch."""
-
-    p: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.p <= 1.0:
-            raise ValueError(f"p={self.p} must lie in [0, 1]")
 
 
 class Paste(NamedTuple):

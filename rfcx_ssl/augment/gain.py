@@ -2,23 +2,21 @@
 
 from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Draws, decibel_gain, uniform
+from rfcx_ssl.augment.base import Draws, TransformSettings, decibel_gain, uniform
 from rfcx_ssl.augment.factor import FactorAugmentation
 from rfcx_ssl.labels import Batch
 from rfcx_ssl.settings import settings
 
 
 @settings
-class GainSettings:
+class GainSettings(TransformSettings):
     """Make each crop louder or softer."""
 
-    p: float = 0.0
     min_db: float = -12.0
     max_db: float = 6.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.p <= 1.0:
-            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        super().__post_init__()
         if not self.min_db <= self.max_db:
             raise ValueError(f"need min_db <= max_db, got {self.min_db} and {self.max_db}")
 

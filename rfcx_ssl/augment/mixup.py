@@ -10,7 +10,7 @@ import torch
 from scipy.special import betaincinv
 from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Draws, power, random_partner, uniform
+from rfcx_ssl.augment.base import Draws, TransformSettings, power, random_partner, uniform
 from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, blend, union
 from rfcx_ssl.labels import Batch
@@ -21,18 +21,16 @@ MAX_GAIN_DB = 20.0
 
 
 @settings
-class MixupSettings:
+class MixupSettings(TransformSettings):
     """Add a partner from the batch to each crop."""
 
-    p: float = 0.0
     alpha: float = 0.4  # shares follow Beta(alpha, alpha)
     labels: Literal["union", "linear"] = "union"
     min_share: float = 0.2  # quieter parts would be inaudible while a union label still claims them
     match_level: bool = True  # bring the partner to the crop's own power first, so that a share is a loudness
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.p <= 1.0:
-            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        super().__post_init__()
         if self.alpha <= 0:
             raise ValueError(f"alpha={self.alpha} must be positive")
         if not 0.0 <= self.min_share <= 0.5:

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from rfcx_ssl.augment.added import AddedSound
-from rfcx_ssl.augment.base import Draws, uniform
+from rfcx_ssl.augment.base import Draws, TransformSettings, uniform
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
 from rfcx_ssl.settings import settings
@@ -19,18 +19,16 @@ EXPONENTS: dict[str, float] = {"white": 0.0, "pink": 1.0, "brown": 2.0, "blue": 
 
 
 @settings
-class ColoredNoiseSettings:
+class ColoredNoiseSettings(TransformSettings):
     """Noise of a color drawn for each crop."""
 
-    p: float = 0.0
     colors: tuple[Color, ...] = ("white", "brown", "blue")
     snr_min_db: float = 5.0  # crop power over noise power
     snr_max_db: float = 30.0
     f_min_hz: float = 20.0  # no noise below: brown noise would else put its power where nobody listens
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.p <= 1.0:
-            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        super().__post_init__()
         if not self.colors:
             raise ValueError("colors must name at least one color")
         if not self.snr_min_db <= self.snr_max_db:

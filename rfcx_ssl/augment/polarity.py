@@ -3,21 +3,15 @@
 import torch
 from torch import Generator, Tensor
 
-from rfcx_ssl.augment.base import Draws
+from rfcx_ssl.augment.base import Draws, TransformSettings
 from rfcx_ssl.augment.factor import FactorAugmentation
 from rfcx_ssl.labels import Batch
 from rfcx_ssl.settings import settings
 
 
 @settings
-class PolaritySettings:
+class PolaritySettings(TransformSettings):
     """Turn the sign of a crop."""
-
-    p: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.p <= 1.0:
-            raise ValueError(f"p={self.p} must lie in [0, 1]")
 
 
 class PolarityAugmentation(FactorAugmentation):

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from rfcx_ssl.augment.base import Draws
+from rfcx_ssl.augment.base import Draws, TransformSettings
 from rfcx_ssl.augment.frame_map import take_frames
 from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, clip_after_loss, presence
@@ -16,16 +16,14 @@ from rfcx_ssl.settings import settings
 
 
 @settings
-class TimeShiftSettings:
+class TimeShiftSettings(TransformSettings):
     """Move each crop in time."""
 
-    p: float = 0.0
     max_shift_s: float = 1.0  # earlier or later by up to this much, rounded down to whole frames
     fill: Literal["roll", "zero"] = "roll"  # what leaves at one end returns at the other, or is lost
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.p <= 1.0:
-            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        super().__post_init__()
         if self.max_shift_s < 0:
             raise ValueError(f"max_shift_s={self.max_shift_s} must not be negative")
 

@@ -7,7 +7,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torchaudio.transforms import Resample
 
-from rfcx_ssl.augment.base import Draws
+from rfcx_ssl.augment.base import Draws, TransformSettings
 from rfcx_ssl.augment.frame_map import warp_frames
 from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.states import States, clip_after_loss, presence
@@ -19,15 +19,13 @@ FILTER_WIDTH = 16  # zero crossings on either side; torchaudio's default of 6 le
 
 
 @settings
-class SpeedSettings:
+class SpeedSettings(TransformSettings):
     """Play a crop faster or slower."""
 
-    p: float = 0.0
     factors: tuple[float, ...] = (0.9, 1.1)  # above 1 is faster; two decimals count
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.p <= 1.0:
-            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        super().__post_init__()
         if not self.factors or any(not 0.5 <= factor <= 2.0 for factor in self.factors):
             raise ValueError(f"factors={self.factors} must be at least one number in [0.5, 2]")
 

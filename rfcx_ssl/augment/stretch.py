@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from rfcx_ssl.augment.base import Draws, uniform
+from rfcx_ssl.augment.base import Draws, TransformSettings, uniform
 from rfcx_ssl.augment.frame_map import warp_frames
 from rfcx_ssl.augment.rows import RowsAugmentation
 from rfcx_ssl.augment.speed import frames_heard
@@ -17,17 +17,15 @@ from rfcx_ssl.settings import settings
 
 
 @settings
-class TimeStretchSettings:
+class TimeStretchSettings(TransformSettings):
     """Change the tempo of a crop."""
 
-    p: float = 0.0
     min_rate: float = 0.9  # above 1 is faster
     max_rate: float = 1.1
     window_samples: int = 512
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.p <= 1.0:
-            raise ValueError(f"p={self.p} must lie in [0, 1]")
+        super().__post_init__()
         if not 0.5 <= self.min_rate <= self.max_rate <= 2.0:
             raise ValueError(f"need 0.5 <= min_rate <= max_rate <= 2, got {self.min_rate} and {self.max_rate}")
         if self.window_samples < 64 or self.window_samples % 4:

@@ -20,7 +20,7 @@ from rfcx_ssl.batching import batched
 from rfcx_ssl.data.recordings import Recording
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.files import atomic_path, write_text
-from rfcx_ssl.threads import usable_cores
+from rfcx_ssl.threads import choose_workers
 from rfcx_ssl.workers import DEATH, open_threads
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class AudioCache:
             logger.info("caching %d recordings at %d Hz in %s", len(stale), self.sample_rate_hz, self.folder)
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                with open_threads(num_threads or min(8, usable_cores())) as threads:
+                with open_threads(choose_workers(num_threads)) as threads:
                     for _ in threads.run(self._write_all, batched(stale, 1), self._blame):
                         pass
             except OSError as error:

@@ -121,7 +121,7 @@ class Corpus:
             edge_tolerance_s=self.settings.edge_tolerance_s,
             complete=self.annotations.is_complete(recording_id),
         )
-        if teacher is not None:
+        if teacher is not None and self.settings.pseudo is not None:
             add_pseudo_labels(
                 target,
                 known,
@@ -130,8 +130,8 @@ class Corpus:
                 grid,
                 self.space,
                 start_s=start_samples / grid.sample_rate_hz,
-                weight=self.settings.pseudo_weight,
-                min_probability=self.settings.pseudo_min_probability,
+                weight=self.settings.pseudo.weight,
+                min_probability=self.settings.pseudo.min_probability,
             )
         recorded = grid.num_frames(max(0, recording.num_samples - start_samples))
         target[recorded:], known[recorded:] = 0.0, 0.0
@@ -220,7 +220,7 @@ def _read_labels(settings: DataSettings) -> tuple[LabelSpace, Annotations, tuple
         num_species=space.num_species,
     )
     check_song_types(annotations, space)
-    return space, annotations, tuple(PseudoLabels.load(path) for path in settings.pseudo_labels)
+    return space, annotations, tuple(PseudoLabels.load(path) for path in settings.pseudo_files)
 
 
 def _names(annotations: Annotations, pseudo: Sequence[PseudoLabels]) -> list[str]:

@@ -4,9 +4,8 @@
 set needs no decoder. :func:`write_folder` turns such a data set back into RFCX's layout, ready for ``load_corpus``.
 """
 
-import csv
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from rfcx_ssl.annotations.layout import (
 from rfcx_ssl.audio import require_exact_time
 from rfcx_ssl.data.corpus import Corpus
 from rfcx_ssl.errors import AnnotationError, AudioError
-from rfcx_ssl.files import atomic_folder
+from rfcx_ssl.files import atomic_folder, write_csv
 from rfcx_ssl.folds import Folds
 
 if TYPE_CHECKING:
@@ -100,9 +99,9 @@ def write_folder(dataset: "Dataset", root: Path) -> None:
                 [row["recording_id"], *(event[column] for column in (*BOX_COLUMNS[1:], "weight"))]
                 for row in rows for event in row["events"] if event["state"] == state
             ]  # fmt: skip
-            _write_csv(temporary / name, [*BOX_COLUMNS, "weight"], boxes)
+            write_csv(temporary / name, [*BOX_COLUMNS, "weight"], boxes)
         sites = [[row["recording_id"], "train", row["site"] or "", row["duration_s"]] for row in rows]
-        _write_csv(temporary / RECORDINGS_TABLE, RECORDING_COLUMNS, sites)
+        write_csv(temporary / RECORDINGS_TABLE, RECORDING_COLUMNS, sites)
         complete = "".join(f"{row['recording_id']}\n" for row in rows if row["complete"])
         (temporary / COMPLETE_LIST).write_text(complete, encoding="utf-8")
         fold_of = {row["recording_id"]: row["fold"] for row in rows}
@@ -140,10 +139,3 @@ def _write_audio(row: dict[str, Any], folder: Path) -> dict[str, Any]:
     if row["events"]:
         require_exact_time(folder / f"{name}{suffix}")
     return {key: value for key, value in row.items() if key != "audio"}
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)

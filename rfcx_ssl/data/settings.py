@@ -11,6 +11,24 @@ from rfcx_ssl.settings import settings
 
 
 @settings
+class PseudoSettings:
+    """Soft frame labels of other models, for cells that nobody judged."""
+
+    files: tuple[Path, ...]  # one per model; a crop takes one of them at random
+    weight: float = 0.3  # of a pseudo-labelled cell, where a listened one has 1
+    min_probability: float = 0.0  # cells below stay unknown
+
+    def __post_init__(self) -> None:
+        """Reject values without a meaning."""
+        if not self.files:
+            raise ValueError("files must name at least one file; null leaves pseudo-labels out")
+        if not 0 < self.weight <= 1:
+            raise ValueError(f"weight={self.weight} must be above 0 and at most 1")
+        if not 0 <= self.min_probability <= 1:
+            raise ValueError(f"min_probability={self.min_probability} must be in [0, 1]")
+
+
+@settings
 class DataSettings:
     """A data set in RFCX's layout and how training examples are drawn from it (docs/labels.md)."""
 
@@ -27,9 +45,7 @@ class DataSettings:
     extra_tables: tuple[Path, ...] = ()  # in RFCX's columns, Raven selection tables, Audacity labels, folders of them
     label_map: Path | None = None  # what the labels of Raven and Audacity mean: label, species_id, songtype_id, state
     complete_file: Path | None = None  # ids of recordings in which every call is marked, one a line
-    pseudo_labels: tuple[Path, ...] = ()  # soft frame labels of one model each; a crop takes one of them at random
-    pseudo_weight: float = 0.3  # of a pseudo-labelled cell, where a listened one has 1
-    pseudo_min_probability: float = 0.0  # cells below stay unknown
+    pseudo: PseudoSettings | None = None
     allow_missing_audio: bool = False  # use only the recordings whose file is there
     max_recordings: int | None = None  # a random part of the recordings, for quick trials
     # label budget of the training side: at most one of the two; validation keeps all its labels
@@ -71,12 +87,10 @@ class DataSettings:
         self._check_budget()
 
     def _check_fractions(self) -> None:
-        for key in ("coverage", "pseudo_weight"):
-            if not 0 < getattr(self, key) <= 1:
-                raise ValueError(f"{key}={getattr(self, key)} must be above 0 and at most 1")
-        for key in ("jitter", "pseudo_min_probability"):
-            if not 0 <= getattr(self, key) <= 1:
-                raise ValueError(f"{key}={getattr(self, key)} must be in [0, 1]")
+        if not 0 < self.coverage <= 1:
+            raise ValueError(f"coverage={self.coverage} must be above 0 and at most 1")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter={self.jitter} must be in [0, 1]")
 
     def _check_budget(self) -> None:
         if self.labels_per_species is not None and self.label_fraction is not None:
@@ -113,11 +127,16 @@ class DataSettings:
         return self.cache_dir or self.root / f"cache_{self.sample_rate_hz}"
 
     @property
+    def pseudo_files(self) -> tuple[Path, ...]:
+        """Files of pseudo-labels, if there are any."""
+        return () if self.pseudo is None else self.pseudo.files
+
+    @property
     def label_files(self) -> tuple[Path, ...]:
         """Every file and folder that shapes labels, folds or sites; some may not exist."""
         tables = tuple(self.root / name for name in (PRESENT_TABLE, ABSENT_TABLE, RECORDINGS_TABLE))
         single = (self.label_map, self.complete_file, self.folds_file)
-        return (*tables, *self.extra_tables, *self.pseudo_labels, *(path for path in single if path is not None))
+        return (*tables, *self.extra_tables, *self.pseudo_files, *(path for path in single if path is not None))
 
 
 def load_data_settings(root: Path, config: str, overrides: Sequence[str]) -> DataSettings:

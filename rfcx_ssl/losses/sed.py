@@ -55,6 +55,8 @@ class SedLoss(nn.Module):
     def __init__(self, settings: LossSettings, space: LabelSpace, embedding_dim: int | None = None) -> None:
         super().__init__()
         self.settings = settings
+        unknown = settings.unknown
+        self.unknown_weight, self.unknown_target = (unknown.weight, unknown.target) if unknown else (0.0, 0.0)
         self.register_buffer("pos_weight", _pos_weight(settings, space))
         self.center: CenterLoss | None = None
         if settings.center is not None:
@@ -94,24 +96,23 @@ class SedLoss(nn.Module):
     def _targets(self, target: Tensor, known: Tensor) -> Tensor:
         """Smoothed targets where known, ``unknown_target`` elsewhere."""
         smoothed = target * (1 - self.settings.label_smoothing) + self.settings.label_smoothing / 2
-        return torch.where(known > 0, smoothed, torch.full_like(smoothed, self.settings.unknown_target))
+        return torch.where(known > 0, smoothed, torch.full_like(smoothed, self.unknown_target))
 
     def _frame(self, output: Output, batch: Batch) -> Tensor:
         values = self.cell(output.frame_logits, self._targets(batch.target, batch.known), self.pos_weight)
         return weighted_mean(values, self._frame_weights(batch))
 
     def _frame_weights(self, batch: Batch) -> Tensor:
-        unknown = self.settings.unknown_weight
         if self.settings.weighting == "box":
-            return box_weights(batch.target, batch.known, unknown)
-        return cell_weights(batch.known, unknown)
+            return box_weights(batch.target, batch.known, self.unknown_weight)
+        return cell_weights(batch.known, self.unknown_weight)
 
     def _clip(self, output: Output, batch: Batch) -> Tensor:
         values = self.cell(output.clip_logits, self._targets(batch.clip_target, batch.clip_known), self.pos_weight)
         return weighted_mean(values, self._clip_weights(batch))
 
     def _clip_weights(self, batch: Batch) -> Tensor:
-        return cell_weights(batch.clip_known, self.settings.unknown_weight)
+        return cell_weights(batch.clip_known, self.unknown_weight)
 
     def _present_weights(self, batch: Batch) -> Tensor:
         return batch.clip_target * batch.clip_known

@@ -51,6 +51,21 @@ CellSettings = Annotated[BceSettings | FocalSettings | AsymmetricSettings, BY_KI
 
 
 @settings
+class UnknownSettings:
+    """What cells that nobody judged teach."""
+
+    weight: float  # box: of all unknown frames of a crop and output together; cell: of each
+    target: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the rules of the fields."""
+        if self.weight <= 0:
+            raise ValueError(f"weight={self.weight} must be above 0; null leaves unknown cells out")
+        if not 0 <= self.target <= 1:
+            raise ValueError(f"target={self.target} must be in [0, 1]")
+
+
+@settings
 class ExtraTermSettings:
     """A term beside frames and clips."""
 
@@ -105,8 +120,7 @@ class LossSettings:
     cell: CellSettings = BceSettings()
     clip_ratio: float = 0.5
     weighting: Literal["box", "cell"] = "box"  # every box counts the same, or every known frame does
-    unknown_weight: float = 0.0  # box: of all unknown frames of a crop and output together; cell: of each
-    unknown_target: float = 0.0  # what unknown cells are taught, where they weigh anything
+    unknown: UnknownSettings | None = None  # None: they teach nothing
     label_smoothing: float = 0.0  # known targets y become y * (1 - e) + e / 2
     pos_weight: tuple[float, ...] = ()  # one per output, one for all, or none
     activity: ActivitySettings | None = None
@@ -116,8 +130,6 @@ class LossSettings:
 
     def __post_init__(self) -> None:
         """Check the rules between fields."""
-        for name in ("clip_ratio", "unknown_target", "label_smoothing"):
+        for name in ("clip_ratio", "label_smoothing"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
-        if self.unknown_weight < 0:
-            raise ValueError(f"unknown_weight must be >= 0, got {self.unknown_weight}")

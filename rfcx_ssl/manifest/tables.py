@@ -1,6 +1,5 @@
 """Write what a build found: fairseq's TSVs, or virtual splits; segments.parquet; quarantine.csv. All atomic."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from rfcx_ssl.batching import batched
-from rfcx_ssl.files import atomic_path
+from rfcx_ssl.files import atomic_path, write_csv
 from rfcx_ssl.manifest.cut import segment_name
 from rfcx_ssl.manifest.metadata import add_seconds
 from rfcx_ssl.manifest.settings import ManifestSettings
@@ -90,14 +89,7 @@ def write_segments(state: BuildState, folder: Path, sample_rate_hz: int, *, virt
 def write_quarantine(state: BuildState, folder: Path) -> int:
     """``quarantine.csv``: every file that was left out and why; returns how many."""
     rows = state.connection.execute("SELECT path, problem FROM recordings WHERE problem <> '' ORDER BY recording_id")
-    count = 0
-    path = folder / "quarantine.csv"
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file", "reason"])
-        for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the result
-            writer.writerow(row)
-    return count
+    return write_csv(folder / "quarantine.csv", ["file", "reason"], rows)
 
 
 def _segment_row(row: tuple[Any, ...], sample_rate_hz: int, *, virtual: bool) -> tuple[Any, ...]:

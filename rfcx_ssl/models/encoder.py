@@ -23,7 +23,7 @@ class SedSettings(ABC):
     kind: str
     window_s: float | None = 5.0  # of an inference window; None: as long as the training crops
     frame_pool: int = 1  # encoder frames per output frame: average and maximum over them, concatenated
-    temporal: TemporalSettings = TemporalSettings()
+    temporal: TemporalSettings | None = None
     head: HeadSettings = HeadSettings()
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from rfcx_ssl.models.classifier import ClassifierSettings, LinearSettings, make_classifier
 from rfcx_ssl.models.outputs import SedOutput
-from rfcx_ssl.models.pooling import ClipPooling, PoolingSettings, multiply_probabilities
+from rfcx_ssl.models.pooling import AttentionPoolingSettings, ClipPooling, PoolingSettings, multiply_probabilities
 from rfcx_ssl.settings import settings
 
 
@@ -15,7 +15,7 @@ class HeadSettings:
     """The classification head, the same for every encoder."""
 
     classify: ClassifierSettings = LinearSettings()
-    pooling: PoolingSettings = PoolingSettings()
+    pooling: PoolingSettings = AttentionPoolingSettings()
     dropout: float = 0.1
     activity: Literal["none", "auxiliary", "multiply"] = "none"  # "is anything calling in this frame?"
     initial_probability: float = 0.05  # what every output says before training (focal loss paper, section 4.1)

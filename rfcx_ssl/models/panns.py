@@ -13,7 +13,7 @@ from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths, fit_frames
 from rfcx_ssl.models.mel import MelSettings, PowerMel, add_frequency_channel, power_to_db
 from rfcx_ssl.models.panns_checkpoint import load_panns_encoder, read_panns_checkpoint
-from rfcx_ssl.models.spec_mask import SpecMask, SpecMaskSettings
+from rfcx_ssl.models.spec_mask import SpecMask, StripeSettings
 from rfcx_ssl.settings import settings
 
 
@@ -31,7 +31,8 @@ class PannsSettings(SedSettings):
     embedding_dim: int = 2048
     block_dropout: float = 0.2
     embedding_dropout: float = 0.5
-    mask: SpecMaskSettings = SpecMaskSettings()
+    mask_time: StripeSettings | None = None
+    mask_freq: StripeSettings | None = None
     frequency_channel: bool = False  # a second input channel that says which band it is; not in the published models
     checkpoint: str = ""  # an official .pth file; empty starts from random weights
 
@@ -92,7 +93,7 @@ class PannsEncoder(Encoder):
         self.num_depths = len(settings.channels) + 2
         self.mel = PowerMel(settings.mel, settings.sample_rate_hz)
         self.bn0 = nn.BatchNorm2d(settings.mel.n_mels)
-        self.mask = SpecMask(settings.mask)
+        self.mask = SpecMask(settings.mask_time, settings.mask_freq)
         self.pools = list(zip(settings.time_pools, settings.freq_pools, strict=True))
         before = 1 + settings.frequency_channel
         for number, channels in enumerate(settings.channels, start=1):

@@ -6,29 +6,67 @@ arXiv:1912.10211, section III-D): softmax over time of the clamped attention, si
 """
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rfcx_ssl.settings import settings
+from rfcx_ssl.settings import BY_KIND, settings
 
 ATTENTION_CLAMP = 10.0
 
 
 @settings
-class PoolingSettings:
-    """How frames become a clip score."""
+class AttentionPoolingSettings:
+    """Weights of their own for every frame and output, learned."""
 
-    kind: Literal["attention", "max", "mean", "linear_softmax", "lse"] = "attention"
-    reduce: Literal["sum", "max"] = "sum"  # attention only: weighted mean, or the best frame weighted by its attention
-    sharpness: float = 5.0  # lse only: 0 tends to the mean of logits, infinity to their max
+    kind: Literal["attention"] = "attention"
+    reduce: Literal["sum", "max"] = "sum"  # weighted mean, or the best frame weighted by its attention
+
+
+@settings
+class MaxPoolingSettings:
+    """The best frame."""
+
+    kind: Literal["max"] = "max"
+
+
+@settings
+class MeanPoolingSettings:
+    """The mean of all frames."""
+
+    kind: Literal["mean"] = "mean"
+
+
+@settings
+class LinearSoftmaxPoolingSettings:
+    """Weights proportional to the probability itself (Wang et al. 2019, arXiv:1810.09050, table 1)."""
+
+    kind: Literal["linear_softmax"] = "linear_softmax"
+
+
+@settings
+class LsePoolingSettings:
+    """``log(mean(exp(r z))) / r`` of the logits, between their mean and their max (Pinheiro & Collobert 2015)."""
+
+    kind: Literal["lse"] = "lse"
+    sharpness: float = 5.0  # r: 0 tends to the mean of logits, infinity to their max
 
     def __post_init__(self) -> None:
         """Check the rules between fields."""
         if self.sharpness <= 0:
             raise ValueError(f"sharpness must be > 0, got {self.sharpness}")
+
+
+PoolingSettings = Annotated[
+    AttentionPoolingSettings
+    | MaxPoolingSettings
+    | MeanPoolingSettings
+    | LinearSoftmaxPoolingSettings
+    | LsePoolingSettings,
+    BY_KIND,
+]
 
 
 def logit_of_log(log_p: Tensor, log_not_p: Tensor) -> Tensor:
@@ -58,6 +96,7 @@ class ClipPooling(nn.Module):
         super().__init__()
         self.settings = settings
         self.attention = nn.Linear(dim, num_outputs) if settings.kind == "attention" else None
+        self.takes_best = settings.kind == "attention" and settings.reduce == "max"
 
     def forward(self, frame_logits: Tensor, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """``features`` (B, T, D) feed the attention; ``mask`` is true for real frames."""
@@ -65,10 +104,12 @@ class ClipPooling(nn.Module):
         if self.attention is not None:
             scores = self.attention(features).float().clamp(-ATTENTION_CLAMP, ATTENTION_CLAMP)
             return self._attend(frame_logits, _fill(scores, outside))
-        return _POOLINGS[self.settings.kind](frame_logits, outside, self.settings.sharpness)
+        if self.settings.kind == "lse":
+            return _lse(frame_logits, outside, self.settings.sharpness)
+        return _POOLINGS[self.settings.kind](frame_logits, outside)
 
     def _attend(self, frame_logits: Tensor, scores: Tensor) -> Tensor:
-        if self.settings.reduce == "sum":
+        if not self.takes_best:
             return weighted_clip_logits(frame_logits, torch.log_softmax(scores, dim=1))
         gate = scores - scores.amax(dim=1, keepdim=True)  # log weight relative to the most attended frame, <= 0
         log_p = (gate + F.logsigmoid(frame_logits)).amax(dim=1)
@@ -86,27 +127,25 @@ def _fill(values: Tensor, outside: Tensor | None) -> Tensor:
     return values if outside is None else values.masked_fill(outside, -math.inf)
 
 
-def _max(frame_logits: Tensor, outside: Tensor | None, _: float) -> Tensor:
+def _max(frame_logits: Tensor, outside: Tensor | None) -> Tensor:
     return _fill(frame_logits, outside).amax(dim=1)
 
 
-def _mean(frame_logits: Tensor, outside: Tensor | None, _: float) -> Tensor:
+def _mean(frame_logits: Tensor, outside: Tensor | None) -> Tensor:
     weights = _fill(torch.zeros_like(frame_logits), outside)
     return weighted_clip_logits(frame_logits, torch.log_softmax(weights, dim=1))
 
 
-def _linear_softmax(frame_logits: Tensor, outside: Tensor | None, _: float) -> Tensor:
-    """Weights proportional to the probability itself (Wang et al. 2019, arXiv:1810.09050, table 1)."""
+def _linear_softmax(frame_logits: Tensor, outside: Tensor | None) -> Tensor:
     weights = torch.log_softmax(_fill(F.logsigmoid(frame_logits), outside), dim=1)
     return weighted_clip_logits(frame_logits, weights)
 
 
 def _lse(frame_logits: Tensor, outside: Tensor | None, sharpness: float) -> Tensor:
-    """``log(mean(exp(r z))) / r`` of the logits, between their mean and their max (Pinheiro & Collobert 2015)."""
     total = torch.logsumexp(sharpness * _fill(frame_logits, outside), dim=1)
     if outside is None:
         return (total - math.log(frame_logits.shape[1])) / sharpness
     return (total - (~outside).sum(dim=1).clamp(min=1).log()) / sharpness
 
 
-_POOLINGS = {"max": _max, "mean": _mean, "linear_softmax": _linear_softmax, "lse": _lse}
+_POOLINGS = {"max": _max, "mean": _mean, "linear_softmax": _linear_softmax}

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rfcx_ssl.errors import ConfigError, did_you_mean
 from rfcx_ssl.models.encoder import SedSettings
 from rfcx_ssl.models.panns import PannsSettings
 from rfcx_ssl.models.spectrogram import SpectrogramSettings
 from rfcx_ssl.models.wav2vec import Wav2Vec2Settings
-from rfcx_ssl.settings import from_plain
+from rfcx_ssl.settings import from_plain, of_kind
 
 
 def by_kind(*classes: type[SedSettings]) -> dict[str, type[SedSettings]]:
@@ -30,8 +29,4 @@ ENCODERS = by_kind(
 
 def read_settings(values: Mapping[str, Any]) -> SedSettings:
     """Model settings from the plain mapping stored in a saved model's config."""
-    kind = values.get("kind")
-    if kind not in ENCODERS:
-        known = ", ".join(map(repr, sorted(ENCODERS)))
-        raise ConfigError(f"model.kind={kind!r}: must be one of {known}{did_you_mean(str(kind), ENCODERS)}")
-    return from_plain(ENCODERS[kind], values, "model")
+    return from_plain(of_kind(ENCODERS.values(), values, "model"), values, "model")

@@ -7,39 +7,35 @@ from rfcx_ssl.settings import settings
 
 
 @settings
-class SpecMaskSettings:
-    """Widest stripe and number of stripes on each axis; a width of 0 masks nothing.
-
-    The published PANNs use 64 frames and 8 bands, 2 stripes each. Wide stripes can erase a whole narrow-band call.
+class StripeSettings:
+    """Stripes over one axis. The published PANNs use 2 of up to 64 frames and 2 of up to 8 bands; wide stripes can erase
+    a whole narrow-band call.
     """
 
-    time_frames: int = 0
-    time_stripes: int = 2
-    freq_bands: int = 0
-    freq_stripes: int = 2
+    widest: int  # mel frames or bands
+    number: int = 2
 
     def __post_init__(self) -> None:
         """Check the rules between fields."""
-        if min(self.time_frames, self.time_stripes, self.freq_bands, self.freq_stripes) < 0:
-            raise ValueError(f"no field may be negative, got {self}")
+        if self.widest < 1 or self.number < 1:
+            raise ValueError(f"widest={self.widest} and number={self.number} must be 1 or more; null masks nothing")
 
 
 class SpecMask(nn.Module):
     """(B, C, M, F) -> the same with stripes set to 0 (the mean, after ``bn0``); identity in evaluation mode."""
 
-    def __init__(self, settings: SpecMaskSettings) -> None:
+    def __init__(self, time: StripeSettings | None, freq: StripeSettings | None) -> None:
         super().__init__()
-        self.settings = settings
+        self.time, self.freq = time, freq
 
     def forward(self, x: Tensor) -> Tensor:
         """Each stripe has a uniform width in [0, widest) and a uniform place, as in torchlibrosa."""
-        s = self.settings
         if not self.training:
             return x
-        if s.time_frames and s.time_stripes:
-            x = x * ~stripes(x.shape[0], x.shape[2], s.time_frames, s.time_stripes, x.device)[:, None, :, None]
-        if s.freq_bands and s.freq_stripes:
-            x = x * ~stripes(x.shape[0], x.shape[3], s.freq_bands, s.freq_stripes, x.device)[:, None, None, :]
+        if self.time is not None:
+            x = x * ~stripes(x.shape[0], x.shape[2], self.time.widest, self.time.number, x.device)[:, None, :, None]
+        if self.freq is not None:
+            x = x * ~stripes(x.shape[0], x.shape[3], self.freq.widest, self.freq.number, x.device)[:, None, None, :]
         return x
 
 

@@ -12,7 +12,7 @@ from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths
 from rfcx_ssl.models.mel import MelSettings, PowerMel, add_frequency_channel, power_to_db
 from rfcx_ssl.models.pcen import Pcen
-from rfcx_ssl.models.spec_mask import SpecMask, SpecMaskSettings
+from rfcx_ssl.models.spec_mask import SpecMask, StripeSettings
 from rfcx_ssl.settings import settings
 
 
@@ -30,7 +30,8 @@ class SpectrogramSettings(SedSettings):
     frequency_channel: bool = True  # a second input channel that says which band it is, -1 to 1
     stages: int = 0  # use the first so many resolution stages, 0 for all; fewer give shorter frames
     drop_path: float = 0.0
-    mask: SpecMaskSettings = SpecMaskSettings()
+    mask_time: StripeSettings | None = None
+    mask_freq: StripeSettings | None = None
 
     def __post_init__(self) -> None:
         """Check the rules between fields."""
@@ -69,7 +70,7 @@ class SpectrogramEncoder(Encoder):
         self.mel = PowerMel(settings.mel, settings.sample_rate_hz)
         self.pcen = Pcen(settings.mel.n_mels) if settings.compression == "pcen" else None
         self.bn0 = nn.BatchNorm2d(settings.mel.n_mels)
-        self.mask = SpecMask(settings.mask)
+        self.mask = SpecMask(settings.mask_time, settings.mask_freq)
         self.used = used_parameters(self.network, 1 + settings.frequency_channel)
         self.groups = {name: k for k, name in enumerate(_layer_names(self.network), start=1)}
         self.num_depths = len(self.groups) + 1

@@ -1,39 +1,83 @@
 """An optional layer over time between encoder and head."""
 
-from typing import Literal
+from typing import Annotated, Literal, assert_never
 
 import torch
 from torch import Tensor, nn
 
 from rfcx_ssl.errors import require_extra
-from rfcx_ssl.settings import settings
+from rfcx_ssl.settings import BY_KIND, settings
 
 
 @settings
-class TemporalSettings:
-    """``dim`` is the model width; 0 keeps the encoder's width."""
+class LayersSettings:
+    """What every layer over time has."""
 
-    kind: Literal["none", "gru", "transformer", "conformer"] = "none"
+    kind: str
     layers: int = 1
-    dim: int = 0
-    heads: int = 4
-    kernel_size: int = 15  # conformer only: frames seen by its depthwise convolution
+    dim: int = 0  # model width; 0 keeps the encoder's
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
         """Check the rules between fields."""
-        if self.layers < 1 or self.heads < 1 or self.dim < 0:
-            raise ValueError(f"need layers >= 1, heads >= 1 and dim >= 0, got {self}")
-        if self.dim % (2 if self.kind == "gru" else self.heads):
-            raise ValueError(f"dim={self.dim} must be divisible by heads={self.heads} (by 2 for gru)")
+        if self.layers < 1 or self.dim < 0:
+            raise ValueError(f"need layers >= 1 and dim >= 0, got {self.layers} and {self.dim}")
+
+
+@settings
+class GruSettings(LayersSettings):
+    """A bidirectional GRU."""
+
+    kind: Literal["gru"] = "gru"
+
+    def __post_init__(self) -> None:
+        """Check the rules between fields."""
+        super().__post_init__()
+        if self.dim % 2:
+            raise ValueError(f"dim={self.dim} must be even: half of it for each direction")
+
+
+@settings
+class HeadsSettings(LayersSettings):
+    """What layers with attention have."""
+
+    heads: int = 4
+
+    def __post_init__(self) -> None:
+        """Check the rules between fields."""
+        super().__post_init__()
+        if self.heads < 1 or self.dim % self.heads:
+            raise ValueError(f"need heads >= 1 that divide dim, got heads={self.heads} and dim={self.dim}")
+
+
+@settings
+class TransformerSettings(HeadsSettings):
+    """A pre-norm transformer."""
+
+    kind: Literal["transformer"] = "transformer"
+
+
+@settings
+class ConformerSettings(HeadsSettings):
+    """torchaudio's Conformer."""
+
+    kind: Literal["conformer"] = "conformer"
+    kernel_size: int = 15  # frames seen by its depthwise convolution
+
+    def __post_init__(self) -> None:
+        """Check the rules between fields."""
+        super().__post_init__()
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, got {self.kernel_size}")
+
+
+TemporalSettings = Annotated[GruSettings | TransformerSettings | ConformerSettings, BY_KIND]
 
 
 class NoTemporal(nn.Module):
     """Features pass unchanged."""
 
-    def __init__(self, settings: TemporalSettings, dim: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
 
@@ -45,7 +89,7 @@ class NoTemporal(nn.Module):
 class BiGru(nn.Module):
     """Bidirectional GRU, (B, T, D) -> (B, T, dim)."""
 
-    def __init__(self, settings: TemporalSettings, dim: int) -> None:
+    def __init__(self, settings: GruSettings, dim: int) -> None:
         super().__init__()
         self.dim = settings.dim or dim + dim % 2
         dropout = settings.dropout if settings.layers > 1 else 0.0
@@ -62,7 +106,7 @@ class BiGru(nn.Module):
 class TransformerLayers(nn.Module):
     """Pre-norm transformer without positions of its own (the encoder's features carry time)."""
 
-    def __init__(self, settings: TemporalSettings, dim: int) -> None:
+    def __init__(self, settings: TransformerSettings, dim: int) -> None:
         super().__init__()
         self.dim = settings.dim or dim
         _check_heads(self.dim, settings.heads)
@@ -81,7 +125,7 @@ class TransformerLayers(nn.Module):
 class ConformerLayers(nn.Module):
     """torchaudio's Conformer (Gulati et al. 2020), (B, T, D) -> (B, T, dim)."""
 
-    def __init__(self, settings: TemporalSettings, dim: int) -> None:
+    def __init__(self, settings: ConformerSettings, dim: int) -> None:
         super().__init__()
         self.dim = settings.dim or dim
         _check_heads(self.dim, settings.heads)
@@ -113,14 +157,18 @@ def _check_heads(dim: int, heads: int) -> None:
 
 
 TemporalLayer = NoTemporal | BiGru | TransformerLayers | ConformerLayers
-TEMPORAL_LAYERS: dict[str, type[TemporalLayer]] = {
-    "none": NoTemporal,
-    "gru": BiGru,
-    "transformer": TransformerLayers,
-    "conformer": ConformerLayers,
-}
 
 
-def build_temporal(settings: TemporalSettings, dim: int) -> TemporalLayer:
-    """The layer of ``settings.kind`` for features of width ``dim``; its output width is ``.dim``."""
-    return TEMPORAL_LAYERS[settings.kind](settings, dim)
+def build_temporal(settings: TemporalSettings | None, dim: int) -> TemporalLayer:
+    """The layer of these settings for features of width ``dim``; its output width is ``.dim``."""
+    match settings:
+        case None:
+            return NoTemporal(dim)
+        case GruSettings():
+            return BiGru(settings, dim)
+        case TransformerSettings():
+            return TransformerLayers(settings, dim)
+        case ConformerSettings():
+            return ConformerLayers(settings, dim)
+        case _:
+            assert_never(settings)

@@ -24,6 +24,21 @@ EXTRACTOR_EPS = 1e-7  # of transformers' feature extractor
 
 
 @settings
+class SpanMaskSettings:
+    """SpecAugment on the transformer's input: spans of frames, or of features, become the mask embedding, or 0."""
+
+    prob: float  # share that is masked, before spans overlap
+    length: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the rules between fields."""
+        if not 0 < self.prob <= 1 or self.length < 1:
+            raise ValueError(
+                f"need prob in (0, 1] and length >= 1, got {self.prob} and {self.length}; null masks nothing"
+            )
+
+
+@settings
 class Wav2Vec2Settings(SedSettings):
     """An encoder directory (as written by ``pretrain/convert.py``) or a hub id, and how to fine-tune it."""
 
@@ -36,10 +51,8 @@ class Wav2Vec2Settings(SedSettings):
     gradient_checkpointing: bool = False
     dropout: float = 0.0  # inside the transformer: attention, feed-forward and projection
     layerdrop: float = 0.0
-    mask_time_prob: float = 0.0
-    mask_time_length: int = 10
-    mask_feature_prob: float = 0.0
-    mask_feature_length: int = 10
+    mask_time: SpanMaskSettings | None = None
+    mask_feature: SpanMaskSettings | None = None
 
     def __post_init__(self) -> None:
         """Check the rules between fields."""
@@ -61,18 +74,18 @@ class Wav2Vec2Settings(SedSettings):
 
     def backbone_overrides(self) -> dict[str, Any]:
         """Keys of the transformers config that these settings decide."""
-        return {
+        values = {
             "attention_dropout": self.dropout,
             "hidden_dropout": self.dropout,
             "activation_dropout": self.dropout,
             "feat_proj_dropout": self.dropout,
             "layerdrop": self.layerdrop,
-            "apply_spec_augment": self.mask_time_prob > 0 or self.mask_feature_prob > 0,
-            "mask_time_prob": self.mask_time_prob,
-            "mask_time_length": self.mask_time_length,
-            "mask_feature_prob": self.mask_feature_prob,
-            "mask_feature_length": self.mask_feature_length,
+            "apply_spec_augment": self.mask_time is not None or self.mask_feature is not None,
         }
+        for name, mask in (("mask_time", self.mask_time), ("mask_feature", self.mask_feature)):
+            values[f"{name}_prob"] = 0.0 if mask is None else mask.prob
+            values[f"{name}_length"] = 10 if mask is None else mask.length
+        return values
 
 
 class Wav2Vec2Encoder(Encoder):
@@ -128,7 +141,7 @@ class Wav2Vec2Encoder(Encoder):
         """Mask embedding, positions and last norm are there in every backbone, in use or not."""
         config = self.backbone.config
         if name.endswith("masked_spec_embed"):
-            return self.settings.mask_time_prob > 0
+            return self.settings.mask_time is not None
         if ".pos_conv_embed." in name and config.model_type == "wav2vec2-conformer":
             return getattr(config, "position_embeddings_type", None) is None
         return not (self.mix is not None and self._is_last_norm(name))

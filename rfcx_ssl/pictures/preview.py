@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 import torch
 from numpy.typing import NDArray
 
-from rfcx_ssl.augment.chain import TRANSFORMS, AugmentSettings, build_augment
+from rfcx_ssl.augment.chain import AugmentSettings, build_augment
 from rfcx_ssl.data.crops import CropDataset
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.files import atomic_path
@@ -21,17 +22,17 @@ def write_preview(out: Path, dataset: CropDataset, count: int, config: AugmentSe
     """Write a picture per transform, ``chain.png``, and a folder of float WAV files per crop, into the new folder ``out``.
 
     The crops are the first ``count`` of the data set's current epoch, with the labels that training sees. Every
-    transform with a probability above 0 is shown alone on all crops, then the chain as configured.
+    transform that is on is shown alone on all crops, then the chain as configured.
 
     Returns:
         Names of what was shown, in order.
 
     Raises:
-        ConfigError: ``out`` exists, or no transform has a probability above 0.
+        ConfigError: ``out`` exists, or no transform is on.
     """
     if out.exists():
         raise ConfigError(f"{out} exists already; choose another folder")
-    active = [name for name in TRANSFORMS if getattr(config, name).p > 0]
+    active = config.transforms
     if not active:
         raise ConfigError("no transform is on: give one a probability, such as pink_noise.p=1")
     grid, space = dataset.grid, dataset.corpus.space
@@ -51,7 +52,9 @@ def write_preview(out: Path, dataset: CropDataset, count: int, config: AugmentSe
 
 def _alone(config: AugmentSettings, name: str) -> AugmentSettings:
     """Settings with one transform only, on every crop."""
-    return AugmentSettings(**{name: replace(getattr(config, name), p=1.0)}, peak_limit=config.peak_limit)
+    chosen: dict[str, Any] = dict.fromkeys(config.transforms)  # None: off
+    chosen[name] = replace(config.transforms[name], p=1.0)
+    return replace(config, **chosen)
 
 
 def _write_waves(out: Path, name: str, batch: Batch, sample_rate_hz: int) -> None:

@@ -1,9 +1,8 @@
 """Writing a whole forest: recordings in parallel, then the tables, all in a folder that appears at once or not at all."""
 
-import csv
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,7 @@ from rfcx_ssl.annotations.layout import (
 from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.files import atomic_folder
+from rfcx_ssl.files import atomic_folder, write_csv
 from rfcx_ssl.species import RFCX_NUM_SPECIES
 from rfcx_ssl.synth.boxes import Box, false_boxes, true_boxes
 from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ
@@ -120,21 +119,14 @@ def _make_all(root: Path, settings: SynthSettings, plan: list[Task], count: int)
 
 def _write_tables(root: Path, settings: SynthSettings, made: list[Written]) -> None:
     made.sort(key=lambda item: str(item.recording[0]))
-    _write_csv(root / PRESENT_TABLE, BOX_COLUMNS, (row for item in made for row in item.tp))
-    _write_csv(root / ABSENT_TABLE, BOX_COLUMNS, (row for item in made for row in item.fp))
-    _write_csv(root / TRUTH_TABLE, TRUTH_COLUMNS, (row for item in made for row in item.truth))
-    _write_csv(root / RECORDINGS_TABLE, RECORDING_COLUMNS, (item.recording for item in made))
+    write_csv(root / PRESENT_TABLE, BOX_COLUMNS, (row for item in made for row in item.tp))
+    write_csv(root / ABSENT_TABLE, BOX_COLUMNS, (row for item in made for row in item.fp))
+    write_csv(root / TRUTH_TABLE, TRUTH_COLUMNS, (row for item in made for row in item.truth))
+    write_csv(root / RECORDINGS_TABLE, RECORDING_COLUMNS, (item.recording for item in made))
     columns = ("recording_id", *(f"s{species}" for species in range(RFCX_NUM_SPECIES)))
     test = (item.recording[0] for item in made if item.recording[1] == "test")
-    _write_csv(root / SUBMISSION_TABLE, columns, ((name, *[0.5] * RFCX_NUM_SPECIES) for name in test))
+    write_csv(root / SUBMISSION_TABLE, columns, ((name, *[0.5] * RFCX_NUM_SPECIES) for name in test))
     (root / "synth.json").write_text(json.dumps(settings_dict(settings), indent=2) + "\n", encoding="utf-8")
-
-
-def _write_csv(path: Path, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
 
 
 def _box_rows(name: str, boxes: list[Box]) -> Iterator[Row]:

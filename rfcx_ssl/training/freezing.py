@@ -23,11 +23,8 @@ class FreezeSettings:
             raise ValueError(f"below={self.below} must be -1 (the whole encoder) or more")
         if self.until < 0 or self.thaw < 0:
             raise ValueError(f"until={self.until} and thaw={self.thaw} must be 0 or more")
-
-    @property
-    def is_on(self) -> bool:
-        """Whether anything is ever frozen."""
-        return bool(self.below or self.until or self.thaw)
+        if not (self.below or self.until or self.thaw):
+            raise ValueError("below, until or thaw must freeze something; null freezes nothing")
 
     def depth(self, step: int, total_steps: int, num_depths: int) -> int:
         """Layers below this depth are frozen in the step after ``step``; a pure function, so resuming needs no state.
@@ -56,9 +53,9 @@ class Freezer:
     """
 
     def __init__(
-        self, settings: FreezeSettings, model: nn.Module, total_steps: int, *, compiled: bool = False
+        self, settings: FreezeSettings | None, model: nn.Module, total_steps: int, *, compiled: bool = False
     ) -> None:
-        if settings.is_on and not hasattr(model, "freeze_below"):
+        if settings is not None and not hasattr(model, "freeze_below"):
             raise ConfigError("optim.freeze needs a model that knows its layers' depth")
         self.settings = settings
         self.model = model
@@ -68,7 +65,7 @@ class Freezer:
 
     def __call__(self, step: int) -> None:
         """Freeze and thaw for the step after ``step``."""
-        if not self.settings.is_on:
+        if self.settings is None:
             return
         depth = self.settings.depth(step, self.total_steps, int(self.model.num_depths))  # type: ignore[arg-type]
         if depth != self.depth:

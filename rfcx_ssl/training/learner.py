@@ -71,12 +71,12 @@ class Learner:
         if tensors is not None:
             _load(self.plain, tensors["module"])
         average = settings.average
-        if self.is_sharded and (average.ema_decay or settings.optim.sam_radius or settings.optim.freeze.is_on):
-            raise ConfigError("average.ema_decay, optim.sam_radius and optim.freeze do not work with FSDP")
+        if self.is_sharded and (average.ema or settings.optim.sam_radius or settings.optim.freeze):
+            raise ConfigError("average.ema, optim.sam_radius and optim.freeze do not work with FSDP")
         # Copied before compiling and wrapping, so that the average stays a plain model.
         self.ema: MovingAverage | None = None
-        if average.ema_decay:
-            self.ema = MovingAverage(parts.model, average.ema_decay, warmup=average.ema_warmup)
+        if average.ema is not None:
+            self.ema = MovingAverage(parts.model, average.ema.decay, warmup=average.ema.warmup)
         self.swa = RunningMean()
         if settings.compile:
             self.plain.compile()
@@ -116,7 +116,7 @@ class Learner:
         self._generator.manual_seed(seed)
         augmented = [self._augmented(batch) for batch in batches]
         report = self.update(augmented, lambda: self._seed(number), stop=stop)
-        if self.ema is not None:
+        if self.ema is not None and report.finite:
             self.ema.update(self.plain.model, number + 1)
         return report
 

@@ -19,7 +19,7 @@ class OptimizerSettings:
     head_lr: float = 1e-3
     weight_decay: float = 0.01
     layer_decay: float = 1.0  # the encoder layer d below the top learns at encoder_lr * layer_decay ** d
-    freeze: FreezeSettings = FreezeSettings()
+    freeze: FreezeSettings | None = None
     sam_radius: float = 0.0  # sharpness-aware minimisation (Foret et al. 2021): rho; 0 is off, costs a second pass
 
     def __post_init__(self) -> None:

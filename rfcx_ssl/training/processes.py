@@ -35,7 +35,7 @@ def launch_processes(words: Sequence[str]) -> int:
     for name in ELASTIC_LOGGERS:
         logging.getLogger(name).disabled = True
     # Ctrl-C in a terminal reaches the training too, which saves; we wait for it. (torchrun has its own handler.)
-    signal.signal(signal.SIGINT, lambda *_: None)
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         launch_command(args)
     except subprocess.CalledProcessError as error:
@@ -46,6 +46,8 @@ def launch_processes(words: Sequence[str]) -> int:
         return 128 + error.sigval
     except (OSError, ValueError) as error:  # a wrong word, a missing launcher file
         raise RunError(f"accelerate launch {shlex.join(words)}: {first_line(error)}") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
     return 0
 
 

@@ -9,6 +9,8 @@ from rfcx_ssl.losses.settings import LossSettings
 from rfcx_ssl.training.sampler import accumulation_steps
 from rfcx_ssl.training.settings import LoopSettings
 
+MIXING = ("mixup", "cutmix")
+
 
 def check_mixing(loop: LoopSettings, augment: AugmentSettings, num_processes: int) -> None:
     """Mixing takes its partner from the same micro-batch, so there must be another crop in it.
@@ -18,13 +20,12 @@ def check_mixing(loop: LoopSettings, augment: AugmentSettings, num_processes: in
     """
     accumulation = accumulation_steps(loop.batch_size, loop.micro_batch_size, num_processes)
     crops = loop.batch_size // num_processes // accumulation
-    mixing = {"augment.mixup.p": augment.mixup.p, "augment.cutmix.p": augment.cutmix.p}
-    active = [f"{key}={p:g}" for key, p in mixing.items() if p > 0]
+    active = [f"augment.{name}.p={config.p:g}" for name, config in augment.transforms.items() if name in MIXING]
     if crops < 2 and active:
         raise ConfigError(
             f"{' and '.join(active)}: there is nothing to mix with, a forward pass holds 1 crop "
             f"(batch_size={loop.batch_size}, micro_batch_size={loop.micro_batch_size}, {num_processes} processes); "
-            "raise micro_batch_size or batch_size to 2 crops per process, or set these probabilities to 0"
+            "raise micro_batch_size or batch_size to 2 crops per process, or turn them off with null"
         )
 
 
@@ -44,7 +45,7 @@ def check_activity(loss: LossSettings, head: str, corpus: Corpus, fold: int | No
         raise ConfigError(
             f"model.head.activity={head} would learn that something always calls: the training part of fold={fold} "
             "has no complete recording (data.complete_file) and no pseudo-labels that are low for every output at once "
-            "(data.pseudo_labels with data.pseudo_min_probability=0); "
+            "(data.pseudo.files with data.pseudo.min_probability=0); "
             "loss.activity.silence_weight=0.1 counts unknown frames as weakly silent"
         )
 
@@ -54,10 +55,13 @@ def has_silence(corpus: Corpus, fold: int | None) -> bool:
     names = [recording.recording_id for recording in corpus.recordings(fold, "train")]
     if any(corpus.annotations.is_complete(name) for name in names):
         return True
-    return any(_calls_silence(teacher, names, corpus) for teacher in corpus.pseudo)
+    pseudo = corpus.settings.pseudo
+    if pseudo is None:
+        return False
+    return any(_calls_silence(teacher, names, corpus, pseudo.min_probability) for teacher in corpus.pseudo)
 
 
-def _calls_silence(teacher: PseudoLabels, names: list[str], corpus: Corpus) -> bool:
+def _calls_silence(teacher: PseudoLabels, names: list[str], corpus: Corpus, min_probability: float) -> bool:
     """Whether a teacher gives some frame of these recordings a low probability of every species."""
     noise = corpus.space.noise_output
     columns = [column for column, output in teacher.columns(corpus.space) if output != noise]
@@ -66,7 +70,7 @@ def _calls_silence(teacher: PseudoLabels, names: list[str], corpus: Corpus) -> b
     for name in names:
         if name in teacher.by_recording:
             scores = teacher.by_recording[name].scores[:, columns]
-            is_low = (scores >= corpus.settings.pseudo_min_probability) & (scores < PRESENT)
+            is_low = (scores >= min_probability) & (scores < PRESENT)
             if is_low.all(axis=1).any():
                 return True
     return False

@@ -24,21 +24,42 @@ OPERATIONAL_KEYS = frozenset(
 
 
 @settings
+class EmaSettings:
+    """A moving average of weights, which validation and the saved model use."""
+
+    decay: float
+    warmup: bool = True  # the decay is min(decay, (1 + step) / (10 + step)), as in the EMA of TensorFlow
+
+    def __post_init__(self) -> None:
+        if not 0 < self.decay < 1:
+            raise ValueError(f"decay={self.decay} must be in (0, 1); null averages nothing")
+
+
+@settings
 class AverageSettings:
     """Averages of weights. All are off by default."""
 
-    ema_decay: float = 0.0  # 0 is off; otherwise validation and the saved model use the moving average
-    ema_warmup: bool = True  # decay is min(ema_decay, (1 + step) / (10 + step)), as in the EMA of TensorFlow
+    ema: EmaSettings | None = None
     swa_start: float | None = None  # fraction of the steps from which every evaluation's weights are averaged (SWA)
     top_k: int = 1  # how many best evaluations are kept; with more than 1 their average competes with the best
 
     def __post_init__(self) -> None:
-        if not 0 <= self.ema_decay < 1:
-            raise ValueError(f"ema_decay={self.ema_decay} must be in [0, 1)")
         if self.swa_start is not None and not 0 <= self.swa_start < 1:
             raise ValueError(f"swa_start={self.swa_start} must be in [0, 1)")
         if self.top_k < 1:
             raise ValueError(f"top_k={self.top_k} must be at least 1")
+
+
+@settings
+class EarlyStopSettings:
+    """When a run ends before its last step."""
+
+    patience: int  # evaluations without a better score
+    min_gain: float = 0.0  # a better score is one this far above the score at the last gain
+
+    def __post_init__(self) -> None:
+        if self.patience < 1:
+            raise ValueError(f"patience={self.patience} must be at least 1 evaluation; null never stops")
 
 
 @settings
@@ -48,22 +69,16 @@ class EvaluationSettings(WindowSettings):
     overlap: float | None = DEFAULT_OVERLAP
     aggregate: Aggregate | None = DEFAULT_AGGREGATE
     every: int = 0  # optimizer steps; 0: only after the last one
-    select_metric: str = "auto"  # or any metric name of an evaluation line in metrics.jsonl
-    mode: Literal["max", "min"] = "max"
+    select_metric: str = "auto"  # or any metric of an evaluation line in metrics.jsonl: of all of them more is better
     max_recordings: int | None = None  # None: every validation recording
-    patience: int | None = None  # evaluations without a better score before the run ends; None: never
-    min_gain: float = 0.0  # a better score is one this far above the score at the last gain
+    early_stop: EarlyStopSettings | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.every < 0:
             raise ValueError(f"every={self.every} must be 0 or more optimizer steps")
-        if self.mode == "min" and self.select_metric == "auto":
-            raise ValueError("mode=min needs a select_metric: auto chooses metrics of which more is better")
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience={self.patience} must be at least 1 evaluation")
-        if self.patience is not None and not self.every:
-            raise ValueError("patience needs evaluation.every above 0")
+        if self.early_stop is not None and not self.every:
+            raise ValueError("early_stop needs evaluation.every above 0")
 
 
 @settings
@@ -112,7 +127,7 @@ class LoopSettings:
                 raise ValueError(f"{key}={value} must be above 0")
         if self.max_bad_steps < 0 or self.num_workers < 0 or self.num_pictures < 0:
             raise ValueError("max_bad_steps, num_workers and num_pictures must be 0 or more")
-        if self.optim.freeze.is_on and not self.find_unused_parameters:
+        if self.optim.freeze is not None and not self.find_unused_parameters:
             raise ValueError("optim.freeze needs find_unused_parameters=true: frozen layers get no gradient")
         if self.optim.sam_radius and self.precision == "fp16":
             raise ValueError("optim.sam_radius needs precision fp32 or bf16: fp16 scales its gradients")

@@ -24,7 +24,7 @@ class TrainState:
     train_s: float = 0.0  # wall clock spent in steps, without evaluation and start-up, over all sessions
     evaluated_step: int = 0  # step of the last evaluation
     candidates: list[Candidate] = field(default_factory=list)  # the best first
-    reference: float | None = None  # score at the last gain of evaluation.min_gain
+    reference: float | None = None  # score at the last gain of evaluation.early_stop.min_gain
     evaluations_without_gain: int = 0  # since then
     bad_steps: int = 0  # steps skipped for a NaN/Inf loss or gradient
     bad_steps_in_row: int = 0

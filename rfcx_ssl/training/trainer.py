@@ -133,8 +133,8 @@ class Trainer:
     @property
     def is_done(self) -> bool:
         """All steps are taken and judged, or patience is at its end."""
-        patience = self.settings.evaluation.patience
-        if patience is not None and self.state.evaluations_without_gain >= patience:
+        early_stop = self.settings.evaluation.early_stop
+        if early_stop is not None and self.state.evaluations_without_gain >= early_stop.patience:
             return True
         return self.state.step >= self.max_steps
 
@@ -204,8 +204,9 @@ class Trainer:
         state.evaluated_step = state.step
         kept = False
         if self.select_metric is not None:
-            top_k, min_gain = self.settings.average.top_k, self.settings.evaluation.min_gain
-            kept = state.add_candidate(self._signed(metrics[self.select_metric]), top_k, min_gain)
+            early_stop = self.settings.evaluation.early_stop
+            min_gain = 0.0 if early_stop is None else early_stop.min_gain
+            kept = state.add_candidate(metrics[self.select_metric], self.settings.average.top_k, min_gain)
         self.learner.add_to_mean(state.step)
         weights = self.learner.weights() if kept else None
         if self.journal is not None:
@@ -253,8 +254,8 @@ class Trainer:
         if self.validation is None:
             return
         summary = self.validation.summary()
-        if self.select_metric is None and self.settings.evaluation.patience is not None:
-            raise ConfigError(f"evaluation.patience needs something to judge; {summary}")
+        if self.select_metric is None and self.settings.evaluation.early_stop is not None:
+            raise ConfigError(f"evaluation.early_stop needs something to judge; {summary}")
         if self.journal is not None:
             chosen = f"the best weights are chosen by {self.select_metric}"
             self.journal.say(f"{summary}; {chosen if self.select_metric else 'the last weights are kept'}")
@@ -267,7 +268,7 @@ class Trainer:
         best, best_score = (f"best, step {state.best.step}", self._load_candidate(state.best.step)), state.best.score
         for average, weights in list(self._averages()):
             self.learner.load_model(weights)
-            score = self._signed(validation.metrics(validation.score(self.learner.model, self.accelerator))[name])
+            score = validation.metrics(validation.score(self.learner.model, self.accelerator))[name]
             if score > best_score:
                 best, best_score = (average, weights), score
         return best
@@ -290,10 +291,6 @@ class Trainer:
             raise RunError(f"{path} is gone; remove the newest checkpoints to train from the one before")
         weights: Weights = load_file(path)
         return weights
-
-    def _signed(self, score: float) -> float:
-        """The score of an evaluation such that higher is better."""
-        return score if self.settings.evaluation.mode == "max" else -score
 
     def _drop_lost_futures(self) -> None:
         """Remove model folders in best/ that are not candidates of the newest checkpoint."""

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 PROGRAM = Path(__file__).parent / "programs" / "toy_finetune.py"
 TIMINGS = ("audio_s_per_s", "steps_per_s", "loader_wait_share")
-STEPS = ("max_steps=14", "average.ema_decay=0.9", "num_workers=1")
+STEPS = ("max_steps=14", "average.ema.decay=0.9", "num_workers=1")
 
 
 def command(folder, *arguments, processes=1):
@@ -172,7 +172,7 @@ def wait_for(path, timeout_s=90.0):
 
 def test_compiled_in_bfloat16_with_every_option(tmp_path):
     folder = tmp_path / "run"
-    options = ("compile=true", "precision=bf16", "average.ema_decay=0.9", "average.top_k=2", "optim.sam_radius=0.05")
+    options = ("compile=true", "precision=bf16", "average.ema.decay=0.9", "average.top_k=2", "optim.sam_radius=0.05")
     # inductor of torch 2.11 writes C++ for this model in bf16 that AVX2 compilers refuse; the wiring is what is ours
     run(folder, "max_steps=6", "evaluation.every=2", *options, "--compile-backend", "aot_eager")
     losses = [line["loss"] for line in metric_lines(folder) if line["kind"] == "train"]

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from rfcx_ssl.errors import RunError
+from rfcx_ssl.training.processes import launch_processes
+
 ROOT = Path(__file__).parents[2]
 TOY = ROOT / "tests" / "pipeline" / "programs" / "toy_finetune.py"
 TWO = "finetune/launch.py --config_file configs/accelerate/ddp.yaml --num_processes 2 --mixed_precision no"
@@ -70,3 +73,10 @@ def test_a_launcher_file_that_is_not_there_is_one_line():
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "error: accelerate launch --config_file none.yaml" in done.stderr
+
+
+def test_launching_leaves_the_callers_ctrl_c_as_it_was():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(RunError, match=r"accelerate launch .*nowhere\.yaml"):
+        launch_processes(["--config_file", "nowhere.yaml", "train.py"])
+    assert signal.getsignal(signal.SIGINT) is before

@@ -55,7 +55,7 @@ class Choice:
     ("values", "said"),
     [
         ({"sound": {"kind": "sine", "color": "red"}}, "here: sound.color: unknown key, it belongs to kind=noise; this is kind=sine"),
-        ({"sound": {"kind": "noise", "color": "red"}}, "here: sound.color: unknown key, did you mean 'color'?"),
+        ({"sound": {"kind": "noise", "colour": "red"}}, "here: sound.colour: unknown key, did you mean 'color'?"),
         ({"sound": {"kind": "noise", "inner": {"shar": 1}}}, "here: sound.inner.shar: unknown key, did you mean 'share'?"),
         ({"sound": {"kind": "sine", "period_s": "long"}}, "here: sound.period_s='long': "),
         ({"sound": {"kind": "sine", "period_s": 0}}, "here: sound: period_s=0.0 must be above 0"),

@@ -10,7 +10,8 @@ from rfcx_ssl.settings import from_plain
 
 
 def test_every_kind_round_trips_through_json_values(tiny_settings, tiny_name):
-    settings = tiny_settings(tiny_name, temporal={"kind": "gru"}, head={"pooling": {"kind": "lse"}})
+    mask = {"prob": 0.1} if "encoder" in settings_dict(tiny_settings(tiny_name)) else {"widest": 4}
+    settings = tiny_settings(tiny_name, temporal={"kind": "gru"}, head={"pooling": {"kind": "lse"}}, mask_time=mask)
     values = settings_dict(settings)
     assert read_settings(values) == settings
     assert check_settings(type(settings), values, "x") == settings
@@ -24,6 +25,14 @@ def test_every_kind_round_trips_through_json_values(tiny_settings, tiny_name):
         ({"mel": {"n_mel": 3}}, r"model\.mel\.n_mel: unknown key"),
         ({"mel": 3}, r"model\.mel=3: must be a mapping"),
         ({"head": {"pooling": {"kind": "mode"}}}, r"model\.head\.pooling\.kind='mode': must be one of 'attention'"),
+        ({"head": {"pooling": {"kind": "maxx"}}}, r"pooling\.kind='maxx': .*'lse', did you mean 'max'"),
+        (
+            {"head": {"pooling": {"kind": "mean", "reduce": "max"}}},
+            r"model\.head\.pooling\.reduce: unknown key; known: kind",
+        ),
+        ({"temporal": {"layers": 2}}, r"model\.temporal\.kind=None: must be one of 'gru', 'transformer', 'conformer'"),
+        ({"temporal": []}, r"model\.temporal=\[\]: must be a mapping"),
+        ({"mel": None}, r"model\.mel=None: must be a mapping"),
         ({"frame_pool": 0}, "need window_s > 0 and frame_pool >= 1"),
     ],
 )

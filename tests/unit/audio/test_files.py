@@ -85,7 +85,7 @@ def test_values_beyond_full_scale_are_clipped_not_wrapped():
 
 @pytest.mark.parametrize(
     "content,message",
-    [(b"", "cannot be read as audio"), (b"these are words\n" * 99, "Format not recognized"), (None, "No such file")],
+    [(b"", "cannot be read as audio"), (b"these are words\n" * 99, "Format not recognised"), (None, "No such file")],
 )
 def test_unreadable_files_are_named(tmp_path, content, message):
     path = tmp_path / "bad.flac"

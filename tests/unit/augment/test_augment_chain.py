@@ -116,12 +116,31 @@ def test_every_shipped_config_loads_and_runs(name, grid, space, make_batch) -> N
 
 
 def test_overrides_reach_any_transform_from_any_config() -> None:
-    config = load_settings(AugmentSettings, "finetune/augment", "none", ["pink_noise.p=0.3", "speed.factors=[0.8]"])
+    config = load_settings(
+        AugmentSettings, "finetune/augment", "none", ["pink_noise.p=0.3", "speed.p=0.2", "speed.factors=[0.8]"]
+    )
     assert config.pink_noise.p == 0.3 and config.pink_noise.colors == ("pink",) and config.speed.factors == (0.8,)
+    assert config.gain is None
+    with pytest.raises(ConfigError, match=r"speed\.p: required, not set"):
+        load_settings(AugmentSettings, "finetune/augment", "none", ["speed.factors=[0.8]"])
     with pytest.raises(ConfigError, match="did you mean 'pink_noise'"):
         load_settings(AugmentSettings, "finetune/augment", "none", ["pink_nose.p=0.3"])
     with pytest.raises(ConfigError, match="peak_limit"):
         load_settings(AugmentSettings, "finetune/augment", "none", ["peak_limit=0"])
+
+
+def test_null_leaves_a_transform_out_and_its_keys_too(grid, space) -> None:
+    config = load_settings(AugmentSettings, "finetune/augment", "standard", ["pink_noise=null", "fade.p=0.1"])
+    shown = settings_dict(config)
+    assert (shown["pink_noise"], shown["stretch"]) == (None, None)
+    assert shown["fade"] == {"p": 0.1, "min_db": -12.0, "max_db": 6.0}
+    assert list(build_augment(config, grid, space, **LABELS).transforms) == [
+        "shift",
+        "mixup",
+        "fade",
+        "gain",
+        "polarity",
+    ]
 
 
 def test_the_same_seed_gives_the_same_batch_and_inputs_are_left_alone(pool, make_batch) -> None:

@@ -76,11 +76,11 @@ def test_no_file_is_opened_by_the_transform(pool, grid, make_batch, monkeypatch)
 
 
 def test_a_probability_needs_a_pool() -> None:
-    with pytest.raises(ConfigError, match=r"needs a pool of background audio: set pool=FOLDER"):
+    with pytest.raises(ConfigError, match=r"augment.background: pool: required, not set"):
         check_settings(BackgroundSettings, {"p": 0.5}, "augment.background")
 
 
 @pytest.mark.parametrize("values", [{"p": 2.0}, {"snr_min_db": 50.0}])
 def test_wrong_settings_are_refused(values, tmp_path) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
-        BackgroundSettings(pool=tmp_path, **values)
+        BackgroundSettings(pool=tmp_path, **{"p": 1.0, **values})

@@ -78,4 +78,4 @@ def test_unknown_species_need_a_band(grid) -> None:
 @pytest.mark.parametrize("values", [{"p": 2.0}, {"center_min_hz": 0.0}, {"width_min_octaves": 2.0}, {"max_loss": 1.0}])
 def test_wrong_settings_are_refused(values) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
-        BandStopSettings(**values)
+        BandStopSettings(**{"p": 1.0, **values})

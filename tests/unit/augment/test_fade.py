@@ -25,4 +25,4 @@ def test_amplitude_moves_linearly_between_two_gains(make_batch, changed_crops) -
 @pytest.mark.parametrize("values", [{"p": 2.0}, {"min_db": 7.0}])
 def test_wrong_settings_are_refused(values) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
-        FadeSettings(**values)
+        FadeSettings(**{"p": 1.0, **values})

@@ -21,4 +21,4 @@ def test_gains_are_uniform_in_db_and_labels_stay(make_batch) -> None:
 @pytest.mark.parametrize("values", [{"p": 2.0}, {"min_db": 7.0}])
 def test_wrong_settings_are_refused(values) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
-        GainSettings(**values)
+        GainSettings(**{"p": 1.0, **values})

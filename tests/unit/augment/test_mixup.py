@@ -82,4 +82,4 @@ def test_a_batch_of_one_meets_itself(make_batch) -> None:
 @pytest.mark.parametrize("values", [{"p": -0.1}, {"alpha": 0.0}, {"min_share": 0.6}])
 def test_wrong_settings_are_refused(values) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
-        MixupSettings(**values)
+        MixupSettings(**{"p": 1.0, **values})

@@ -106,7 +106,7 @@ def test_no_noise_below_the_lowest_frequency(grid, make_batch) -> None:
 )
 def test_wrong_settings_are_named(values, match) -> None:
     with pytest.raises(ConfigError, match=match):
-        check_settings(ColoredNoiseSettings, values, "augment.colored_noise")
+        check_settings(ColoredNoiseSettings, {"p": 1.0, **values}, "augment.colored_noise")
 
 
 def test_lowest_frequency_must_lie_in_the_band(grid) -> None:

@@ -75,4 +75,4 @@ def test_a_crop_shorter_than_a_frame_is_left_alone(grid, make_batch) -> None:
 @pytest.mark.parametrize("values", [{"p": 2.0}, {"max_shift_s": -1.0}])
 def test_wrong_settings_are_refused(values) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
-        TimeShiftSettings(**values)
+        TimeShiftSettings(**{"p": 1.0, **values})

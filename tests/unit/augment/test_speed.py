@@ -69,4 +69,4 @@ def test_every_factor_is_drawn(grid, make_batch) -> None:
 @pytest.mark.parametrize("values", [{"p": 2.0}, {"factors": ()}, {"factors": (0.3,)}])
 def test_wrong_settings_are_refused(values) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
-        SpeedSettings(**values)
+        SpeedSettings(**{"p": 1.0, **values})

@@ -67,4 +67,4 @@ def test_labels_scale_and_ends_become_unknown(grid, make_batch) -> None:
 @pytest.mark.parametrize("values", [{"p": 2.0}, {"min_rate": 0.1}, {"max_rate": 0.8}, {"window_samples": 30}])
 def test_wrong_settings_are_refused(values) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
-        TimeStretchSettings(**values)
+        TimeStretchSettings(**{"p": 1.0, **values})

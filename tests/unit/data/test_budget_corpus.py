@@ -8,6 +8,7 @@ import torch
 
 from rfcx_ssl.annotations import Annotations
 from rfcx_ssl.data import CropDataset, load_corpus
+from rfcx_ssl.data.settings import PseudoSettings
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.pseudo import write_pseudo_labels
 
@@ -106,7 +107,7 @@ def garbled(corpus, fold, rng):
 @pytest.mark.parametrize("fold", FOLDS)
 @pytest.mark.parametrize("soft", [False, True], ids=["experts", "pseudo-labels"])
 def test_nonsense_outside_the_budget_changes_no_crop(settings_of, budget, teacher, fold, soft):
-    more = {"pseudo_labels": (teacher,), "random_share": 0.5} if soft else {"random_share": 0.5}
+    more = {"pseudo": PseudoSettings(files=(teacher,)), "random_share": 0.5} if soft else {"random_share": 0.5}
     corpus = load_corpus(settings_of(**budget, **more))
     other = garbled(corpus, fold, np.random.default_rng(0))
     assert not corpus.annotations.table.equals(other.annotations.table)
@@ -120,7 +121,7 @@ def test_crops_are_those_of_tables_that_lack_the_other_labels(
     settings_of, copied_forest, budget, complete, teacher, tmp_path, fold, soft
 ):
     folds = tmp_path / "folds.csv"
-    more = {"random_share": 0.5, "folds_file": folds} | ({"pseudo_labels": (teacher,)} if soft else {})
+    more = {"random_share": 0.5, "folds_file": folds} | ({"pseudo": PseudoSettings(files=(teacher,))} if soft else {})
     corpus = load_corpus(settings_of(complete_file=complete, **budget, **more)).within_budget(fold)
     outside = outside_of(load_corpus(settings_of(complete_file=complete, **budget, **more)), fold)
     for name in ("train_tp.csv", "train_fp.csv"):
@@ -134,7 +135,7 @@ def test_crops_are_those_of_tables_that_lack_the_other_labels(
 
 @pytest.mark.parametrize("by", ["recording", "site"])
 def test_outside_the_budget_pseudo_labels_stand_alone(settings_of, budget, complete, teacher, by):
-    settings = settings_of(complete_file=complete, pseudo_labels=(teacher,), group_by=by, **budget)
+    settings = settings_of(complete_file=complete, pseudo=PseudoSettings(files=(teacher,)), group_by=by, **budget)
     whole = load_corpus(settings)
     for fold in FOLDS:
         corpus = whole.within_budget(fold)
@@ -143,7 +144,7 @@ def test_outside_the_budget_pseudo_labels_stand_alone(settings_of, budget, compl
         assert set(trained_on) == corpus.budget.recording_ids | set(soft)
         for name in soft:
             target, known = corpus.frame_labels(name, GRID, teacher=0)
-            assert np.all(target == np.float32(0.25)) and np.allclose(known, settings.pseudo_weight)
+            assert np.all(target == np.float32(0.25)) and np.allclose(known, settings.pseudo.weight)
             assert corpus.frame_labels(name, GRID)[1].sum() == 0
 
 

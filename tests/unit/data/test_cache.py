@@ -7,6 +7,7 @@ from rfcx_ssl.audio import read_audio
 from rfcx_ssl.data.cache import AudioCache
 from rfcx_ssl.data.recordings import open_recordings
 from rfcx_ssl.errors import AudioError
+from rfcx_ssl.workers import open_threads
 
 
 @pytest.fixture
@@ -71,3 +72,18 @@ def test_at_the_rate_of_the_file_nothing_is_lost(forest, tmp_path):
     cache = AudioCache(tmp_path, 48_000)
     cache.build(found.values())
     np.testing.assert_array_equal(cache.read(found["rec02"], 5, 1000), read_audio(found["rec02"].path)[5:1005])
+
+
+@pytest.mark.parametrize(("asked", "used"), [(None, 3), (5, 5)])
+def test_decoding_leaves_busy_cores_alone_as_every_command_does(recordings, tmp_path, monkeypatch, asked, used):
+    counts = []
+
+    def watched(count):
+        counts.append(count)
+        return open_threads(count)
+
+    monkeypatch.setattr("rfcx_ssl.threads.usable_cores", lambda *_: 8)
+    monkeypatch.setattr("rfcx_ssl.threads.free_cores", lambda *_: 3)
+    monkeypatch.setattr("rfcx_ssl.data.cache.open_threads", watched)
+    assert AudioCache(tmp_path, 16_000).build(recordings, asked) == 2
+    assert counts == [used]

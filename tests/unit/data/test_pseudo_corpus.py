@@ -5,6 +5,7 @@ import pytest
 import soundfile
 
 from rfcx_ssl.data import CropDataset, load_corpus
+from rfcx_ssl.data.settings import PseudoSettings
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.pseudo import write_pseudo_labels
@@ -27,7 +28,7 @@ def teachers(tmp_path, forest):
 
 def test_unknown_cells_take_one_teacher_per_crop(settings_of, teachers):
     chosen = settings_of(
-        pseudo_labels=teachers, pseudo_weight=0.5, audio_folders=("train", "more"),
+        pseudo=PseudoSettings(files=teachers, weight=0.5), audio_folders=("train", "more"),
         present_share=0.0, absent_share=0.0, random_share=1.0,
     )  # fmt: skip
     corpus = load_corpus(chosen)
@@ -48,7 +49,9 @@ def test_unknown_cells_take_one_teacher_per_crop(settings_of, teachers):
 def test_a_sliver_of_a_call_leaves_the_crop_unknown_whatever_the_pseudo_labels_say(
     settings_of, teachers, edge_tolerance_s
 ):
-    chosen = settings_of(pseudo_labels=teachers, audio_folders=("train", "more"), edge_tolerance_s=edge_tolerance_s)
+    chosen = settings_of(
+        pseudo=PseudoSettings(files=teachers), audio_folders=("train", "more"), edge_tolerance_s=edge_tolerance_s
+    )
     corpus = load_corpus(chosen)
     start = round(0.6 * 16_000)  # 0.1 s of the call of species 0 in rec00, which lasts from 0.2 to 0.7 s
     target, known = corpus.frame_labels("rec00", GRID, start, 16_000, teacher=0)
@@ -63,7 +66,7 @@ def test_a_sliver_of_a_call_leaves_the_crop_unknown_whatever_the_pseudo_labels_s
 def test_a_recording_with_pseudo_labels_only_is_always_trained_on_and_changes_no_fold(settings_of, teachers):
     plain, corpus = (
         load_corpus(settings_of()),
-        load_corpus(settings_of(pseudo_labels=teachers, audio_folders=("train", "more"))),
+        load_corpus(settings_of(pseudo=PseudoSettings(files=teachers), audio_folders=("train", "more"))),
     )
     assert corpus.folds == plain.folds
     for fold in (None, 0, 1, 2):
@@ -78,7 +81,9 @@ def test_by_site_a_recording_with_pseudo_labels_only_stays_out_of_the_folds_that
 ):
     table = copied_forest / "recordings.csv"
     table.write_text(table.read_text() + "new,train,site2,4.0\n")
-    chosen = settings_of(root=copied_forest, pseudo_labels=teachers, audio_folders=("train", "more"), group_by="site")
+    chosen = settings_of(
+        root=copied_forest, pseudo=PseudoSettings(files=teachers), audio_folders=("train", "more"), group_by="site"
+    )
     corpus = load_corpus(chosen)
     holding = corpus.folds.fold_of["rec02"]  # of site2
     for fold in (None, 0, 1, 2):
@@ -89,19 +94,19 @@ def test_by_site_a_recording_with_pseudo_labels_only_stays_out_of_the_folds_that
 def test_pseudo_labels_fit_an_mp3_without_exact_time(settings_of, teachers, copied_forest, bare_mp3):
     (copied_forest / "more" / "new.flac").unlink()
     shutil.copy(bare_mp3, copied_forest / "more" / "new.mp3")
-    chosen = settings_of(root=copied_forest, pseudo_labels=teachers, audio_folders=("train", "more"))
+    chosen = settings_of(root=copied_forest, pseudo=PseudoSettings(files=teachers), audio_folders=("train", "more"))
     assert load_corpus(chosen).recording_of["new"].path.suffix == ".mp3"
 
 
 def test_a_pseudo_labelled_recording_needs_its_audio(settings_of, teachers):
     with pytest.raises(AudioError, match=r"1 of 13 .*first: new"):
-        load_corpus(settings_of(pseudo_labels=teachers))
+        load_corpus(settings_of(pseudo=PseudoSettings(files=teachers)))
 
 
 def test_pseudo_labels_do_not_move_crops(settings_of, teachers):
     plain = CropDataset(load_corpus(settings_of()), 0, GRID, length=20, seed=3)
     soft = CropDataset(
-        load_corpus(settings_of(pseudo_labels=teachers[:1], audio_folders=("train", "more"))),
+        load_corpus(settings_of(pseudo=PseudoSettings(files=teachers[:1]), audio_folders=("train", "more"))),
         0,
         GRID,
         length=20,

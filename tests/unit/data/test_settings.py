@@ -81,3 +81,20 @@ def test_the_cache_lies_in_the_data_unless_told_otherwise():
     assert DataSettings(root=Path("x")).cache_path is None
     assert DataSettings(root=Path("x"), cache=True).cache_path == Path("x/cache_32000")
     assert DataSettings(root=Path("x"), cache=True, cache_dir=Path("y")).cache_path == Path("y")
+
+
+@pytest.mark.parametrize(
+    "changes,message",
+    [
+        ({"files": []}, "data.pseudo: files must name at least one file; null leaves pseudo-labels out"),
+        ({"weight": 0}, "data.pseudo: weight=0.0 must be above 0 and at most 1"),
+        ({"min_probability": 2}, r"data.pseudo: min_probability=2.0 must be in \[0, 1\]"),
+    ],
+)
+def test_rules_of_pseudo_labels_are_named(changes, message):
+    words = ["model=panns_demo", "output_dir=x", "max_steps=10", "data.root=x", "data.pseudo.files=[a.parquet]"]
+    assert load_settings(TrainSettings, "finetune", "train", words).data.pseudo_files == (Path("a.parquet"),)
+    with pytest.raises(ConfigError, match=message):
+        load_settings(
+            TrainSettings, "finetune", "train", [*words, *(f"data.pseudo.{k}={v}" for k, v in changes.items())]
+        )

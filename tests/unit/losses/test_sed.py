@@ -22,6 +22,7 @@ from rfcx_ssl.losses.settings import (
     LossSettings,
     LsepSettings,
     LwlrapSettings,
+    UnknownSettings,
 )
 from rfcx_ssl.species import rfcx_label_space
 
@@ -54,7 +55,10 @@ def _case(seed=0):
 def test_frame_and_clip_cells_match_a_loop(unknown, smoothing):
     output, batch = _case()
     settings = LossSettings(
-        clip_ratio=0.25, weighting="cell", unknown_weight=unknown, unknown_target=0.2, label_smoothing=smoothing
+        clip_ratio=0.25,
+        weighting="cell",
+        unknown=UnknownSettings(weight=unknown, target=0.2) if unknown else None,
+        label_smoothing=smoothing,
     )
     actual = build_loss(settings, SPACE)(output, batch)
 
@@ -170,7 +174,6 @@ def test_every_shipped_loss_loads_and_is_finite(path):
     ("change", "message"),
     [
         ({"clip_ratio": 1.5}, "clip_ratio must be in"),
-        ({"unknown_weight": -1.0}, "unknown_weight must be >= 0"),
     ],
 )
 def test_rules(change, message):
@@ -181,6 +184,8 @@ def test_rules(change, message):
 @pytest.mark.parametrize(
     ("cls", "change", "message"),
     [
+        (UnknownSettings, {"weight": -1.0}, "weight=-1.0 must be above 0; null leaves unknown cells out"),
+        (UnknownSettings, {"weight": 0.1, "target": 1.5}, r"target=1.5 must be in \[0, 1\]"),
         (LsepSettings, {"weight": 0.0}, "weight=0.0 must be above 0; null leaves the term out"),
         (LwlrapSettings, {"temperature": 0.0}, "temperature=0.0 must be above 0"),
         (LwlrapSettings, {"weight": -1.0}, "weight=-1.0 must be above 0"),

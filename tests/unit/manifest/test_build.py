@@ -179,7 +179,7 @@ def test_hostile_files_are_quarantined_with_their_reason(hostile, tmp_path, buil
     report = build(tmp_path / "out", hostile)
     reasons = quarantined(tmp_path / "out")
     expected = {
-        "empty.wav": "Format not recognized",
+        "empty.wav": "Format not recognised",
         "text.flac": "cannot be read as audio",
         "truncated.flac": "",
         "zero-length.wav": "holds no audio",

@@ -18,7 +18,7 @@ from rfcx_ssl.models.head import HeadSettings
 from rfcx_ssl.models.mel import MelSettings, PowerMel, power_to_db
 from rfcx_ssl.models.panns import PannsEncoder, PannsSettings
 from rfcx_ssl.models.panns_checkpoint import load_panns_encoder, read_panns_checkpoint
-from rfcx_ssl.models.pooling import PoolingSettings
+from rfcx_ssl.models.pooling import MaxPoolingSettings
 from rfcx_ssl.species import rfcx_label_space
 
 NUM_SAMPLES = 2 * 10240
@@ -70,7 +70,7 @@ def _copy(linear: nn.Linear, state: dict[str, torch.Tensor], published: str) -> 
 
 
 def test_decision_level_max_equals_published(oracle):
-    head = HeadSettings(pooling=PoolingSettings(kind="max"))
+    head = HeadSettings(pooling=MaxPoolingSettings())
     model = build_model(PannsSettings(mel=CENTERED, head=head), rfcx_label_space()).eval()
     load_panns_encoder(model.encoder, oracle.state_dict(), "published")
     _copy(model.head.classify, oracle.state_dict(), "fc_audioset")

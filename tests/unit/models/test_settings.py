@@ -47,9 +47,13 @@ def test_both_demo_models_answer_on_one_grid():
         (["channels=[1]"], "one entry per block"),
         (["mel.n_mels=8"], "leave nothing of 8 mel bands"),
         (["head.dropout=1.0"], "dropout must be in"),
-        (["temporal.heads=0"], "heads >= 1"),
-        (["temporal.kernel_size=2"], "kernel_size must be odd"),
-        (["mask.time_frames=-1"], "no field may be negative"),
+        (["temporal.kind=transformer", "temporal.heads=0"], "heads >= 1"),
+        (["temporal.kind=conformer", "temporal.kernel_size=2"], "kernel_size must be odd"),
+        (["temporal.kind=gru", "temporal.heads=2"], "temporal.heads: .*kind=transformer, conformer; this is kind=gru"),
+        (["temporal.kind=gru", "temporal.dim=3"], "dim=3 must be even"),
+        (["head.pooling.sharpness=2"], "head.pooling.sharpness: .*kind=lse; this is kind=attention"),
+        (["mask_time.widest=-1"], "widest=-1 and number=2 must be 1 or more; null masks nothing"),
+        (["mask_time.number=1"], r"mask_time\.widest: required, not set"),
     ],
 )
 def test_broken_rules_are_named(overrides, message):

@@ -2,18 +2,18 @@
 
 import torch
 
-from rfcx_ssl.models.spec_mask import SpecMask, SpecMaskSettings, stripes
+from rfcx_ssl.models.spec_mask import SpecMask, StripeSettings, stripes
 
 
 def test_identity_in_evaluation_and_by_default():
     x = torch.randn(2, 1, 20, 8)
-    assert SpecMask(SpecMaskSettings(time_frames=9)).eval()(x) is x
-    torch.testing.assert_close(SpecMask(SpecMaskSettings())(x), x, rtol=0, atol=0)
+    assert SpecMask(StripeSettings(widest=9), None).eval()(x) is x
+    torch.testing.assert_close(SpecMask(None, None)(x), x, rtol=0, atol=0)
 
 
 def test_each_clip_draws_its_own_stripes_on_both_axes():
     x = torch.ones(64, 1, 40, 16)
-    y = SpecMask(SpecMaskSettings(time_frames=10, time_stripes=1, freq_bands=6, freq_stripes=1)).train()(x)
+    y = SpecMask(StripeSettings(widest=10, number=1), StripeSettings(widest=6, number=1)).train()(x)
     times, bands = (y == 0).all(dim=3).squeeze(1), (y == 0).all(dim=2).squeeze(1)
     assert times.sum(1).max() < 10 and bands.sum(1).max() < 6
     assert len({tuple(row.tolist()) for row in times}) > 20

@@ -96,7 +96,7 @@ def test_normalization_is_the_feature_extractors():
 
 
 def test_training_options_reach_the_backbone(tiny):
-    model = tiny("wav2vec2", layerdrop=0.1, dropout=0.2, mask_time_prob=0.3, mask_time_length=2, attention="eager")
+    model = tiny("wav2vec2", layerdrop=0.1, dropout=0.2, mask_time={"prob": 0.3, "length": 2}, attention="eager")
     config = model.encoder.backbone.config
     assert (config.layerdrop, config.hidden_dropout, config.mask_time_prob) == (0.1, 0.2, 0.3)
     assert config._attn_implementation == "eager"

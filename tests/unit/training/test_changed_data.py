@@ -8,6 +8,7 @@ import pytest
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.data import load_corpus
+from rfcx_ssl.data.settings import PseudoSettings
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.labels.pseudo import write_pseudo_labels
 from rfcx_ssl.training.run_folder import RunFolder
@@ -45,7 +46,7 @@ def start(toy, settings_of, root, tmp_path):
     def open_run(**changes):
         values = {
             "root": root, "group_by": "site", "extra_tables": (root / "more",), "label_map": root / "map.csv",
-            "complete_file": root / "complete.txt", "pseudo_labels": (root / "soft.parquet",), **changes,
+            "complete_file": root / "complete.txt", "pseudo": PseudoSettings(files=(root / "soft.parquet",)), **changes,
         }  # fmt: skip
         settings = settings_of(**values)
         folder = RunFolder(tmp_path / "run")

@@ -15,7 +15,7 @@ from rfcx_ssl.training.trainer import Trainer
 EVERYTHING = (
     "max_steps=14",
     "optim.freeze.until=9",
-    "average.ema_decay=0.9",
+    "average.ema.decay=0.9",
     "average.top_k=2",
     "average.swa_start=0.3",
 )
@@ -115,7 +115,7 @@ def test_oof_scores_belong_to_the_model(run_toy, toy):
 def test_early_stopping_ends_the_run(run_toy, metric_lines):
     # With a learning rate of 0 no evaluation is better than the first.
     rates = ("optim.encoder_lr=0", "optim.head_lr=0", "optim.weight_decay=0")
-    folder = run_toy("run", "max_steps=50", "evaluation.every=2", "evaluation.patience=3", *rates)
+    folder = run_toy("run", "max_steps=50", "evaluation.every=2", "evaluation.early_stop.patience=3", *rates)
     assert [line["step"] for line in metric_lines(folder) if line["kind"] == "eval"] == [2, 4, 6, 8]
     assert json.loads((folder / "run.json").read_text())["steps"] == 8
 
@@ -249,8 +249,8 @@ def test_positives_alone_train_without_a_perfect_score(run_toy, toy, capsys, met
     }
     record = json.loads((folder / "run.json").read_text())
     assert record["selected"] == "last" and record["select_metric"] is None
-    with pytest.raises(ConfigError, match=r"evaluation.patience needs something to judge; 7 validation recordings"):
-        run_toy("patient", *options, "evaluation.patience=2", parts={"validation": validation})
+    with pytest.raises(ConfigError, match=r"evaluation.early_stop needs something to judge; 7 validation recordings"):
+        run_toy("patient", *options, "evaluation.early_stop.patience=2", parts={"validation": validation})
 
 
 def test_the_random_numbers_of_a_step_are_set_once(run_toy, monkeypatch):

@@ -15,7 +15,6 @@ from rfcx_ssl.training.freezing import Freezer, FreezeSettings
 @pytest.mark.parametrize(
     ("settings", "depths"),
     [
-        (FreezeSettings(), [0] * 12),
         (FreezeSettings(below=1), [1] * 12),
         (FreezeSettings(below=-1), [4] * 12),  # the new layers have depth 4
         (FreezeSettings(until=3), [4] * 3 + [0] * 9),
@@ -34,9 +33,11 @@ def test_only_what_the_model_has_can_be_frozen():
         FreezeSettings(below=5).depth(0, 12, num_depths=5)
     with pytest.raises(ConfigError, match="needs a model"):
         Freezer(FreezeSettings(below=1), torch.nn.Linear(1, 1), 12)
-    Freezer(FreezeSettings(), torch.nn.Linear(1, 1), 12)(0)
+    Freezer(None, torch.nn.Linear(1, 1), 12)(0)
     with pytest.raises(ValueError, match="below=-2"):
         FreezeSettings(below=-2)
+    with pytest.raises(ValueError, match="null freezes nothing"):
+        FreezeSettings()
 
 
 def encoder_of(folder):

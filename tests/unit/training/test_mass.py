@@ -12,8 +12,8 @@ from rfcx_ssl.training.mass import masses_of, stack_masses
 
 SETTINGS = [
     {},
-    {"weighting": "cell", "unknown_weight": 0.1},
-    {"weighting": "box", "unknown_weight": 0.3, "cell": {"kind": "focal"}},
+    {"weighting": "cell", "unknown": {"weight": 0.1}},
+    {"weighting": "box", "unknown": {"weight": 0.3}, "cell": {"kind": "focal"}},
     {"clip_ratio": 0.0, "activity": {"weight": 0.5}},
     {"clip_ratio": 0.0, "activity": {"weight": 0.5, "silence_weight": 0.1}},
     {

@@ -8,6 +8,7 @@ from rfcx_ssl.augment.cutmix import CallCutMixSettings
 from rfcx_ssl.augment.mixup import MixupSettings
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.data import load_corpus
+from rfcx_ssl.data.settings import PseudoSettings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.labels.pseudo import write_pseudo_labels
 from rfcx_ssl.losses.settings import ActivitySettings, LossSettings
@@ -103,7 +104,7 @@ def test_silence_comes_from_pseudo_labels_that_are_low_for_every_output(
     plain = load_corpus(settings_of())
     train = plain.recordings(0, "train")[0].recording_id
     path = pseudo_labels(tmp_path / "teacher.parquet", plain, low, [train], outputs)
-    corpus = load_corpus(settings_of(pseudo_labels=(path,), pseudo_min_probability=min_probability))
+    corpus = load_corpus(settings_of(pseudo=PseudoSettings(files=(path,), min_probability=min_probability)))
     assert has_silence(corpus, fold=0) is expected
 
 
@@ -111,7 +112,7 @@ def test_pseudo_labels_do_not_need_to_name_the_noise_class(settings_of, tmp_path
     plain = load_corpus(settings_of(noise_class=True))
     train = plain.recordings(0, "train")[0].recording_id
     path = pseudo_labels(tmp_path / "teacher.parquet", plain, 0.05, [train], outputs=plain.space.num_species)
-    assert has_silence(load_corpus(settings_of(noise_class=True, pseudo_labels=(path,))), fold=0)
+    assert has_silence(load_corpus(settings_of(noise_class=True, pseudo=PseudoSettings(files=(path,)))), fold=0)
 
 
 def test_an_activity_head_needs_a_loss_and_silence(settings_of):

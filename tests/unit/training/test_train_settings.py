@@ -63,6 +63,40 @@ def test_a_run_shows_the_keys_of_its_kinds_alone():
     assert (shown["loss"]["lsep"], shown["loss"]["lwlrap"]) == ({"weight": 0.2}, None)
 
 
+def leaves(values, prefix=""):
+    for key, value in values.items():
+        yield from leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+
+
+# key that turns a part on -> what a run shows of it then; off, it shows the part alone, as null
+PARTS = {
+    "optim.freeze.until=5": {"below", "until", "thaw"},
+    "average.ema.decay=0.9": {"decay", "warmup"},
+    "evaluation.early_stop.patience=2": {"patience", "min_gain"},
+    "loss.unknown.weight=0.1": {"weight", "target"},
+    "data.pseudo.files=[a.parquet]": {"files", "weight", "min_probability"},
+    "augment.pink_noise.p=0.5": {"p", "colors", "snr_min_db", "snr_max_db", "f_min_hz"},
+    "augment.speed.p=0.5": {"p", "factors"},
+    "model.temporal.kind=gru": {"kind", "layers", "dim", "dropout"},
+    "model.mask_time.prob=0.1": {"prob", "length"},
+    "model.mask_feature.prob=0.1": {"prob", "length"},
+}
+
+
+@pytest.mark.parametrize(("override", "keys"), PARTS.items())
+def test_a_part_is_off_until_a_key_of_it_is_set_and_null_turns_it_off_again(override, keys):
+    given = ["model.encoder=x", "data.root=x", "output_dir=x", "max_steps=10", "evaluation.every=5", "augment=none"]
+    part = override.split("=")[0].rpartition(".")[0]
+
+    def shown(*overrides):
+        values = settings_dict(load_settings(TrainSettings, "finetune", "train", [*given, *overrides]))
+        return {key for key in leaves(values) if key == part or key.startswith(f"{part}.")}
+
+    assert shown() == {part}
+    assert shown(override) == {f"{part}.{key}" for key in keys}
+    assert shown(override, f"{part}=null") == {part}
+
+
 @pytest.mark.parametrize(
     ("overrides", "cell"),
     [
@@ -100,9 +134,13 @@ def test_the_yaml_says_what_the_schema_says(toy):
         (["epochs=3"], "set one of max_steps and epochs"),
         (["fold=5"], r"fold=5 must be in \[0, 5\) or null"),
         (["batch_size=0"], "batch_size=0 must be above 0"),
-        (["evaluation.patience=2"], "patience needs evaluation.every above 0"),
+        (["evaluation.early_stop.patience=2"], "early_stop needs evaluation.every above 0"),
         (["optim.sam_radius=0.1", "precision=fp16"], "optim.sam_radius needs precision fp32 or bf16"),
-        (["average.ema_decay=1.0"], r"ema_decay=1.0 must be in \[0, 1\)"),
+        (["average.ema.decay=1.0"], r"decay=1.0 must be in \(0, 1\); null averages nothing"),
+        (["average.ema.warmup=false"], "average.ema.decay: required, not set"),
+        (["evaluation.early_stop.min_gain=0.1"], "evaluation.early_stop.patience: required, not set"),
+        (["evaluation.every=5", "evaluation.early_stop.patience=0"], "patience=0 must be at least 1 evaluation"),
+        (["optim=layer_decay", "optim.freeze.until=0"], "below, until or thaw must freeze something; null freezes"),
         (["optim.kind=adam"], "optim.kind='adam': must be one of 'adamw', 'sgd'"),
         (["optim.kind=sgd"], "optim.beta1: .*kind=adamw; this is kind=sgd.*write optim=sgd instead"),
         (["schedule=step", "schedule.end_factor=0.1"], "schedule.end_factor: .*kind=linear, cosine, tri_stage"),
