@@ -85,7 +85,8 @@ def test_log_mel_by_the_stock_command_and_its_way_back(data, tmp_path):
     command(*ENGINE, *tiny(data, run, plugin, *first, "model.checkpoint_activations=true", **mel))
     second = ["optimization.max_update=6", "model.checkpoint_activations=true"]
     command(sys.executable, "pretrain/run.py", *tiny(data, run, *second, **mel))
-    command(sys.executable, "pretrain/convert.py", run / "checkpoint_last.pt", "--out", encoder, "--heads")
+    done = command(sys.executable, "pretrain/convert.py", run / "checkpoint_last.pt", "--out", encoder, "--heads")
+    assert "features of a frame depend on the audio within 0.44 s" in done.stdout
     report = json.loads((encoder / "parity.json").read_text())
     assert (report["passed"], report["num_updates"]) == (True, 6)
     model = AutoModel.from_pretrained(encoder)
