@@ -22,7 +22,15 @@ from rfcx_ssl.files import write_text
 from rfcx_ssl.metrics.events import EventMetrics, event_metrics
 from rfcx_ssl.metrics.floors import random_average_precision
 from rfcx_ssl.pictures.panels import save_figure
-from rfcx_ssl.report.figures import Bars, pick_recording, recording_figure, species_bars, training_curves
+from rfcx_ssl.report.figures import (
+    Bars,
+    label_curves,
+    name_series,
+    pick_recording,
+    recording_figure,
+    species_bars,
+    training_curves,
+)
 from rfcx_ssl.report.page import render_page
 from rfcx_ssl.report.runs import read_run
 from rfcx_ssl.report.scoring import BEST, PRIOR, Floors, Gate, Judge, Promise, Scored
@@ -156,6 +164,9 @@ def write(request: CompareRequest, result: Comparison) -> None:
     curves = training_curves({name: heard.facts.curves for name, heard in result.heard.items()})
     if curves is not None:
         figures["Training"] = curves
+    series = name_series({name: heard.facts for name, heard in result.heard.items()})
+    if series:
+        figures["Labels"] = label_curves(series, *_label_scores(result))
     for heading, figure in figures.items():
         save_figure(figure, request.out / f"{heading.lower().replace(' ', '-')}.png")
     write_text(request.out / "gates.json", json.dumps([gate_facts(gate) for gate in result.gates], indent=1))
@@ -169,6 +180,18 @@ def write(request: CompareRequest, result: Comparison) -> None:
         request.resamples,
     )
     write_text(request.out / "report.html", page)
+
+
+def _label_scores(result: Comparison) -> tuple[dict[str, int], dict[str, dict[str, float]]]:
+    """Labelled recordings of every run, and its scores by panel."""
+    rows = {row.system: row for row in result.rows if row.labels is not None}
+    labels = {name: row.labels for name, row in rows.items() if row.labels is not None}
+    titles = {"LWLRAP, raw": "lwlrap", "mAP": "map_macro", "PSDS": "psds"}
+    panels = {
+        title: {name: value for name, row in rows.items() if (value := getattr(row, field)) is not None}
+        for title, field in titles.items()
+    }
+    return labels, {title: scores for title, scores in panels.items() if scores}
 
 
 def _coarse(scores: NDArray[Any]) -> NDArray[np.float64]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from rfcx_ssl.data import Truth
     from rfcx_ssl.frames import FrameGrid
     from rfcx_ssl.metrics.arrays import FloatArray
-    from rfcx_ssl.report.runs import Curve
+    from rfcx_ssl.report.runs import Curve, RunFacts
+
+    Panels: TypeAlias = Mapping[str, Mapping[str, float]]
 
 MAX_FALSE_ROWS = 3  # species that are not in the pictured recording, but score highest in it
 
@@ -81,6 +84,43 @@ def training_curves(curves: Mapping[str, Sequence[Curve]]) -> Figure | None:
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=max(len(labels), 1), frameon=False)
+    return figure
+
+
+def name_series(runs: Mapping[str, RunFacts]) -> dict[str, list[str]]:
+    """Runs of one model that differ in labels and seeds, by the words their names share; none with one number of labels."""
+    groups: dict[str, list[str]] = {}
+    for name, facts in runs.items():
+        if facts.settings is not None and facts.labels is not None:
+            groups.setdefault(facts.settings, []).append(name)
+    series = {}
+    for names in groups.values():
+        if len({runs[name].labels for name in names}) > 1:
+            words = [re.split(r"[-_. ]+", name) for name in names]
+            shared = " ".join(word for word in words[0] if all(word in other for other in words))
+            series[shared if shared and shared not in series else names[0]] = names
+    return series
+
+
+def label_curves(series: Mapping[str, Sequence[str]], labels: Mapping[str, int], panels: Panels) -> Figure:
+    """Scores against labelled recordings: a dot per run, a line through the means. ``panels``: title -> run -> score."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.8 * len(panels), 3.6), layout="constrained", dpi=110)
+    for axes, (title, scores) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for place, (shown, names) in enumerate(series.items()):
+            color, found = SYSTEMS[place % len(SYSTEMS)], [name for name in names if name in scores]
+            axes.plot([labels[n] for n in found], [scores[n] for n in found], ".", color=color, alpha=0.6)
+            counts = sorted({labels[name] for name in found})
+            means = [np.mean([scores[name] for name in found if labels[name] == count]) for count in counts]
+            axes.plot(counts, means, color=color, label=shown)
+        axes.set(title=title, xlabel="labelled recordings", xscale="log")
+        axes.set_xticks(ticks := sorted({labels[name] for names in series.values() for name in names}), ticks)
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=max(len(names), 1), frameon=False)
     return figure
 
 

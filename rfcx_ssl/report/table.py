@@ -36,7 +36,7 @@ class Row:
     segment_f1_best: float | None = None
     event_f1_best: float | None = None
     psds: float | None = None
-    labels: str | None = None
+    labels: int | None = None
     parameters: int | None = None
     train_s: float | None = None
     times_real_time: float | None = None
@@ -162,7 +162,7 @@ def shown_cells(row: Row) -> list[str]:
         _format(best_map, "{:.3f}"),
         _format(row.segment_f1_best, "{:.3f}"),
         _format(row.psds, "{:.3f}"),
-        row.labels,
+        _format(row.labels, "{}"),
         _format(None if row.parameters is None else row.parameters / 1e6, "{:.2f}M"),
         _format(row.train_s, "{:.0f} s"),
         _format(row.times_real_time, "{:.0f}x"),

@@ -7,12 +7,19 @@ import pytest
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.report.runs import Curve, read_run
 
+RUN = {
+    "train_s": 12.5,
+    "finished": True,
+    "config": {"model": {"kind": "panns"}},
+    "data": {"recordings": {"train": 78, "valid": 5}},
+}
+
 
 @pytest.fixture
 def run(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
-    (tmp_path / "run.json").write_text(json.dumps({"train_s": 12.5, "finished": True}))
+    (tmp_path / "run.json").write_text(json.dumps(RUN))
     lines = [
         {"step": 10, "kind": "train", "loss": 2.0, "lwlrap": 9.0},
         {"step": 20, "kind": "train", "loss": 1.0},
@@ -25,16 +32,16 @@ def run(tmp_path):
 
 def test_facts_of_a_run(run):
     facts = read_run(run)
-    assert facts.model == run / "model" and facts.train_s == 12.5 and facts.labels == "all"
+    assert (
+        facts.model == run / "model"
+        and facts.train_s == 12.5
+        and facts.labels == 78
+        and facts.settings == '{"kind": "panns"}'
+    )
     assert facts.curves == [
         Curve("training loss", [10, 20], [2.0, 1.0]),
         Curve("validation LWLRAP (known cells)", [20], [0.4]),
     ]
-
-
-def test_a_label_budget_is_counted(run):
-    (run / "labels.csv").write_text("recording_id,state\naa,present\nbb,absent\n")
-    assert read_run(run).labels == "2"
 
 
 def test_a_bare_model_has_no_history(run):

@@ -19,7 +19,7 @@ from rfcx_ssl.report.table import (
     write_rows,
 )
 
-ROW = Row("cnn", 0.5, 0.75, 0.7, 0.8, 0.6, 0.6, 0.4, 0.3, 0.2, "78", 1_500_000, 65.4, 33.3)
+ROW = Row("cnn", 0.5, 0.75, 0.7, 0.8, 0.6, 0.6, 0.4, 0.3, 0.2, 78, 1_500_000, 65.4, 33.3)
 FLOOR = Row("floor", 0.25, None, None, None, 0.1, None)
 GATE = Gate("one over the other", "LWLRAP", Interval(0.03, -0.01, 0.07), 0.05, Interval(0.04, 0.01, 0.08))
 
@@ -62,7 +62,7 @@ def test_a_failed_gate_says_so():
 
 
 def test_every_measure_has_its_own_leader_beside_its_floor():
-    other = Row("w2v", 0.6, 0.7, 0.6, 0.8, 0.5, 0.5, 0.3, 0.3, None, "all", 9, 1.0, 1.0)
+    other = Row("w2v", 0.6, 0.7, 0.6, 0.8, 0.5, 0.5, 0.3, 0.3, None, 630, 9, 1.0, 1.0)
     prior = Row("prior (floor)", None, 0.65, None, None, None, 0.1, 0.9, 0.9, 0.9)
     best = {header: row.system for header, row in leaders([FLOOR, prior, ROW, other]).items()}
     assert best == {"LWLRAP raw": "w2v", "+ prior": "cnn", "mAP": "cnn", "seg. F1": "cnn", "PSDS": "cnn"}
