@@ -116,7 +116,7 @@ class Features:
     def states(self, rows: Rows) -> Tensor:
         """(n, num_states, D) float32."""
         chosen = torch.from_numpy(np.asarray(self.table[rows, self.extractor_dim :], np.float32))
-        return chosen.unflatten(1, (self.num_states, -1))
+        return chosen.reshape(len(rows), self.num_states, -1)
 
     def extractor(self, rows: Rows) -> Tensor:
         """(n, C) float32; C is 0 for a listener without convolutions."""

@@ -46,6 +46,7 @@ class MixedPrototypes(Head):
             self.classify.bias.copy_(prior.logit())
 
     def read(self, features: Features, rows: Rows) -> tuple[Tensor, ...]:
+        """All states (n, L, D)."""
         return (features.states(rows),)
 
     def embed(self, states: Tensor) -> Tensor:
@@ -74,6 +75,7 @@ class LinearPerLayer(Head):
             self.heads.append(nn.Sequential(norm, nn.BatchNorm1d(one.shape[1], affine=False), linear))
 
     def read(self, features: Features, rows: Rows) -> tuple[Tensor, ...]:
+        """The convolutions' output (n, C), where there is one, and each state (n, D)."""
         extracted = (features.extractor(rows),) if features.extractor_dim else ()
         return (*extracted, *features.states(rows).unbind(dim=1))
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rfcx_ssl.probing.features import Features, Rows
@@ -56,7 +57,7 @@ def effective_rank(frames: Tensor) -> float:
     return float(torch.exp(-(shares * shares.log()).sum()))
 
 
-def codebook_use(listener: EncoderListener, waveforms: Iterable[np.ndarray]) -> CodebookUse | None:  # type: ignore[type-arg]
+def codebook_use(listener: EncoderListener, waveforms: Iterable[NDArray[np.float32]]) -> CodebookUse | None:
     """Which codes the encoder's quantizer gives to ``waveforms`` (N,), or None where it has no quantizer."""
     if listener.quantizer is None:
         return None

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForPreTraining
 
 from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.models.encoder_directory import load_quantizer
 from rfcx_ssl.models.mel import MelSettings, PowerMel, power_to_db
 from rfcx_ssl.models.wav2vec import Wav2Vec2Encoder, Wav2Vec2Settings
 from rfcx_ssl.pretraining.checkpoint import load_fairseq_checkpoint
@@ -71,14 +71,15 @@ class EncoderListener(Listener):
         """(N,) -> (N / hop_samples, width); N is a multiple of the hop."""
         states, extracted = self._hear(waveform)
         rows = torch.cat([extracted, states.flatten(1)], dim=1)
-        return rows.unflatten(0, (-1, self._frames_per_row)).mean(dim=1)
+        return rows.reshape(-1, self._frames_per_row, rows.shape[1]).mean(dim=1)
 
     def codes(self, waveform: Tensor) -> Tensor:
         """Chosen code (T, G) of every own frame of the encoder, by the largest of the quantizer's logits."""
         if self.quantizer is None:
             raise ValueError("this encoder has no quantizer")
         extracted = self.encoder.backbone.feature_projection.layer_norm(self._hear(waveform)[1])
-        return self.quantizer.project(extracted).unflatten(1, (self.quantizer.num_groups, -1)).argmax(dim=-1)
+        logits: Tensor = self.quantizer.project(extracted)
+        return logits.reshape(len(logits), self.quantizer.num_groups, -1).argmax(dim=-1)
 
     def _hear(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """All states (T, num_states, D) and the convolutions' output (T, C), at the encoder's own frames."""
@@ -134,7 +135,7 @@ class MelListener(Listener):
         """(N,) -> (N / hop_samples, n_mels)."""
         power = self.mel(waveform[None], waveform.shape[0] // self.settings.hop_samples)[0]
         levels: Tensor = power_to_db(power + 10 ** (QUIET_DB / 10))
-        return levels.unflatten(0, (-1, self._frames_per_row)).mean(dim=1)
+        return levels.reshape(-1, self._frames_per_row, self.dim).mean(dim=1)
 
     @property
     def key(self) -> str:
@@ -157,21 +158,21 @@ class Opened(NamedTuple):
     num_updates: int | None  # of a fairseq checkpoint
 
 
-def open_encoder(source: str, sample_rate_hz: int | None = None) -> Opened:
+def open_encoder(source: str) -> Opened:
     """An encoder directory, a hub id or a fairseq checkpoint (``*.pt``, converted on the fly), frozen.
 
     Raises:
         CheckpointError: it is not there, or is not an encoder of this family.
     """
     if not source.endswith(".pt"):
-        listener = _open_directory(source, sample_rate_hz)
+        listener = _open_directory(source)
         return Opened(Path(source).name if Path(source).is_dir() else source, listener, None)
     checkpoint = load_fairseq_checkpoint(Path(source))
     model = to_transformers(checkpoint, heads="quantizer.vars" in checkpoint.weights)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         feature_extractor(checkpoint).save_pretrained(folder)
-        listener = _open_directory(folder, sample_rate_hz)
+        listener = _open_directory(folder)
     return Opened(f"{Path(source).stem}, {checkpoint.num_updates} updates", listener, checkpoint.num_updates)
 
 
@@ -181,8 +182,8 @@ def check_there(source: str) -> None:
         raise CheckpointError(f"{source}: no such checkpoint")
 
 
-def _open_directory(source: str, sample_rate_hz: int | None) -> EncoderListener:
-    settings = Wav2Vec2Settings(encoder=source, sample_rate_hz=sample_rate_hz, layer_mix=True)
+def _open_directory(source: str) -> EncoderListener:
+    settings = Wav2Vec2Settings(encoder=source, layer_mix=True)
     values: Mapping[str, Any] = settings.config_values()
     encoder = Wav2Vec2Encoder(settings, values["backbone"], values["sample_rate_hz"], values["normalize_waveform"])
     encoder.load_pretrained()
@@ -190,15 +191,8 @@ def _open_directory(source: str, sample_rate_hz: int | None) -> EncoderListener:
 
 
 def _read_quantizer(source: str) -> Quantizer | None:
-    """The projection to codes of a ``*ForPreTraining`` directory; None of any other."""
-    config = AutoConfig.from_pretrained(source)
-    if not any(name.endswith("ForPreTraining") for name in config.architectures or ()):
-        return None
-    try:
-        quantizer = getattr(AutoModelForPreTraining.from_pretrained(source, dtype=torch.float32), "quantizer", None)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{source}: the quantizer cannot be read ({error})") from None
-    return None if quantizer is None else Quantizer(quantizer.weight_proj, config.num_codevector_groups)
+    found = load_quantizer(source)
+    return None if found is None else Quantizer(found.weight_proj, int(found.num_groups))
 
 
 class _Stack(nn.Module):

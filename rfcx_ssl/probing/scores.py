@@ -93,9 +93,7 @@ def difference(
     return Interval(value, float(low), float(high))
 
 
-def weighted_precision(
-    truth: BoolArray, scores: NDArray[np.floating], weight: NDArray[np.integer]
-) -> FloatArray:
+def weighted_precision(truth: BoolArray, scores: NDArray[np.floating], weight: NDArray[np.integer]) -> FloatArray:
     """Average precision of one output in R draws at once; ``weight`` (R, n) says how often a draw holds each cell.
 
     As :func:`rfcx_ssl.metrics.average_precision` on cells written out so often; NaN without a present or absent cell.

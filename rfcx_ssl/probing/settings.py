@@ -1,7 +1,7 @@
-"""What the probe is asked, and what it found."""
+"""What the probe is asked, and what it finds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -90,10 +90,15 @@ class Bench:
     labelled_recordings: Mapping[int, int]  # of each budget
 
 
-@dataclass
-class Findings:
-    """All results; rows in the order they were measured."""
+@dataclass(frozen=True)
+class Section:
+    """All that is judged on one bench."""
 
-    benches: list[Bench] = field(default_factory=list)
-    verdicts: list[Verdict] = field(default_factory=list)
-    controls: list[Measured] = field(default_factory=list)
+    bench: Bench
+    verdicts: tuple[Verdict, ...]
+    controls: tuple[Measured, ...]
+
+    @property
+    def rows(self) -> tuple[Measured, ...]:
+        """Encoders and then controls."""
+        return (*(verdict.encoder for verdict in self.verdicts), *self.controls)
