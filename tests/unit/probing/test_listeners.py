@@ -83,7 +83,7 @@ def test_mel_frames_divide_any_hop(hop):
 def test_missing_encoders_are_said_in_a_line(tmp_path):
     with pytest.raises(CheckpointError, match=r"gone\.pt: no such checkpoint"):
         check_there(str(tmp_path / "gone.pt"))
-    with pytest.raises(CheckpointError, match="no usable config.json"):
+    with pytest.raises(CheckpointError, match=r"no usable config\.json"):
         open_encoder(str(tmp_path))
 
 

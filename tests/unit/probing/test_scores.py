@@ -72,9 +72,7 @@ def test_noise_is_no_difference_and_knowledge_is_one():
     assert gap.low < 0 < gap.high
     gap = difference(held, noise[:3] + 3 * held.truth, noise[3:], rng=np.random.default_rng(0), resamples=300)
     assert 0 < gap.low < gap.value < gap.high
-    assert gap.value == pytest.approx(
-        score(held, noise[:3] + 3 * held.truth).ap - score(held, noise[3:]).ap
-    )
+    assert gap.value == pytest.approx(score(held, noise[:3] + 3 * held.truth).ap - score(held, noise[3:]).ap)
 
 
 def test_equal_systems_differ_by_nothing_in_every_draw():
