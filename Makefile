@@ -15,7 +15,9 @@ export PYTHONUNBUFFERED := 1
 export THP_MEM_ALLOC_ENABLE ?= 1
 
 # What the presets differ in is named after them: configs/synth, configs/pretrain, configs/finetune/experiment.
-GATES_demo := --gates
+FEW_demo := data.labels_per_species=3
+FEW_tiny := data.labels_per_species=1
+GATES_demo := --gate best prior 0.1 --gate few_pretrained few_random_init 0.03 --gate all_pretrained all_panns 0.03
 DATA := data/$(PRESET)
 RUN  := runs/$(PRESET)
 
@@ -40,7 +42,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 # ---- the demo: every stage through the command a user would type; what is done already is not done again ----
-# The baseline and the random-init run do not wait for the pretraining: two single-thread jobs use two cores best.
+# The baseline does not wait for the pretraining: two single-thread jobs use two cores best.
 demo: $(VENV)/.installed
 	@mkdir -p $(RUN)/logs
 	@$(MAKE) --no-print-directory -j2 $(RUN)/judged
@@ -56,36 +58,37 @@ $(DATA)/manifests/train.tsv: $(DATA)/rfcx/truth.csv
 
 PRETRAINED := $(RUN)/pretrain/checkpoint_last.pt
 $(PRETRAINED): $(DATA)/manifests/train.tsv
-	@echo "== stage 2, wav2vec 2.0 pretraining: $(RUN)/pretrain"
-	$(BIN)/python pretrain/run.py --config-name wav2vec2_$(PRESET)_32k task.data=$(DATA)/manifests checkpoint.save_dir=$(RUN)/pretrain
+	@echo "== stage 2, wav2vec 2.0 on log-mel, pretraining: $(RUN)/pretrain"
+	$(BIN)/python pretrain/run.py --config-name wav2vec2_mel_$(PRESET)_32k task.data=$(DATA)/manifests checkpoint.save_dir=$(RUN)/pretrain
 
-$(RUN)/encoder/parity.json: $(PRETRAINED)
+ENCODER := $(RUN)/encoder/parity.json
+$(ENCODER): $(PRETRAINED)
 	@echo "== stage 2, conversion to transformers: $(RUN)/encoder"
 	$(BIN)/python pretrain/convert.py $(PRETRAINED) --out $(RUN)/encoder
 
-# All on the CPU: the report compares training times.
-TRAIN = ACCELERATE_USE_CPU=true $(BIN)/python finetune/train.py experiment=$(PRESET) data.root=$(DATA)/rfcx output_dir=$(@D)
+# Stage 3: $(call fit,NAME,SETTINGS,WAITS_FOR). All on the CPU: the report compares training times.
+TRAIN = ACCELERATE_USE_CPU=true $(BIN)/python finetune/train.py experiment=$(PRESET) data.root=$(DATA)/rfcx
+define fit
+$(RUN)/$(1)/done: $(3)
+	@echo "== stage 3, $(1): $(RUN)/$(1) (log: $(RUN)/logs/$(1).log)"
+	@$(TRAIN) output_dir=$(RUN)/$(1) $(2) > $(RUN)/logs/$(1).log 2>&1 || (tail -20 $(RUN)/logs/$(1).log; exit 1)
+	@grep " final: " $(RUN)/logs/$(1).log
+	@touch $$@
+endef
+PANNS := model=panns_demo optim.encoder_lr=2e-3
+MEL := model.encoder=$(RUN)/encoder
+RANDOM := $(MEL) model.encoder_weights=random
+$(eval $(call fit,few_panns,$(PANNS) $(FEW_$(PRESET)),$(DATA)/rfcx/truth.csv))
+$(eval $(call fit,all_panns,$(PANNS),$(DATA)/rfcx/truth.csv))
+$(eval $(call fit,few_random_init,$(RANDOM) $(FEW_$(PRESET)),$(ENCODER)))
+$(eval $(call fit,all_random_init,$(RANDOM),$(ENCODER)))
+$(eval $(call fit,few_pretrained,$(MEL) $(FEW_$(PRESET)),$(ENCODER)))
+$(eval $(call fit,all_pretrained,$(MEL),$(ENCODER)))
+RUNS := $(foreach labels,few all,$(foreach model,panns random_init pretrained,$(labels)_$(model)))
 
-$(RUN)/panns/done: $(DATA)/rfcx/truth.csv
-	@echo "== stage 3, PANNs baseline: $(RUN)/panns (log: $(RUN)/logs/panns.log)"
-	$(TRAIN) model=panns_demo optim.encoder_lr=2e-3 > $(RUN)/logs/panns.log 2>&1 || (tail -20 $(RUN)/logs/panns.log; exit 1)
-	touch $@
-
-$(RUN)/random_init/done: $(RUN)/encoder/parity.json
-	@echo "== stage 3, the same encoder from random weights: $(RUN)/random_init (log: $(RUN)/logs/random_init.log)"
-	$(TRAIN) model.encoder=$(RUN)/encoder model.encoder_weights=random > $(RUN)/logs/random_init.log 2>&1 \
-	  || (tail -20 $(RUN)/logs/random_init.log; exit 1)
-	touch $@
-
-$(RUN)/pretrained/done: $(RUN)/encoder/parity.json
-	@echo "== stage 3, fine-tuning the pretrained encoder: $(RUN)/pretrained"
-	$(TRAIN) model.encoder=$(RUN)/encoder
-	touch $@
-
-$(RUN)/judged: $(RUN)/panns/done $(RUN)/random_init/done $(RUN)/pretrained/done
+$(RUN)/judged: $(ENCODER) $(RUNS:%=$(RUN)/%/done)
 	@echo "== evaluation on the test recordings against complete truth"
-	$(BIN)/python finetune/compare.py --threads 2 --data $(DATA)/rfcx --out $(RUN) --pretrained pretrained --random-init random_init \
-	  $(GATES_$(PRESET)) pretrained=$(RUN)/pretrained random_init=$(RUN)/random_init panns=$(RUN)/panns
+	$(BIN)/python finetune/compare.py --threads 2 --data $(DATA)/rfcx --out $(RUN) $(GATES_$(PRESET)) $(foreach run,$(RUNS),$(run)=$(RUN)/$(run))
 	@touch $@
 
 test: $(VENV)/.installed

@@ -2,12 +2,13 @@
 
   python finetune/compare.py --data data/demo --out runs/demo/comparison \
       pretrained=runs/demo/w2v random=runs/demo/w2v-random panns=runs/demo/panns \
-      --pretrained pretrained --random-init random --gates
+      --gate best prior 0.1 --gate pretrained random 0.03
 
 Reads the audio files below ROOT/test and ROOT/truth.csv (docs/metrics.md says what is in it); each RUN_DIR is a run folder
 (its model/ is used) or a model directory, heard through the windows it was validated with.
 Prints a table beside two floors and writes comparison.csv, species.csv, gates.json, report.html and its pictures into DIR.
-With --gates the exit code is 3 when a gate does not hold.
+--gate BETTER WORSE MARGIN promises that run BETTER is that much above run WORSE in LWLRAP; BETTER may be `best`, WORSE may
+be `prior` (then with the prior's knowledge in both). The exit code is 3 when a promise does not hold.
 """
 
 import shlex
@@ -28,26 +29,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", nargs="+", metavar="NAME=RUN_DIR", help="a name for the table and a run folder")
     parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="data set with test/ and truth.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
-    parser.add_argument("--pretrained", metavar="NAME", help="run that started from a pretrained encoder")
-    parser.add_argument("--random-init", metavar="NAME", help="the same run from random weights")
-    parser.add_argument("--gates", action="store_true", help="exit with 3 when a gate does not hold")
+    parser.add_argument(
+        "--gate",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("BETTER", "WORSE", "MARGIN"),
+        help="see above; repeatable",
+    )
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples (default 1000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default 0)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or auto")
     add_threads(parser)
     args = parser.parse_args(argv)
-    if args.gates and not (args.pretrained and args.random_init):
-        raise ConfigError("--gates needs --pretrained NAME and --random-init NAME: the second gate compares them")
     runs = parse_runs(args.runs)
     from rfcx_ssl.report.compare import CompareRequest, compare, require_gates  # torch comes late
+    from rfcx_ssl.report.scoring import Promise
 
     use_threads(args.threads)
     request = CompareRequest(
         data=args.data,
         out=args.out,
         runs=runs,
-        pretrained=args.pretrained,
-        random_init=args.random_init,
+        promises=tuple(Promise(better, worse, parse_margin(margin)) for better, worse, margin in args.gate),
         resamples=args.resamples,
         seed=args.seed,
         device=args.device,
@@ -55,8 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     console = Console()
     result = compare(request, console if console.is_terminal else Console(width=130))
-    if args.gates:
-        require_gates(result.gates)
+    require_gates(result.gates)
 
 
 def parse_runs(pairs: Sequence[str]) -> dict[str, Path]:
@@ -68,6 +71,14 @@ def parse_runs(pairs: Sequence[str]) -> dict[str, Path]:
             raise ConfigError(f"{pair!r}: need NAME=RUN_DIR with a name of its own")
         runs[name] = Path(folder)
     return runs
+
+
+def parse_margin(text: str) -> float:
+    """The number of a --gate."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"--gate: {text!r} is no number") from None
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"parity: last hidden state {report['max_abs_difference_last_hidden_state']:.1e}, "
         f"features {report['max_abs_difference_extractor_features']:.1e} (must be below {report['tolerance']:g})"
     )
+    if reach_s := report["extractor_reach_s"]:
+        print(f"features of a frame depend on the audio within {reach_s:.2f} s of it, and on nothing else")
     print(f"wrote {args.out} ({report['num_updates']} updates, {report['sample_rate_hz']} Hz)")
 
 

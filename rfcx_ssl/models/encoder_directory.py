@@ -119,11 +119,12 @@ def preprocessor_values(encoder: str) -> dict[str, Any] | None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No load report: what is left over are pretraining heads, and what is missing is checked here."""
-    verbosity = hf_logging.get_verbosity()
+    verbosity, shown = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
     hf_logging.set_verbosity_error()
     hf_logging.disable_progress_bar()
     try:
         yield
     finally:
         hf_logging.set_verbosity(verbosity)
-        hf_logging.enable_progress_bar()
+        if shown:
+            hf_logging.enable_progress_bar()

@@ -60,6 +60,7 @@ def prove_parity(checkpoint: FairseqCheckpoint, model: PreTrainedModel, audio: S
         "max_abs_difference_extractor_features": features,
         "tolerance": TOLERANCE,
         "sample_rate_hz": sample_rate_hz(checkpoint),
+        "extractor_reach_s": getattr(encoder.feature_extractor, "reach_s", None),  # None: nobody promises one
         "checkpoint": checkpoint.path.name,
         "checkpoint_sha256": checkpoint.sha256,
         "num_updates": checkpoint.num_updates,

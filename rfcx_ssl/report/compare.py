@@ -25,12 +25,13 @@ from rfcx_ssl.pictures.panels import save_figure
 from rfcx_ssl.report.figures import Bars, pick_recording, recording_figure, species_bars, training_curves
 from rfcx_ssl.report.page import render_page
 from rfcx_ssl.report.runs import read_run
-from rfcx_ssl.report.scoring import Floors, Gate, Judge, Scored, demo_gates
+from rfcx_ssl.report.scoring import BEST, PRIOR, Floors, Gate, Judge, Promise, Scored
 from rfcx_ssl.report.systems import Heard, hear
 from rfcx_ssl.report.table import (
     Row,
     SpeciesRow,
     floor_rows,
+    gate_facts,
     gate_text,
     leaders,
     leaders_text,
@@ -55,17 +56,21 @@ class CompareRequest:
     data: Path
     out: Path
     runs: Mapping[str, Path]
-    pretrained: str | None = None
-    random_init: str | None = None
+    promises: tuple[Promise, ...] = ()
     resamples: int = 1000
     seed: int = 0
     device: str = "cpu"
     command: str = ""
 
     def __post_init__(self) -> None:
-        for role, name in (("--pretrained", self.pretrained), ("--random-init", self.random_init)):
-            if name is not None and name not in self.runs:
-                raise ConfigError(f"{role} {name}: not among the compared runs {', '.join(self.runs)}")
+        for promise in self.promises:
+            for name, other in ((promise.better, BEST), (promise.worse, PRIOR)):
+                if name not in (*self.runs, other):
+                    raise ConfigError(
+                        f"--gate: {name!r} is neither {other!r} nor a compared run: {', '.join(self.runs)}"
+                    )
+        for name in set(self.runs) & {BEST, PRIOR}:
+            raise ConfigError(f"{name}={self.runs[name]}: {name!r} means something in --gate; use another name")
         if not self.runs:
             raise ConfigError("no runs to compare: give at least one NAME=RUN_DIR")
 
@@ -121,7 +126,7 @@ def judge_all(request: CompareRequest, truth: Truth, heard: dict[str, Heard], co
     by_species = species_rows(truth, "class prior (floor)", None, floors.prior, always)
     for name in heard:
         by_species += species_rows(truth, name, raw[name], scaled[name], events[name])
-    gates = demo_gates(judge, floors, scaled, request.pretrained, request.random_init)
+    gates = [judge.gate(promise, raw, scaled, floors.prior) for promise in request.promises]
     return Comparison(truth, heard, raw, scaled, floors, floor_rows(floors, always) + rows, by_species, gates)
 
 
@@ -153,8 +158,7 @@ def write(request: CompareRequest, result: Comparison) -> None:
         figures["Training"] = curves
     for heading, figure in figures.items():
         save_figure(figure, request.out / f"{heading.lower().replace(' ', '-')}.png")
-    gates = [{"gate": g.name, "holds": g.holds, "required": g.required, **g.margin._asdict()} for g in result.gates]
-    write_text(request.out / "gates.json", json.dumps(gates, indent=1))
+    write_text(request.out / "gates.json", json.dumps([gate_facts(gate) for gate in result.gates], indent=1))
     page = render_page(
         f"Species detection on {data_name(request)}: the comparison",
         _lead(request, result),
@@ -215,7 +219,7 @@ def _lead(request: CompareRequest, result: Comparison) -> str:
     return (
         f"{len(result.heard)} trained models on {len(truth.paths)} test recordings of {data_name(request)} with "
         f"{sum(map(len, truth.calls))} calls, all of them known. Highest: {leaders_text(result.rows)}. "
-        f"{held} of {len(gates)} gates hold."
+        + (f"{held} of {len(gates)} gates hold." if gates else "")
     )
 
 

@@ -38,8 +38,9 @@ at each species' best threshold on these recordings (an upper bound). <b>PSDS</b
 all thresholds up to 100 false detections an hour. <b>mAP</b>: average precision over recordings, mean over species;
 a rescaling of a whole species cannot change it. Intervals: recordings drawn with replacement, {resamples} times; the gates
 compare both systems on the same draws. The highest value of each column is marked: no column alone says which model is
-best, and "+ prior" holds knowledge that did not come from the audio. The model of the first gate is picked on these same
-recordings, so its own margin is a little flattered.</p>
+best, and "+ prior" holds knowledge that did not come from the audio. <b>labels</b>: labelled recordings a model learned
+from. A gate over the prior judges "+ prior", all others the raw LWLRAP; a "best model" is picked on these same recordings,
+which flatters its margin a little.</p>
 """
 
 

@@ -29,6 +29,7 @@ class RunFacts:
     """What is known about one trained model beside its weights."""
 
     model: Path
+    labels: str | None  # "78": recordings it learned from under a label budget; "all": without one
     train_s: float | None
     curves: list[Curve]
 
@@ -40,16 +41,21 @@ def read_run(folder: Path) -> RunFacts:
         RunError: there is no model in the folder.
     """
     if (folder / "config.json").is_file():
-        return RunFacts(folder, None, [])
+        return RunFacts(folder, None, None, [])
     if not (folder / "model" / "config.json").is_file():
         raise RunError(f"{folder}: neither a model directory nor a run folder with a finished model/")
     progress = {**_read_json(folder / "run.json"), **_read_json(folder / "progress.json")}
     seconds = progress.get("train_s")
     return RunFacts(
         folder / "model",
+        _count_labels(folder / "labels.csv"),
         None if seconds is None else float(seconds),
         _read_curves(folder / "metrics.jsonl"),
     )
+
+
+def _count_labels(path: Path) -> str:
+    return str(len(path.read_text(encoding="utf-8").splitlines()) - 1) if path.is_file() else "all"
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from rfcx_ssl.metrics import (
     random_floor,
 )
 from rfcx_ssl.metrics.arrays import BoolArray, FloatArray
+from rfcx_ssl.metrics.bootstrap import Metric
 
-GATE_OVER_PRIOR = 0.05
-GATE_OVER_RANDOM_INIT = 0.02
+BEST, PRIOR = "best", "prior"  # names in a gate that no run may have
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,23 @@ class Floors:
 
 
 @dataclass(frozen=True)
+class Promise:
+    """``better`` (a run, or ``best``) is at least ``required`` LWLRAP above ``worse`` (a run, or ``prior``)."""
+
+    better: str
+    worse: str
+    required: float
+
+
+@dataclass(frozen=True)
 class Gate:
-    """A promise of the demo: ``margin`` (LWLRAP, prior-scaled) must be at least ``required``."""
+    """A promise, judged: ``margin`` of the score named ``score``; ``precision`` is the margin in macro AP beside it."""
 
     name: str
+    score: str
     margin: Interval
     required: float
+    precision: Interval | None
 
     @property
     def holds(self) -> bool:
@@ -73,12 +84,11 @@ class Judge:
         """Judge probabilities (R, S) with class odds times the known prevalence."""
         return self.score(prior_scale(scores, self.prevalence))
 
-    def interval(self, scores: FloatArray, other: FloatArray | None = None) -> Interval:
-        """Bootstrap interval of the LWLRAP, or of its paired difference to ``other``; always the same resamples."""
+    def interval(self, scores: FloatArray, other: FloatArray | None = None, metric: Metric | None = None) -> Interval:
+        """Bootstrap interval of the LWLRAP (or ``metric``), or of its paired difference to ``other``; same resamples."""
         rng = np.random.default_rng(self._seed)
-        return bootstrap_interval(
-            lambda *arrays: lwlrap(*arrays).overall, self.truth, scores, other, rng=rng, resamples=self._resamples
-        )
+        metric = metric or (lambda *arrays: lwlrap(*arrays).overall)
+        return bootstrap_interval(metric, self.truth, scores, other, rng=rng, resamples=self._resamples)
 
     def floors(self) -> Floors:
         """Random ranking (exact expectation) and the audio-blind class prior."""
@@ -87,23 +97,23 @@ class Judge:
         prior = Scored(blind, ranking, average_precision(self.truth, blind), self.interval(blind))
         return Floors(random_floor(self.truth), random_average_precision(self.truth), prior)
 
-    def gate(self, name: str, better: Scored, worse: Scored, required: float) -> Gate:
-        """Does ``better`` beat ``worse`` by at least ``required``?"""
-        return Gate(name, self.interval(better.scores, worse.scores), required)
+    def gate(self, promise: Promise, raw: dict[str, Scored], scaled: dict[str, Scored], prior: Scored) -> Gate:
+        """Judge a promise: between models on their own probabilities, against the prior with the prior's knowledge.
+
+        ``best`` is the run with the highest such score, picked on the recordings it is judged on.
+        """
+        scores = scaled if promise.worse == PRIOR else raw
+        better = best_system(scores) if promise.better == BEST else promise.better
+        shown = f"best model ({better})" if promise.better == BEST else better
+        if promise.worse == PRIOR:
+            margin = self.interval(scores[better].scores, prior.scores)
+            return Gate(f"{shown} over the class prior", "LWLRAP with prior", margin, promise.required, None)
+        ours, theirs = scores[better].scores, scores[promise.worse].scores
+        precision = self.interval(ours, theirs, lambda *arrays: average_precision(*arrays).macro)
+        name = f"{shown} over {promise.worse}"
+        return Gate(name, "LWLRAP", self.interval(ours, theirs), promise.required, precision)
 
 
-def best_system(scaled: dict[str, Scored]) -> str:
-    """Whom the first gate judges: the highest prior-scaled LWLRAP (the first of equals), against the prior alone."""
-    return max(scaled, key=lambda name: scaled[name].ranking.overall)
-
-
-def demo_gates(
-    judge: Judge, floors: Floors, scaled: dict[str, Scored], pretrained: str | None, random_init: str | None
-) -> list[Gate]:
-    """The gates of the demo, all with prior scaling; the second one needs both roles to be named."""
-    best = best_system(scaled)
-    gates = [judge.gate(f"best model ({best}) over the class prior", scaled[best], floors.prior, GATE_OVER_PRIOR)]
-    if pretrained and random_init:
-        name = f"pretrained ({pretrained}) over random init ({random_init})"
-        gates.append(judge.gate(name, scaled[pretrained], scaled[random_init], GATE_OVER_RANDOM_INIT))
-    return gates
+def best_system(scored: dict[str, Scored]) -> str:
+    """The system with the highest LWLRAP (the first of equals)."""
+    return max(scored, key=lambda name: scored[name].ranking.overall)

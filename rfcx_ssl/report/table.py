@@ -13,6 +13,7 @@ from rich.table import Table
 
 from rfcx_ssl.data import Truth
 from rfcx_ssl.files import atomic_path
+from rfcx_ssl.metrics import Interval
 from rfcx_ssl.metrics.arrays import FloatArray
 from rfcx_ssl.metrics.events import EventMetrics
 from rfcx_ssl.report.scoring import Floors, Gate, Scored
@@ -35,6 +36,7 @@ class Row:
     segment_f1_best: float | None = None
     event_f1_best: float | None = None
     psds: float | None = None
+    labels: str | None = None
     parameters: int | None = None
     train_s: float | None = None
     times_real_time: float | None = None
@@ -93,6 +95,7 @@ def system_row(name: str, raw: Scored, scaled: Scored, events: EventMetrics | No
         segment_f1_best=events.segment_f1_best.macro if events else None,
         event_f1_best=events.event_f1_best.macro if events else None,
         psds=events.psds.macro if events else None,
+        labels=heard.facts.labels,
         parameters=heard.parameters,
         train_s=heard.facts.train_s,
         times_real_time=heard.times_real_time,
@@ -107,6 +110,7 @@ HEADERS = (
     "mAP",
     "seg. F1",
     "PSDS",
+    "labels",
     "weights",
     "trained",
     "speed",
@@ -158,6 +162,7 @@ def shown_cells(row: Row) -> list[str]:
         _format(best_map, "{:.3f}"),
         _format(row.segment_f1_best, "{:.3f}"),
         _format(row.psds, "{:.3f}"),
+        row.labels,
         _format(None if row.parameters is None else row.parameters / 1e6, "{:.2f}M"),
         _format(row.train_s, "{:.0f} s"),
         _format(row.times_real_time, "{:.0f}x"),
@@ -181,11 +186,19 @@ def print_comparison(title: str, rows: Sequence[Row], gates: Sequence[Gate], con
 
 def gate_text(gate: Gate) -> str:
     """The gate in one sentence, measured margin and requirement."""
-    margin = gate.margin
-    return (
-        f"{gate.name}: {margin.value:+.3f} LWLRAP with prior (95 % interval {margin.low:+.3f} to {margin.high:+.3f}), "
-        f"required {gate.required:+.2f}"
-    )
+    beside = "" if gate.precision is None else f"; mAP {_interval(gate.precision)}"
+    return f"{gate.name}: {gate.score} {_interval(gate.margin)}, required {gate.required:+.2f}{beside}"
+
+
+def _interval(margin: Interval) -> str:
+    return f"{margin.value:+.3f} (95 % interval {margin.low:+.3f} to {margin.high:+.3f})"
+
+
+def gate_facts(gate: Gate) -> dict[str, object]:
+    """The gate for gates.json."""
+    facts = {"gate": gate.name, "holds": gate.holds, "score": gate.score, "required": gate.required}
+    beside = None if gate.precision is None else gate.precision._asdict()
+    return {**facts, **gate.margin._asdict(), "map_macro": beside}
 
 
 def write_rows(rows: Sequence[Row] | Sequence[SpeciesRow], path: Path) -> None:

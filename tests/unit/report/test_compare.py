@@ -20,8 +20,10 @@ from rfcx_ssl.inference.windows import predict_recording
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
 from rfcx_ssl.report.compare import CompareRequest, GateError, compare, require_gates
+from rfcx_ssl.report.scoring import Promise
 from rfcx_ssl.species import rfcx_label_space
 
+PROMISES = (Promise("best", "prior", 0.1), Promise("one", "two", 0.03))
 PROGRAM = Path(__file__).parents[3] / "finetune" / "compare.py"
 
 
@@ -45,9 +47,7 @@ def models(tmp_path):
 
 
 def test_everything_is_written_and_agrees(forest, models, tmp_path):
-    request = CompareRequest(
-        data=forest, out=tmp_path / "out", runs=models, pretrained="one", random_init="two", resamples=20
-    )
+    request = CompareRequest(data=forest, out=tmp_path / "out", runs=models, promises=PROMISES, resamples=20)
     result = compare(request, Console(quiet=True))
     with (request.out / "comparison.csv").open() as lines:
         rows = {row["system"]: row for row in csv.DictReader(lines)}
@@ -56,7 +56,10 @@ def test_everything_is_written_and_agrees(forest, models, tmp_path):
     assert float(rows["one"]["times_real_time"]) > 0 and int(rows["one"]["parameters"]) > 100
     assert rows["one"]["train_s"] == "" and rows["random ranking (floor)"]["lwlrap_prior"] == ""
     gates = json.loads((request.out / "gates.json").read_text())
-    assert [gate["required"] for gate in gates] == [0.05, 0.02]
+    assert [gate["required"] for gate in gates] == [0.1, 0.03]
+    assert [gate["score"] for gate in gates] == ["LWLRAP with prior", "LWLRAP"]
+    assert gates[1]["value"] == result.raw["one"].ranking.overall - result.raw["two"].ranking.overall
+    assert gates[1]["map_macro"]["value"] == result.raw["one"].precision.macro - result.raw["two"].precision.macro
     assert [gate["holds"] for gate in gates] == [gate["value"] >= gate["required"] for gate in gates]
     with (request.out / "species.csv").open() as lines:
         by_species = [row for row in csv.DictReader(lines) if row["system"] == "two"]
@@ -99,7 +102,9 @@ def test_a_model_of_other_species_is_refused(forest, models, tmp_path):
 
 
 def test_failed_gates_are_an_error_with_its_own_code(forest, models, tmp_path):
-    request = CompareRequest(data=forest, out=tmp_path / "out", runs={"one": models["one"]}, resamples=5)
+    request = CompareRequest(
+        data=forest, out=tmp_path / "out", runs={"one": models["one"]}, promises=PROMISES[:1], resamples=5
+    )
     gates = compare(request, Console(quiet=True)).gates
     assert len(gates) == 1
     if gates[0].holds:  # an untrained model may be lucky on three recordings: then nothing is raised
@@ -122,8 +127,10 @@ def load_program():
     [
         (["a=x", "a=y"], "'a=y': need NAME=RUN_DIR with a name of its own"),
         (["nothing"], "'nothing': need NAME=RUN_DIR"),
-        (["a=x", "--gates"], "--gates needs --pretrained NAME and --random-init NAME"),
-        (["a=x", "--pretrained", "b"], "--pretrained b: not among the compared runs a"),
+        (["a=x", "--gate", "b", "prior", "0.1"], "--gate: 'b' is neither 'best' nor a compared run: a"),
+        (["a=x", "--gate", "a", "best", "0.1"], "--gate: 'best' is neither 'prior' nor a compared run: a"),
+        (["a=x", "--gate", "a", "prior", "much"], "--gate: 'much' is no number"),
+        (["best=x"], "best=x: 'best' means something in --gate"),
     ],
 )
 def test_the_program_names_mistakes(arguments, message, tmp_path):

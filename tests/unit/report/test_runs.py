@@ -25,16 +25,21 @@ def run(tmp_path):
 
 def test_facts_of_a_run(run):
     facts = read_run(run)
-    assert facts.model == run / "model" and facts.train_s == 12.5
+    assert facts.model == run / "model" and facts.train_s == 12.5 and facts.labels == "all"
     assert facts.curves == [
         Curve("training loss", [10, 20], [2.0, 1.0]),
         Curve("validation LWLRAP (known cells)", [20], [0.4]),
     ]
 
 
+def test_a_label_budget_is_counted(run):
+    (run / "labels.csv").write_text("recording_id,state\naa,present\nbb,absent\n")
+    assert read_run(run).labels == "2"
+
+
 def test_a_bare_model_has_no_history(run):
     facts = read_run(run / "model")
-    assert facts.model == run / "model" and facts.train_s is None and facts.curves == []
+    assert facts.model == run / "model" and facts.train_s is None and facts.labels is None and facts.curves == []
 
 
 def test_an_unfinished_run_is_an_error(run):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rfcx_ssl.metrics import lwlrap, prior_scale
-from rfcx_ssl.report.scoring import Judge, best_system, demo_gates
+from rfcx_ssl.report.scoring import Judge, Promise, best_system
 from rfcx_ssl.species import rfcx_prevalence
 
 PREVALENCE = np.array(rfcx_prevalence())
@@ -29,21 +29,27 @@ def test_scaled_score_is_the_lwlrap_of_scaled_probabilities(judge):
 
 
 def test_gates_hold_for_a_good_model_and_fail_for_a_deaf_one(judge):
-    floors = judge.floors()
-    scaled = {name: judge.score_scaled(scores_of(judge, s)) for name, s in (("good", 4), ("fair", 1), ("deaf", 0))}
-    assert best_system(scaled) == "good"
-    over_prior, over_random = demo_gates(judge, floors, scaled, "good", "fair")
-    assert over_prior.holds and over_random.holds
-    expected = scaled["good"].ranking.overall - floors.prior.ranking.overall
-    assert over_prior.margin.value == pytest.approx(expected)
-    assert over_prior.required == 0.05 and over_random.required == 0.02
-    deaf_gates = demo_gates(judge, floors, {"deaf": scaled["deaf"]}, None, None)
-    assert len(deaf_gates) == 1 and not deaf_gates[0].holds
-    assert not demo_gates(judge, floors, scaled, "fair", "good")[1].holds
+    prior = judge.floors().prior
+    heard = {"good": scores_of(judge, 4), "fair": scores_of(judge, 1), "deaf": scores_of(judge, 0)}
+    raw = {name: judge.score(scores) for name, scores in heard.items()}
+    scaled = {name: judge.score_scaled(scores) for name, scores in heard.items()}
+    assert best_system(raw) == best_system(scaled) == "good"
+
+    def gate(better, worse, required):
+        return judge.gate(Promise(better, worse, required), raw, scaled, prior)
+
+    over_prior, over_fair = gate("best", "prior", 0.1), gate("best", "fair", 0.03)
+    assert over_prior.holds and over_fair.holds
+    assert over_prior.margin.value == pytest.approx(scaled["good"].ranking.overall - prior.ranking.overall)
+    assert over_prior.precision is None
+    assert over_fair.margin.value == pytest.approx(raw["good"].ranking.overall - raw["fair"].ranking.overall)
+    assert over_fair.precision.value == pytest.approx(raw["good"].precision.macro - raw["fair"].precision.macro)
+    assert over_fair.margin.low < over_fair.margin.value < over_fair.margin.high
+    assert not gate("deaf", "prior", 0.1).holds and not gate("fair", "good", 0.0).holds
 
 
 def test_a_blind_model_with_prior_scaling_is_the_prior_floor(judge):
-    blind = judge.score_scaled(np.full(judge.truth.shape, 0.3))
-    floor = judge.floors().prior
-    assert blind.ranking.overall == pytest.approx(floor.ranking.overall)
-    assert judge.gate("", blind, floor, 0.05).margin.value == pytest.approx(0.0)
+    blind = {"blind": judge.score_scaled(np.full(judge.truth.shape, 0.3))}
+    prior = judge.floors().prior
+    assert blind["blind"].ranking.overall == pytest.approx(prior.ranking.overall)
+    assert judge.gate(Promise("blind", "prior", 0.05), {}, blind, prior).margin.value == pytest.approx(0.0)

@@ -19,9 +19,9 @@ from rfcx_ssl.report.table import (
     write_rows,
 )
 
-ROW = Row("cnn", 0.5, 0.75, 0.7, 0.8, 0.6, 0.6, 0.4, 0.3, 0.2, 1_500_000, 65.4, 33.3)
+ROW = Row("cnn", 0.5, 0.75, 0.7, 0.8, 0.6, 0.6, 0.4, 0.3, 0.2, "78", 1_500_000, 65.4, 33.3)
 FLOOR = Row("floor", 0.25, None, None, None, 0.1, None)
-GATE = Gate("one over the other", Interval(0.03, -0.01, 0.07), 0.05)
+GATE = Gate("one over the other", "LWLRAP", Interval(0.03, -0.01, 0.07), 0.05, Interval(0.04, 0.01, 0.08))
 
 
 def test_cells():
@@ -33,6 +33,7 @@ def test_cells():
         "0.600",
         "0.400",
         "0.200",
+        "78",
         "1.50M",
         "65 s",
         "33x",
@@ -49,16 +50,19 @@ def test_csv_keeps_precision_and_leaves_gaps(tmp_path):
 
 
 def test_a_failed_gate_says_so():
-    console = Console(width=140, record=True, file=io.StringIO())
+    console = Console(width=180, record=True, file=io.StringIO())
     print_comparison("hawks: 3 recordings", [FLOOR, ROW], [GATE], console)
     text = console.export_text()
-    assert "gate FAILS: one over the other: +0.030 LWLRAP with prior" in text and "required +0.05" in text
+    assert (
+        "gate FAILS: one over the other: LWLRAP +0.030 (95 % interval -0.010 to +0.070)" in text
+        and "required +0.05" in text
+    )
     assert "hawks: 3 recordings" in text and "ynthetic" not in text
     assert gate_text(GATE) in text and not GATE.holds
 
 
 def test_every_measure_has_its_own_leader_beside_its_floor():
-    other = Row("w2v", 0.6, 0.7, 0.6, 0.8, 0.5, 0.5, 0.3, 0.3, None, 9, 1.0, 1.0)
+    other = Row("w2v", 0.6, 0.7, 0.6, 0.8, 0.5, 0.5, 0.3, 0.3, None, "all", 9, 1.0, 1.0)
     prior = Row("prior (floor)", None, 0.65, None, None, None, 0.1, 0.9, 0.9, 0.9)
     best = {header: row.system for header, row in leaders([FLOOR, prior, ROW, other]).items()}
     assert best == {"LWLRAP raw": "w2v", "+ prior": "cnn", "mAP": "cnn", "seg. F1": "cnn", "PSDS": "cnn"}
