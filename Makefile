@@ -42,7 +42,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 # ---- the demo: every stage through the command a user would type; what is done already is not done again ----
-# The baseline does not wait for the pretraining: two single-thread jobs use two cores best.
+# The baseline waits for the manifests, so that the pretraining starts first and runs beside it: two single-thread jobs use two cores best.
 demo: $(VENV)/.installed
 	@mkdir -p $(RUN)/logs
 	@$(MAKE) --no-print-directory -j2 $(RUN)/judged
@@ -78,8 +78,8 @@ endef
 PANNS := model=panns_demo optim.encoder_lr=2e-3
 MEL := model.encoder=$(RUN)/encoder
 RANDOM := $(MEL) model.encoder_weights=random
-$(eval $(call fit,few_panns,$(PANNS) $(FEW_$(PRESET)),$(DATA)/rfcx/truth.csv))
-$(eval $(call fit,all_panns,$(PANNS),$(DATA)/rfcx/truth.csv))
+$(eval $(call fit,few_panns,$(PANNS) $(FEW_$(PRESET)),$(DATA)/manifests/train.tsv))
+$(eval $(call fit,all_panns,$(PANNS),$(DATA)/manifests/train.tsv))
 $(eval $(call fit,few_random_init,$(RANDOM) $(FEW_$(PRESET)),$(ENCODER)))
 $(eval $(call fit,all_random_init,$(RANDOM),$(ENCODER)))
 $(eval $(call fit,few_pretrained,$(MEL) $(FEW_$(PRESET)),$(ENCODER)))
