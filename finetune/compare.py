@@ -1,8 +1,7 @@
 """Compare trained models on test recordings whose every call is known.
 
-  python finetune/compare.py --data data/demo --out runs/demo/comparison \
-      pretrained=runs/demo/w2v random=runs/demo/w2v-random panns=runs/demo/panns \
-      --gate best prior 0.1 --gate pretrained random 0.03
+  python finetune/compare.py --data data/demo/rfcx --out runs/demo --gate best prior 0.1 --gate mel cnn 0.03 \
+      mel=runs/demo/all_pretrained cnn=runs/demo/all_panns
 
 Reads the audio files below ROOT/test and ROOT/truth.csv (docs/metrics.md says what is in it); each RUN_DIR is a run folder
 (its model/ is used) or a model directory, heard through the windows it was validated with.

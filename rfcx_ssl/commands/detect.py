@@ -1,6 +1,6 @@
 """Find species in recordings of any length.
 
-  rfcx-ssl detect recording.flac --model runs/demo/panns/model --out found --picture
+  rfcx-ssl detect recording.flac --model runs/demo/all_pretrained/model --out found --picture
   rfcx-ssl detect /media/card1 /media/card2 --model USER/NAME --out found --format csv --format raven
 
 Writes events.csv (recording, start_s, end_s, species, score, f_min, f_max), scores.csv (one score per recording and

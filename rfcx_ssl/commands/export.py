@@ -1,9 +1,9 @@
 """Save a trained model so that it runs where rfcx-ssl is not installed: with its own code, or as ONNX.
 
-  rfcx-ssl export runs/demo/panns/model --out shared/panns
-  rfcx-ssl export USER/NAME --out shared/panns --onnx
+  rfcx-ssl export runs/demo/all_pretrained/model --out shared/frogs
+  rfcx-ssl export USER/NAME --out shared/frogs --onnx
 
-The folder loads with transformers.AutoModel.from_pretrained("shared/panns", trust_remote_code=True). --onnx adds
+The folder loads with transformers.AutoModel.from_pretrained("shared/frogs", trust_remote_code=True). --onnx adds
 model.onnx: any number of clips of one window, frame and clip logits out.
 """
 

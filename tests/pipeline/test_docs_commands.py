@@ -156,7 +156,7 @@ def place(shelf, tmp_path, monkeypatch):
         "site1": ("data/site1",),
         "site2": ("data/site2",),
         "audio/rec00.flac": ("recording.flac", "some.flac", "FILES"),
-        "model": ("USER/NAME", "RUN/model", "runs/demo/panns/model", "runs/cnn/model", "runs/w2v-f0/model"),
+        "model": ("USER/NAME", "RUN/model", "runs/demo/all_pretrained/model", "runs/cnn/model", "runs/w2v-f0/model"),
     }
     for thing, places in names.items():
         for name in places:
