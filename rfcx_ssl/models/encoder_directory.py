@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, AutoModelForPreTraining
 from transformers.utils import logging as hf_logging
 from transformers.utils.hub import cached_file
 
@@ -85,6 +85,25 @@ def _read_weights(encoder: str, config: Any) -> tuple[dict[str, Tensor], list[st
         "of another shape": sorted(str(key) for key in info["mismatched_keys"]),
     }
     return model.state_dict(), [f"{len(keys)} tensors {how}, first {keys[0]}" for how, keys in found.items() if keys]
+
+
+def load_quantizer(encoder: str) -> Any:  # noqa: ANN401 - transformers' Wav2Vec2GumbelVectorQuantizer
+    """The quantizer of a ``*ForPreTraining`` directory, with its weights; None of any other, which has none.
+
+    Raises:
+        CheckpointError: it cannot be loaded.
+    """
+    if not any(name.endswith("ForPreTraining") for name in AutoConfig.from_pretrained(encoder).architectures or ()):
+        return None
+    try:
+        with _quiet():
+            model, info = AutoModelForPreTraining.from_pretrained(
+                encoder, dtype=torch.float32, output_loading_info=True
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{encoder}: the quantizer cannot be loaded ({first_line(error)})") from None
+    missing = any(key.startswith("quantizer.") for key in info["missing_keys"])
+    return None if missing else getattr(model, "quantizer", None)
 
 
 def preprocessor_values(encoder: str) -> dict[str, Any] | None:
