@@ -50,6 +50,7 @@ def layer_curves(section: Section) -> Figure:
         else:
             first = -1 if row.layer_names[0] == "convolutions" else 0
             _line(axes, place, row, range(first, first + len(row.per_layer)), row.per_layer)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     _finish(figure, axes, section)
     return figure
 
@@ -85,7 +86,7 @@ def call_map(section: Section) -> Figure | None:
             axes.scatter(*chosen.T, s=18, label=section.bench.output_names[output], **style)
         axes.set(title=name, xticks=[], yticks=[])
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=8, frameon=False, fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=6 * len(drawn), frameon=False, fontsize=8)
     return figure
 
 

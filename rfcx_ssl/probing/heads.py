@@ -14,11 +14,11 @@ from rfcx_ssl.models.classifier import Prototypes
 from rfcx_ssl.models.wav2vec import LayerMix
 from rfcx_ssl.probing.features import Features, Frames, Rows
 
-LEARNING_RATE = 3e-3
+LEARNING_RATE = 1e-2
 BATCH_FRAMES = 512
-MAX_STEPS, EVERY_STEPS, PATIENCE = 400, 20, 4  # give up after so many looks without a lower loss
+MAX_STEPS, EVERY_STEPS, PATIENCE = 200, 10, 4  # give up after so many looks without a lower loss
 INNER_SHARE = 0.2  # of the training recordings: they choose the number of steps
-FEW_STEPS = 100  # where there are too few recordings to choose
+FEW_STEPS = 50  # where there are too few recordings to choose
 
 
 class Head(nn.Module):

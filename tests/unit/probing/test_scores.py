@@ -1,83 +1,88 @@
-"""Scores of judged frames against scikit-learn, and the interval against drawing recordings one by one."""
-
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from rfcx_ssl.metrics import bootstrap_interval, partial_precision
+from rfcx_ssl.metrics import average_precision, bootstrap_interval, partial_precision
 from rfcx_ssl.metrics.bootstrap import Interval
 from rfcx_ssl.probing.scores import Held, difference, floors, score, verdict, weighted_precision
 
-FRAMES, OUTPUTS, RECORDINGS = 120, 5, 9
+
+def make(seed=0, frames=300, outputs=4, recordings=30):
+    rng = np.random.default_rng(seed)
+    truth, known = rng.random((frames, outputs)) < 0.3, rng.random((frames, outputs)) < 0.5
+    truth[:, -1] = False  # cannot be judged
+    return Held(truth, known, np.sort(rng.integers(recordings, size=frames)))
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(5)
-
-
-@pytest.fixture
-def held(rng):
-    """Partial labels: output 3 has no absent frame and output 4 is never known; recordings 40 to 48 of many."""
-    truth = rng.random((FRAMES, OUTPUTS)) < 0.3
-    known = rng.random((FRAMES, OUTPUTS)) < 0.6
-    truth[:, 3], known[:, 4] = True, False
-    return Held(truth, known, 40 + np.sort(rng.integers(RECORDINGS, size=FRAMES)))
-
-
-def draw(rng, held, strength):
-    """Logits (3, N, K), with ties, that know ``strength`` of the truth."""
-    noise = rng.normal(size=(3, *held.truth.shape))
-    return np.round(strength * held.truth + noise, 1).astype(np.float32)
-
-
-def test_scores_are_scikit_learns_on_the_known_cells(rng, held):
-    logits = draw(rng, held, 1.0)
+def test_scores_are_those_of_scikit_learn_on_known_cells():
+    held = make()
+    logits = np.random.default_rng(1).normal(size=(2, *held.truth.shape)).round(1)  # with ties
     found = score(held, logits)
     assert held.judged == [0, 1, 2]
-    for k in range(OUTPUTS):
-        if k not in held.judged:
-            assert np.isnan(found.ap_per_output[k]) and np.isnan(found.auc_per_output[k])
-            continue
-        rows = held.known[:, k]
-        ap = [average_precision_score(held.truth[rows, k], one[rows, k]) for one in logits]
-        auc = [roc_auc_score(held.truth[rows, k], one[rows, k]) for one in logits]
-        assert found.ap_per_output[k] == pytest.approx(np.mean(ap))
-        assert found.auc_per_output[k] == pytest.approx(np.mean(auc))
-    assert found.ap == pytest.approx(np.mean(found.ap_per_output[:3]))
-    assert found.auc == pytest.approx(np.mean(found.auc_per_output[:3]))
-    assert found.ap_per_seed.mean() == pytest.approx(found.ap)
+    for name, metric in (("ap", average_precision_score), ("auc", roc_auc_score)):
+        expected = np.array(
+            [
+                [metric(held.truth[held.known[:, k], k], one[held.known[:, k], k]) for k in held.judged]
+                for one in logits
+            ]
+        )
+        assert getattr(found, name) == pytest.approx(expected.mean())
+        np.testing.assert_allclose(getattr(found, f"{name}_per_output")[:3], expected.mean(axis=0))
+    assert np.isnan(found.ap_per_output[3])
 
 
-def test_unknown_cells_change_nothing(rng, held):
-    logits = draw(rng, held, 1.0)
-    other = np.where(held.known, logits, rng.normal(size=logits.shape))
-    wrong = held._replace(truth=np.where(held.known, held.truth, ~held.truth))
-    np.testing.assert_equal(score(wrong, other), score(held, logits))
+def test_unknown_cells_change_nothing():
+    held = make()
+    logits = np.random.default_rng(1).normal(size=(1, *held.truth.shape))
+    other = np.where(held.known, logits, 1e6)
+    assert score(held, logits).ap == score(held, other).ap
+    flipped = held._replace(truth=np.where(held.known, held.truth, ~held.truth))
+    assert score(flipped, logits).auc == score(held, logits).auc
 
 
-def test_floors_are_what_constants_and_chance_reach(rng, held):
-    shares = [held.truth[held.known[:, k], k].mean() for k in held.judged]
-    assert floors(held).prior == pytest.approx(np.mean(shares))
-    random = np.mean([score(held, rng.random((1, FRAMES, OUTPUTS))).ap for _ in range(400)])
-    assert floors(held).chance == pytest.approx(random, abs=0.01)
-
-
-@pytest.mark.parametrize("case", range(4))
-def test_weighted_precision_is_that_of_cells_written_out(case):
-    rng = np.random.default_rng(case)
-    truth, scores = rng.random(30) < 0.4, np.round(rng.normal(size=30), case % 2)
-    weight = rng.integers(0, 3, size=(20, 30))
-    weight[0] = truth  # nothing absent
+@pytest.mark.parametrize("ties", [False, True])
+def test_weighted_precision_is_that_of_cells_written_out(ties):
+    rng = np.random.default_rng(3)
+    truth, scores = rng.random(50) < 0.3, rng.normal(size=50)
+    scores = scores.round() if ties else scores
+    weight = rng.integers(3, size=(6, 50))
     found = weighted_precision(truth, scores, weight)
-    assert np.isnan(found[0])
-    for times, value in zip(weight[1:], found[1:], strict=True):
-        assert value == pytest.approx(average_precision_score(np.repeat(truth, times), np.repeat(scores, times)))
+    for value, times in zip(found, weight, strict=True):
+        rows = np.repeat(np.arange(50), times)
+        assert value == pytest.approx(average_precision(truth[rows, None], scores[rows, None]).macro)
 
 
-def test_the_interval_is_that_of_recordings_drawn_one_by_one(rng, held):
-    """One seed per system, so that the plain bootstrap of the metrics' room computes the same."""
-    ours, theirs = draw(rng, held, 1.5)[:1], draw(rng, held, 0.5)[:1]
+def test_a_draw_without_a_present_or_an_absent_cell_is_no_draw():
+    truth, scores = np.array([True, False]), np.array([0.5, 0.2])
+    assert np.isnan(weighted_precision(truth, scores, np.array([[1, 0], [0, 1]]))).all()
+
+
+def test_many_draws_are_taken_in_parts(monkeypatch):
+    rng = np.random.default_rng(0)
+    truth, scores, weight = rng.random(20) < 0.5, rng.normal(size=20), rng.integers(3, size=(9, 20))
+    whole = weighted_precision(truth, scores, weight)
+    monkeypatch.setattr("rfcx_ssl.probing.scores.MOST_CELLS", 30)
+    np.testing.assert_allclose(weighted_precision(truth, scores, weight), whole, rtol=1e-12)
+
+
+def test_noise_is_no_difference_and_knowledge_is_one():
+    held = make(frames=900, recordings=60)
+    noise = np.random.default_rng(5).normal(size=(6, *held.truth.shape))
+    gap = difference(held, noise[:3], noise[3:], rng=np.random.default_rng(0), resamples=300)
+    assert gap.low < 0 < gap.high
+    gap = difference(held, noise[:3] + 3 * held.truth, noise[3:], rng=np.random.default_rng(0), resamples=300)
+    assert 0 < gap.low < gap.value < gap.high
+    assert gap.value == pytest.approx(score(held, noise[:3] + 3 * held.truth).ap - score(held, noise[3:]).ap)
+
+
+def test_the_interval_is_that_of_recordings_drawn_one_by_one():
+    """The plain bootstrap of the metrics' room; held-out recordings come after those of training, so none is 0."""
+    held = make(frames=120, recordings=9)
+    held = held._replace(recording=held.recording + 40)
+    ours, theirs = (
+        np.random.default_rng(2).normal(size=(2, 1, *held.truth.shape))
+        + np.stack([held.truth, 0 * held.truth])[:, None]
+    )
 
     def macro(truth, scores, known):
         return partial_precision(truth, scores, known).macro
@@ -97,29 +102,30 @@ def test_the_interval_is_that_of_recordings_drawn_one_by_one(rng, held):
     assert fast.low < fast.value < fast.high
 
 
-def test_equal_systems_differ_by_nothing_and_noise_by_nothing_that_shows(rng, held):
-    ours = draw(rng, held, 0.0)
-    assert difference(held, ours, ours, rng=rng, resamples=50) == (0, 0, 0)
-    gap = difference(held, ours, draw(rng, held, 0.0), rng=rng, resamples=200)
-    assert gap.low < 0 < gap.high
-    assert verdict(gap, gap).count("no difference") == 2
+def test_equal_systems_differ_by_nothing_in_every_draw():
+    held = make()
+    logits = np.random.default_rng(1).normal(size=(1, *held.truth.shape))
+    assert difference(held, logits, logits, rng=np.random.default_rng(0), resamples=20) == Interval(0, 0, 0)
 
 
-def test_nothing_judged_is_nothing_known(held):
-    blind = held._replace(known=np.zeros_like(held.known))
-    logits = np.zeros((3, FRAMES, OUTPUTS))
-    assert blind.judged == []
-    assert np.isnan(difference(blind, logits, logits, rng=np.random.default_rng(0), resamples=3)).all()
+def test_nothing_judged_is_nan():
+    held = make()._replace(known=np.zeros((300, 4), bool))
+    logits = np.zeros((1, 300, 4))
+    assert np.isnan(difference(held, logits, logits, rng=np.random.default_rng(0), resamples=5)).all()
 
 
-@pytest.mark.parametrize(
-    ("interval", "words"),
-    [
-        (Interval(0.08, 0.05, 0.11), "worth +.08 AP [+.05, +.11] over random weights"),
-        (Interval(-0.1, -0.2, -0.05), "worse than random weights: -.10 AP [-.20, -.05]"),
-        (Interval(0.01, -0.02, 0.03), "no difference to random weights that these recordings can show"),
-    ],
-)
-def test_the_verdict_says_which_side_the_interval_is_on(interval, words):
-    assert verdict(interval, Interval(0.2, 0.1, 0.3)).startswith(words)
-    assert verdict(interval, Interval(0.2, 0.1, 0.3)).endswith("worth +.20 AP [+.10, +.30] over log-mel frames")
+def test_the_prior_is_the_share_of_present_cells_of_judged_outputs():
+    held = make()
+    shares = [held.truth[held.known[:, k], k].mean() for k in held.judged]
+    found = floors(held)
+    assert found.prior == pytest.approx(np.mean(shares))
+    assert found.prior < found.chance < found.prior + 0.05
+
+
+def test_verdicts():
+    sure, unsure, worse = Interval(0.08, 0.05, 0.11), Interval(0.01, -0.02, 0.03), Interval(-0.2, -0.3, -0.1)
+    assert verdict(sure, unsure) == (
+        "worth +.08 AP [+.05, +.11] over random weights; "
+        "no difference to log-mel frames that these recordings can show (+.01 AP [-.02, +.03])"
+    )
+    assert verdict(worse, sure).startswith("worse than random weights: -.20 AP [-.30, -.10]; worth")
