@@ -50,7 +50,7 @@ def layer_curves(section: Section) -> Figure:
         else:
             first = -1 if row.layer_names[0] == "convolutions" else 0
             _line(axes, place, row, range(first, first + len(row.per_layer)), row.per_layer)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     _finish(figure, axes, section)
     return figure
 

@@ -106,7 +106,7 @@ class Probing:
         random = self._random(place, listener, name, progress)
         mel = self._mel(place, progress)
         over_random, over_mel = (self._gap(judge, measured, other) for other in (random, mel))
-        sentence = verdict(over_random, over_mel)
+        sentence = verdict(over_random, over_mel, random.score.ap_per_seed)
         points, controls = judge.points(fitted, heard), (random.name, mel.name)
         place.verdicts.append(
             Verdict(measured, source, opened.num_updates, over_random, over_mel, sentence, codebook, points, controls)

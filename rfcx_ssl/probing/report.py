@@ -31,7 +31,11 @@ alike. <b>box AUC</b>: AUROC of whole boxes, by their surest frame, as fine-tuni
 (box_auc). All are means over three seeds. <b>random weights</b>: the same architecture, never trained, three draws.
 <b>log-mel frames</b>: the same head on a spectrogram. <b>class prior</b>: the same score for every frame.
 Intervals are over recordings, drawn with replacement 1000 times, the same draws for both systems. They say what other
-recordings of this kind could have changed, and nothing about other pretraining runs. <b>cosine</b> near 1: all frames
+recordings of this kind could have changed, and nothing about other pretraining runs or other random draws: the three draws
+are taken as they are, and where their own range reaches the encoder's score, the verdict is weaker than its interval.
+Several prototypes per species are not linear: random weights gain more from them than a trained encoder does, so the same
+encoder is worth more under linear heads. <b>best layer</b> is of those, the highest on these very held-out frames, and
+therefore a little flattered. <b>cosine</b> near 1: all frames
 look alike. <b>rank</b>: in how many directions frames differ.</p>
 """
 HEADERS = ("system", "AP", "AUROC", "box AUC", "over random weights", "over log-mel", "best layer", "cosine", "rank")

@@ -114,9 +114,14 @@ def weighted_precision(truth: BoolArray, scores: NDArray[np.floating], weight: N
     return np.where((positives > 0) & (positives < total), area, np.nan)
 
 
-def verdict(random: Interval, mel: Interval) -> str:
-    """In one sentence, what an encoder is worth: over random weights first, then over log-mel frames."""
-    return f"{_clause(random, 'random weights')}; {_clause(mel, 'log-mel frames')}"
+def verdict(random: Interval, mel: Interval, draws: FloatArray) -> str:
+    """In one sentence, what an encoder is worth: over random weights first, then over log-mel frames.
+
+    ``draws`` are the scores of the random weights, one per draw: the interval takes them as they are, so the sentence
+    says how far they lie apart.
+    """
+    spread = f"{len(draws)} draws: {_plain(draws.min())} to {_plain(draws.max())}"
+    return f"{_clause(random, 'random weights')} ({spread}); {_clause(mel, 'log-mel frames')}"
 
 
 def _clause(gap: Interval, over: str) -> str:
@@ -126,6 +131,11 @@ def _clause(gap: Interval, over: str) -> str:
     if gap.high < 0:
         return f"worse than {over}: {_signed(gap.value)} AP {bounds}"
     return f"no difference to {over} that these recordings can show ({_signed(gap.value)} AP {bounds})"
+
+
+def _plain(value: float) -> str:
+    """``.08``."""
+    return f"{value:.2f}".replace("0.", ".", 1)
 
 
 def _signed(value: float) -> str:

@@ -43,6 +43,7 @@ BEGINS = {  # what a program calls when it has read all its words
     "finetune/compare.py": "rfcx_ssl.report.compare.compare",
     "pretrain/run.py": "rfcx_ssl.pretraining.run.engine_command",
     "pretrain/convert.py": "rfcx_ssl.pretraining.export.export_encoder",
+    "pretrain/probe.py": "rfcx_ssl.probing.probe.probe",
     "pretrain/export_fairseq.py": "rfcx_ssl.pretraining.export_fairseq.export_fairseq",
     "manifests/from_hub.py": "rfcx_ssl.manifest.hub_source.build_from_hub",
     "manifests/to_hub.py": "rfcx_ssl.manifest.hub_export.export_folder",

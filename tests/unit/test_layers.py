@@ -121,7 +121,7 @@ def test_every_way_to_import_is_seen(tmp_path, monkeypatch, source, expected):
         ("accelerate", {"training", "inference"}),
         ("fairseq", {"pretraining"}),
         ("fairseq_cli", {"pretraining"}),
-        ("matplotlib", {"pictures", "pretraining", "report", "training"}),
+        ("matplotlib", {"pictures", "pretraining", "probing", "report", "training"}),
         ("pydantic", {"config", "settings"}),
     ],
 )

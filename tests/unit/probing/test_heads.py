@@ -15,7 +15,7 @@ from rfcx_ssl.probing.heads import (
     predict,
     prior_of,
 )
-from rfcx_ssl.probing.scores import Held, difference, score
+from rfcx_ssl.probing.scores import Held, difference, floors, score
 
 RECORDINGS, EACH, OUTPUTS, DIM = 40, 20, 3, 16
 
@@ -98,6 +98,17 @@ def test_held_out_frames_teach_nothing(frames, sides):
     two = fit(MixedPrototypes, Features(table, 0, 2), changed, train, seed=0)
     assert one.steps == two.steps
     np.testing.assert_array_equal(one.predict(features, held), two.predict(features, held))
+
+
+def test_shuffled_held_out_features_score_at_the_floor(frames, sides):
+    train, held = sides
+    features = make_features(frames, 12)
+    fitted = fit(MixedPrototypes, features, frames, train, seed=0)
+    table = features.table.copy()
+    table[held] = table[np.random.default_rng(0).permutation(held)]
+    found = score(held_out(frames, held), fitted.predict(Features(table, 0, 2), held))
+    assert abs(found.ap - floors(held_out(frames, held)).chance) < 0.1
+    assert abs(found.auc - 0.5) < 0.1
 
 
 def test_a_seed_is_a_seed_and_leaves_the_global_generator_alone(frames, sides):

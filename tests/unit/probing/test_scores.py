@@ -124,8 +124,10 @@ def test_the_prior_is_the_share_of_present_cells_of_judged_outputs():
 
 def test_verdicts():
     sure, unsure, worse = Interval(0.08, 0.05, 0.11), Interval(0.01, -0.02, 0.03), Interval(-0.2, -0.3, -0.1)
-    assert verdict(sure, unsure) == (
-        "worth +.08 AP [+.05, +.11] over random weights; "
+    draws = np.array([0.61, 0.56, 0.627])
+    assert verdict(sure, unsure, draws) == (
+        "worth +.08 AP [+.05, +.11] over random weights (3 draws: .56 to .63); "
         "no difference to log-mel frames that these recordings can show (+.01 AP [-.02, +.03])"
     )
-    assert verdict(worse, sure).startswith("worse than random weights: -.20 AP [-.30, -.10]; worth")
+    assert verdict(worse, sure, draws).startswith("worse than random weights: -.20 AP [-.30, -.10] (3 draws")
+    assert "1.00" in verdict(worse, sure, np.ones(3))
