@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rfcx_ssl.data import Corpus
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.probing.boxes import box_auc, held_boxes
 from rfcx_ssl.probing.features import Features, Rows, judged_frames
 from rfcx_ssl.probing.heads import Fitted, LinearPerLayer, MakeHead, MixedPrototypes, fit
 from rfcx_ssl.probing.health import layer_health
@@ -35,6 +36,7 @@ class Judge:
         self.train, self.held_rows = frames.of(train_ids), frames.of(held_ids)
         held_known = frames.known[self.held_rows] > 0
         self.held = Held(frames.target[self.held_rows] > 0, held_known, frames.recording[self.held_rows])
+        self.boxes = held_boxes(corpus, frames, held_ids, self.held_rows)
         judged = self.held.judged
         if not judged:
             raise AnnotationError(
@@ -58,6 +60,7 @@ class Judge:
             train_recordings=len(train_ids),
             held_out_recordings=len(held_ids),
             held_out_frames=len(self.held_rows),
+            held_out_boxes=len(self.boxes.rows),
             output_names=corpus.space.output_names,
             judged=tuple(judged),
             floors=floors(self.held),
@@ -87,6 +90,7 @@ class Judge:
             name=name,
             role=role,
             score=score(self.held, logits),
+            box_auc=box_auc(self.boxes, logits, self.corpus.space),
             logits=logits,
             steps=primary[0].steps,
             layer_names=("convolutions", *states) if first.extractor_dim else tuple(states),

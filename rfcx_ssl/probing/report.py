@@ -17,6 +17,7 @@ from rich.table import Table
 import rfcx_ssl
 from rfcx_ssl.files import write_csv, write_text
 from rfcx_ssl.pictures.panels import save_figure
+from rfcx_ssl.probing.earlier import set_aside
 from rfcx_ssl.probing.figures import section_figures
 from rfcx_ssl.probing.settings import ALL, Bench, Measured, ProbeRequest, Section, Verdict
 from rfcx_ssl.provenance import versions
@@ -26,7 +27,8 @@ READING = """
 <p>Every encoder is frozen; one small head (a softmax mix of its layers, prototypes per species) learns from the labelled
 frames of the training recordings and is scored on the held-out ones, on exactly the frames that somebody judged.
 <b>AP</b>: average precision over frames, mean over the species that have present and absent held-out frames; <b>AUROC</b>
-alike. Both are means over three seeds. <b>random weights</b>: the same architecture, never trained, three draws.
+alike. <b>box AUC</b>: AUROC of whole boxes, by their surest frame, as fine-tuning validates
+(box_auc). All are means over three seeds. <b>random weights</b>: the same architecture, never trained, three draws.
 <b>log-mel frames</b>: the same head on a spectrogram. <b>class prior</b>: the same score for every frame.
 Intervals are over recordings, drawn with replacement 1000 times, the same draws for both systems. They say what other
 recordings of this kind could have changed, and nothing about other pretraining runs or other random draws: the three draws
@@ -36,7 +38,7 @@ encoder is worth more under linear heads. <b>best layer</b> is of those, the hig
 therefore a little flattered. <b>cosine</b> near 1: all frames
 look alike. <b>rank</b>: in how many directions frames differ.</p>
 """
-HEADERS = ("system", "AP", "AUROC", "over random weights", "over log-mel", "best layer", "cosine", "rank")
+HEADERS = ("system", "AP", "AUROC", "box AUC", "over random weights", "over log-mel", "best layer", "cosine", "rank")
 
 
 def print_sections(request: ProbeRequest, sections: Sequence[Section], console: Console) -> None:
@@ -55,8 +57,8 @@ def print_sections(request: ProbeRequest, sections: Sequence[Section], console: 
 def describe(bench: Bench) -> str:
     """What is judged, in a line."""
     return (
-        f"{bench.held_out_frames} judged frames of {1000 * bench.frame_s:.0f} ms in {bench.held_out_recordings} held-out "
-        f"recordings, {len(bench.judged)} of {len(bench.output_names)} outputs can be judged, "
+        f"{bench.held_out_frames} judged frames of {1000 * bench.frame_s:.0f} ms and {bench.held_out_boxes} judged boxes "
+        f"in {bench.held_out_recordings} held-out recordings, {len(bench.judged)} of {len(bench.output_names)} outputs can be judged, "
         f"{bench.train_recordings} training recordings, {bench.sample_rate_hz} Hz"
     )
 
@@ -89,6 +91,7 @@ def table_rows(section: Section) -> list[list[str]]:
                 row.name,
                 f"{row.score.ap:.3f}",
                 f"{row.score.auc:.3f}",
+                "-" if math.isnan(row.box_auc) else f"{row.box_auc:.3f}",
                 *(over or ["", ""]),
                 f"{row.layer_names[best]} {row.per_layer[best]:.3f}",
                 f"{last.cosine:.2f}",
@@ -97,12 +100,12 @@ def table_rows(section: Section) -> list[list[str]]:
         )
     floors = section.bench.floors
     for name, value in (("chance (floor)", floors.chance), ("class prior (floor)", floors.prior)):
-        rows.append([name, f"{value:.3f}", "0.500", *[""] * 5])
+        rows.append([name, f"{value:.3f}", "0.500", "0.500", *[""] * 5])
     return rows
 
 
 def write_sections(request: ProbeRequest, sections: Sequence[Section]) -> None:
-    """Write probe.json, table.csv, the pictures and report.html into the request's folder."""
+    """Write probe.json, table.csv, the pictures and report.html into the request's folder; other results are kept."""
     request.out.mkdir(parents=True, exist_ok=True)
     content = {
         "rfcx_ssl": rfcx_ssl.__version__,
@@ -112,7 +115,9 @@ def write_sections(request: ProbeRequest, sections: Sequence[Section]) -> None:
         "versions": versions(),
         "sections": [section_values(section) for section in sections],
     }
-    write_text(request.out / "probe.json", json.dumps(_finite(content), indent=1, allow_nan=False) + "\n")
+    findings = json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
+    set_aside(request.out, findings)
+    write_text(request.out / "probe.json", findings)
     write_csv(request.out / "table.csv", CSV_COLUMNS, csv_rows(sections))
     parts = []
     for number, section in enumerate(sections):
@@ -131,7 +136,7 @@ def write_sections(request: ProbeRequest, sections: Sequence[Section]) -> None:
 
 
 CSV_COLUMNS = (
-    "sample_rate_hz", "frame_s", "system", "role", "updates", "ap", "auc", "chance_ap", "prior_ap",
+    "sample_rate_hz", "frame_s", "system", "role", "updates", "ap", "auc", "box_auc", "chance_ap", "prior_ap",
     "over_random", "over_random_low", "over_random_high", "over_mel", "over_mel_low", "over_mel_high",
 )  # fmt: skip
 
@@ -146,6 +151,7 @@ def csv_rows(sections: Sequence[Section]) -> Iterator[list[Any]]:
             gaps = [""] * 6 if verdict is None else [*verdict.over_random, *verdict.over_mel]
             updates = "" if verdict is None or verdict.num_updates is None else verdict.num_updates
             cells = [bench.sample_rate_hz, bench.frame_s, row.name, row.role, updates, row.score.ap, row.score.auc]
+            cells += ["" if math.isnan(row.box_auc) else row.box_auc]
             cells += [bench.floors.chance, bench.floors.prior, *gaps]
             yield [f"{cell:.6g}" if isinstance(cell, float) else cell for cell in cells]
 
@@ -184,6 +190,7 @@ def _system_values(row: Measured, bench: Bench) -> dict[str, Any]:
         "role": row.role,
         "ap": row.score.ap,
         "auc": row.score.auc,
+        "box_auc": row.box_auc,
         "ap_per_seed": row.score.ap_per_seed.tolist(),
         "head_steps": row.steps,
         "per_output": per_output,

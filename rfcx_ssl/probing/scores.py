@@ -76,13 +76,14 @@ def difference(
     The 95 % interval is over recordings: they are drawn with replacement, the same ones for both. An output counts in
     a draw that holds a present and an absent frame of it.
     """
-    number = int(held.recording.max(initial=-1)) + 1
+    names, recording = np.unique(held.recording, return_inverse=True)
+    number = len(names)
     weights = np.stack([np.bincount(rng.integers(number, size=number), minlength=number) for _ in range(resamples)])
     weights = np.concatenate([np.ones((1, number), np.int64), weights])  # the first row is what was measured
     per_output = []
     for output in held.judged:
         rows = np.flatnonzero(held.known[:, output])
-        truth, weight = held.truth[rows, output], weights[:, held.recording[rows]]
+        truth, weight = held.truth[rows, output], weights[:, recording[rows]]
         both = [[weighted_precision(truth, one[rows, output], weight) for one in it] for it in (ours, theirs)]
         per_output.append(np.mean(both[0], axis=0) - np.mean(both[1], axis=0))
     if not per_output:

@@ -44,6 +44,7 @@ class Measured:
     name: str
     role: Role
     score: Score
+    box_auc: float  # mean over species; NaN where none has present and absent held-out boxes
     logits: NDArray[np.float32]  # (seeds, N, K) of the primary head
     steps: int  # of the primary head
     layer_names: tuple[str, ...]
@@ -84,6 +85,7 @@ class Bench:
     train_recordings: int
     held_out_recordings: int
     held_out_frames: int
+    held_out_boxes: int
     output_names: tuple[str, ...]
     judged: tuple[int, ...]  # outputs with present and absent held-out frames
     floors: Floors

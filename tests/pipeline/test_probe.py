@@ -83,7 +83,7 @@ def probed(forest, encoders, tmp_path_factory):
     out = tmp_path_factory.mktemp("probe")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["pretrain/probe.py"])
-        patch.setattr("rfcx_ssl.probing.heads.MAX_STEPS", 40)
+        patch.setattr("rfcx_ssl.probing.heads.FEW_STEPS", 40)
         run(*encoders, "data.num_folds=4", "--data", forest, "--out", out, "--labels-per-species", "2")
     return out
 
@@ -96,6 +96,8 @@ def test_everything_is_written(probed):
     systems = {row["system"]: row for row in [*section["encoders"], *section["controls"]]}
     assert list(systems) == ["raw", "mel", "random weights like raw", "log-mel frames", "random weights like mel"]
     assert systems["log-mel frames"]["ap"] > 0.95  # a tone is easy to see there
+    assert systems["log-mel frames"]["box_auc"] > 0.95
+    assert section["bench"]["held_out_boxes"] == 2 * section["bench"]["held_out_recordings"]
     for row in systems.values():
         assert len(row["ap_per_seed"]) == 3
         assert row["ap"] == pytest.approx(np.mean(row["ap_per_seed"]))
@@ -111,7 +113,8 @@ def test_everything_is_written(probed):
     assert mel["codebooks"] is None
     rows = list(csv.DictReader((probed / "table.csv").read_text().splitlines()))
     assert [row["system"] for row in rows] == list(systems)
-    assert float(rows[0]["ap"]) == pytest.approx(raw["ap"], rel=1e-5)
+    for column in ("ap", "box_auc"):
+        assert float(rows[0][column]) == pytest.approx(raw[column], rel=1e-5)
     page = (probed / "report.html").read_text()
     assert raw["verdict"] in page
     assert page.count("data:image/png;base64,") == len(list(probed.glob("*.png"))) == 3
@@ -120,17 +123,19 @@ def test_everything_is_written(probed):
 
 def test_a_second_call_hears_nothing_and_finds_the_same(probed, forest, encoders, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("rfcx_ssl.probing.features.hear", None)
-    monkeypatch.setattr("rfcx_ssl.probing.heads.MAX_STEPS", 40)
+    monkeypatch.setattr("rfcx_ssl.probing.heads.FEW_STEPS", 40)
     before = json.loads((probed / "probe.json").read_text())
     files = sorted((probed / "features").rglob("*.npy"))
     assert len(files) == 2 + 6 + 1
     (tmp_path / "features").symlink_to(probed / "features")
+    (tmp_path / "probe.json").write_text("of another probe")
     run(encoders[1], "--data", forest, "--out", tmp_path, "data.num_folds=4", "--labels-per-species")
     after = json.loads((tmp_path / "probe.json").read_text())
     for key in ("ap", "auc", "layers", "verdict"):
         assert after["sections"][0]["encoders"][0][key] == before["sections"][0]["encoders"][1][key]
+    assert (tmp_path / "earlier" / "001" / "probe.json").read_text() == "of another probe"
     said = capsys.readouterr().out
-    for words in ("random weights", "class prior (floor)", "mel: ", "not judged, for want of"):
+    for words in ("box AUC", "random weights", "class prior (floor)", "mel: ", "not judged, for want of"):
         assert words in said
 
 

@@ -5,10 +5,15 @@ import math
 import pytest
 import torch
 
+from rfcx_ssl.config import check_settings, load_settings, settings_dict
+from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.models.classifier import LinearSettings, Prototypes, PrototypeSettings, make_classifier
 from rfcx_ssl.models.head import HeadSettings, SedHead
+from rfcx_ssl.models.modeling import RainforestSedModel
+from rfcx_ssl.models.settings import ModelSettings
 
 DIM, OUTPUTS = 12, 5
+PROTOTYPES = {"classify": {"kind": "prototypes", "per_output": 3}}
 
 
 def randomize(module):
@@ -97,3 +102,50 @@ def test_the_head_uses_it_and_its_settings_are_checked():
     assert head(torch.randn(2, 7, DIM)).frame_logits.shape == (2, 7, OUTPUTS)
     with pytest.raises(ValueError, match="per_output=0 must be 1 or more"):
         PrototypeSettings(per_output=0)
+
+
+@pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_mel"])
+def test_padding_changes_nothing(tiny, name):
+    model = tiny(name, head=PROTOTYPES)
+    short, long = 0.1 * torch.randn(1, 3003), 0.1 * torch.randn(1, 5003)
+    padded = torch.cat([short, torch.full((1, 2000), 7.0)], dim=1)
+    with torch.inference_mode():
+        alone, batch = model(short), model(torch.cat([padded, long]), lengths=torch.tensor([3003, 5003]))
+    frames = alone.frame_logits.shape[1]
+    torch.testing.assert_close(batch.frame_logits[:1, :frames], alone.frame_logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(batch.clip_logits[:1], alone.clip_logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["wav2vec2_mel", "panns"])
+def test_training_overfits_one_batch(tiny, name):
+    torch.manual_seed(0)
+    model = tiny(name, head=PROTOTYPES | {"dropout": 0.0}).train()
+    time = torch.arange(2560) / 32_000
+    tones = torch.stack([0.3 * torch.sin(2 * torch.pi * hz * time) for hz in (700, 1900, 4300, 9100)])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(60):
+        logits = model(tones).clip_logits[:, :4]
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.eye(4))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+    assert min(losses[-10:]) < 0.28  # one answer for all clips gives 0.56
+
+
+def test_settings_come_back_from_a_saved_model_and_from_plain_values(tiny, tmp_path):
+    model = tiny("panns", head=PROTOTYPES)
+    model.save_pretrained(tmp_path)
+    loaded = RainforestSedModel.from_pretrained(tmp_path)
+    assert loaded.settings == model.settings
+    assert loaded.settings.head.classify == PrototypeSettings(per_output=3)
+    assert check_settings(ModelSettings, settings_dict(model.settings), "again") == model.settings
+
+
+def test_the_command_line_chooses_it_and_names_the_keys_of_the_other_kind():
+    chosen = load_settings(ModelSettings, "finetune/model", "panns_demo", ["head.classify.kind=prototypes"])
+    assert chosen.head.classify == PrototypeSettings(per_output=4)
+    with pytest.raises(ConfigError, match=r"per_output: .*belongs to kind=prototypes; this is kind=linear"):
+        load_settings(ModelSettings, "finetune/model", "panns_demo", ["head.classify.per_output=2"])

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import average_precision_score
 
+from rfcx_ssl.data.budget import order
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.probing.features import Features, Frames
 from rfcx_ssl.probing.heads import (
     FEW_STEPS,
-    MAX_STEPS,
     LinearPerLayer,
     MixedPrototypes,
     choose_steps,
@@ -122,13 +123,27 @@ def test_a_seed_is_a_seed_and_leaves_the_global_generator_alone(frames, sides):
     assert not np.array_equal(one.predict(features, held), other.predict(features, held))
 
 
-def test_noise_is_given_up_before_knowledge_and_few_recordings_choose_nothing(frames, sides):
-    of_noise, of_labels = (
-        choose_steps(MixedPrototypes, make_features(frames, strength), frames, sides[0], seed=0)
-        for strength in (0, 12)
-    )
-    assert of_noise < of_labels <= MAX_STEPS
-    assert choose_steps(MixedPrototypes, make_features(frames, 0), frames, frames.of(["rec01"]), seed=0) == FEW_STEPS
+def test_the_steps_chosen_rank_the_frames_left_out_best(frames, monkeypatch):
+    """Trained anew for every look, and scored by scikit-learn."""
+    monkeypatch.setattr("rfcx_ssl.probing.heads.MAX_STEPS", 80)
+    monkeypatch.setattr("rfcx_ssl.probing.heads.INNER_FEWEST", 8)
+    features, rows = make_features(frames, 2), np.arange(len(frames.target))
+    names = sorted(frames.recording_ids, key=lambda name: order(name, 0))
+    inner, outer = frames.of(names[:8]), frames.of(names[8:])
+    found = {}
+    for steps in (20, 40, 60, 80):
+        (logits,) = fit(MixedPrototypes, features, frames, outer, seed=0, steps=steps).predict(features, inner)
+        cells = [(frames.target[inner, k], logits[:, k], frames.known[inner, k] > 0) for k in range(OUTPUTS)]
+        found[steps] = np.mean([average_precision_score(truth[known], one[known]) for truth, one, known in cells])
+    best = max(found, key=found.get)
+    assert choose_steps(MixedPrototypes, features, frames, rows, seed=0) == best
+    assert fit(MixedPrototypes, features, frames, rows, seed=0).steps == best
+
+
+def test_few_recordings_choose_nothing(frames):
+    features = make_features(frames, 3)
+    for names in (["rec01"], frames.recording_ids):  # a fifth of forty is too few
+        assert choose_steps(MixedPrototypes, features, frames, frames.of(names), seed=0) == FEW_STEPS
 
 
 def test_masked_loss_is_the_mean_over_known_cells():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from rfcx_ssl.metrics import average_precision
+from rfcx_ssl.metrics import average_precision, bootstrap_interval, partial_precision
 from rfcx_ssl.metrics.bootstrap import Interval
 from rfcx_ssl.probing.scores import Held, difference, floors, score, verdict, weighted_precision
 
@@ -73,6 +73,33 @@ def test_noise_is_no_difference_and_knowledge_is_one():
     gap = difference(held, noise[:3] + 3 * held.truth, noise[3:], rng=np.random.default_rng(0), resamples=300)
     assert 0 < gap.low < gap.value < gap.high
     assert gap.value == pytest.approx(score(held, noise[:3] + 3 * held.truth).ap - score(held, noise[3:]).ap)
+
+
+def test_the_interval_is_that_of_recordings_drawn_one_by_one():
+    """The plain bootstrap of the metrics' room; held-out recordings come after those of training, so none is 0."""
+    held = make(frames=120, recordings=9)
+    held = held._replace(recording=held.recording + 40)
+    ours, theirs = (
+        np.random.default_rng(2).normal(size=(2, 1, *held.truth.shape))
+        + np.stack([held.truth, 0 * held.truth])[:, None]
+    )
+
+    def macro(truth, scores, known):
+        return partial_precision(truth, scores, known).macro
+
+    slow = bootstrap_interval(
+        macro,
+        held.truth,
+        ours[0],
+        theirs[0],
+        held.known,
+        groups=held.recording,
+        rng=np.random.default_rng(0),
+        resamples=200,
+    )
+    fast = difference(held, ours, theirs, rng=np.random.default_rng(0), resamples=200)
+    assert tuple(fast) == pytest.approx(tuple(slow))
+    assert fast.low < fast.value < fast.high
 
 
 def test_equal_systems_differ_by_nothing_in_every_draw():
