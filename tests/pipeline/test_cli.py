@@ -108,7 +108,9 @@ def test_ctrl_c_among_worker_processes_is_one_line(tmp_path):
         "--workers",
         "2",
     ]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it for all
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        signal.signal(signal.SIGINT, before)
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("*/train/*.flac")):
             assert time.monotonic() < deadline
