@@ -13,7 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from transformers import AutoFeatureExtractor
 
-from rfcx_ssl.models.export_code import exported_source, needed_modules, save_with_code
+from rfcx_ssl.models.export_code import exported_source, needed_modules, save_with_code, write_code
+from rfcx_ssl.models.wav2vec2_mel import AUTO_CLASSES, Wav2Vec2MelConfig, Wav2Vec2MelModel
 
 NEEDED = ("torch", "transformers")  # as docs/models.md says
 OPTIONS = {
@@ -100,6 +101,34 @@ def test_an_environment_without_the_package_loads_and_runs_the_models(tiny, tmp_
         torch.testing.assert_close(frame, expected.frame_logits)
         torch.testing.assert_close(clip, expected.clip_logits)
     assert not models
+
+
+ENCODER_STRANGER = """
+import importlib.util
+assert not importlib.util.find_spec("rfcx_ssl")
+import torch
+from transformers import AutoModel
+model = AutoModel.from_pretrained("encoder", trust_remote_code=True).eval()
+with torch.inference_mode():
+    torch.save(model(torch.load("waveform.pt")).last_hidden_state, "out.pt")
+"""
+
+
+def test_a_log_mel_encoder_directory_runs_without_the_package(tmp_path, clean_python):
+    extractor = {"mel": {"n_fft": 512, "n_mels": 16}, "channels": [4], "time_strides": [2], "band_strides": [2]}
+    sizes = {"hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    positions = {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
+    model = Wav2Vec2MelModel(Wav2Vec2MelConfig(extractor, **sizes, **positions)).eval()
+    model.save_pretrained(tmp_path / "encoder")
+    write_code(tmp_path / "encoder", AUTO_CLASSES)
+    waveform = 0.1 * torch.randn(2, 8000)
+    torch.save(waveform, tmp_path / "waveform.pt")
+    environment = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    command = [str(clean_python(*NEEDED)), "-c", ENCODER_STRANGER]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    with torch.inference_mode():
+        torch.testing.assert_close(torch.load(tmp_path / "out.pt"), model(waveform).last_hidden_state)
 
 
 def test_a_layer_of_another_package_says_which_one_is_missing(tiny, tmp_path, clean_python):
