@@ -1,5 +1,6 @@
 """Small heads on cached features, in float32, trained on the known cells of frames."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,12 +24,12 @@ INNER_FEWEST = 10  # recordings that can choose
 FEW_STEPS = 200  # where there are fewer
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """Features of n frames -> logits (n, H, K) of H readings of them, each trained as if it were alone."""
 
+    @abstractmethod
     def read(self, features: Features, rows: Rows) -> tuple[Tensor, ...]:
         """What :meth:`forward` takes."""
-        raise NotImplementedError
 
 
 class MixedPrototypes(Head):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ FRAME_S = 0.16  # length of a frame of features, about: a whole number of the en
 QUIET_DB = -80.0  # added to the power of a mel band: below the noise of a quiet forest
 
 
-class Listener(nn.Module):
+class Listener(nn.Module, ABC):
     """A frozen source of features, float32, one row per pooled frame of ``hop_samples`` samples.
 
     A row is the output of the convolutions (``extractor_dim``, 0 where there is none) and then ``num_states`` states of
@@ -40,9 +41,9 @@ class Listener(nn.Module):
         return self.extractor_dim + self.num_states * self.dim
 
     @property
+    @abstractmethod
     def key(self) -> str:
         """A hash of everything that decides the features: of settings and weights."""
-        raise NotImplementedError
 
 
 class EncoderListener(Listener):

@@ -4,13 +4,10 @@ import dataclasses
 import html
 import json
 import math
-import platform
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -21,7 +18,8 @@ from rfcx_ssl.probing.earlier import set_aside
 from rfcx_ssl.probing.figures import section_figures
 from rfcx_ssl.probing.settings import ALL, Bench, Measured, ProbeRequest, Section, Verdict
 from rfcx_ssl.provenance import versions
-from rfcx_ssl.report.page import STYLE, inline_png
+from rfcx_ssl.report.page import frame_page, inline_png, made_by
+from rfcx_ssl.training.journal import plain
 
 READING = """
 <p>Every encoder is frozen; one small head (a softmax mix of its layers, prototypes per species) learns from the labelled
@@ -115,7 +113,7 @@ def write_sections(request: ProbeRequest, sections: Sequence[Section]) -> None:
         "versions": versions(),
         "sections": [section_values(section) for section in sections],
     }
-    findings = json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
+    findings = json.dumps(plain(content), indent=1, allow_nan=False) + "\n"
     set_aside(request.out, findings)
     write_text(request.out / "probe.json", findings)
     write_csv(request.out / "table.csv", CSV_COLUMNS, csv_rows(sections))
@@ -132,7 +130,8 @@ def write_sections(request: ProbeRequest, sections: Sequence[Section]) -> None:
             name = heading.lower().replace(" ", "-") + (f"-{number + 1}" if number else "")
             save_figure(figure, request.out / f"{name}.png")
             parts += [f"<h2>{html.escape(heading)}</h2>", inline_png(figure, heading)]
-    write_text(request.out / "report.html", _page(request, parts))
+    title = f"Was the pretraining worth it? {request.data.resolve().name}"
+    write_text(request.out / "report.html", frame_page(title, parts, READING, made_by(request.command)))
 
 
 CSV_COLUMNS = (
@@ -207,17 +206,6 @@ def _budget(number: int) -> str:
     return "all" if number == ALL else str(number)
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON values
-    """NaN becomes null."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    return value
-
-
 def _mood(verdict: Verdict) -> str:
     return "holds" if verdict.over_random.low > 0 else "fails"
 
@@ -225,23 +213,3 @@ def _mood(verdict: Verdict) -> str:
 def _html_row(cells: Sequence[str]) -> str:
     kind = " class=floor" if "(floor)" in cells[0] else ""
     return f"<tr{kind}>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
-
-
-def _page(request: ProbeRequest, parts: Sequence[str]) -> str:
-    title = f"Was the pretraining worth it? {request.data.resolve().name}"
-    facts = {
-        "made": time.strftime("%Y-%m-%d %H:%M %Z"),
-        "command": request.command,
-        "rfcx-ssl": f"{rfcx_ssl.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
-    }
-    return "\n".join(
-        [
-            "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-            "<meta name='viewport' content='width=device-width,initial-scale=1'>",
-            f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>",
-            *parts,
-            f"<h2>How to read this</h2>{READING}<footer>",
-            "<br>".join(f"{html.escape(key)}: <code>{html.escape(value)}</code>" for key, value in facts.items()),
-            "</footer></body></html>\n",
-        ]
-    )

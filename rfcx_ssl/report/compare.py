@@ -1,8 +1,6 @@
 """The comparison from end to end: hear, judge, write comparison.csv, pictures and report.html."""
 
 import json
-import platform
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +13,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-import rfcx_ssl
 from rfcx_ssl.data import Truth, load_truth
 from rfcx_ssl.errors import ConfigError, MissingExtraError, RfcxError
 from rfcx_ssl.files import write_text
@@ -31,7 +28,7 @@ from rfcx_ssl.report.figures import (
     species_bars,
     training_curves,
 )
-from rfcx_ssl.report.page import render_page
+from rfcx_ssl.report.page import made_by, render_page
 from rfcx_ssl.report.runs import read_run
 from rfcx_ssl.report.scoring import BEST, PRIOR, Floors, Gate, Judge, Promise, Scored
 from rfcx_ssl.report.systems import Heard, hear
@@ -248,9 +245,7 @@ def _lead(request: CompareRequest, result: Comparison) -> str:
 
 def _facts(request: CompareRequest, result: Comparison) -> dict[str, str]:
     return {
-        "made": time.strftime("%Y-%m-%d %H:%M %Z"),
-        "command": request.command,
-        "rfcx-ssl": f"{rfcx_ssl.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
+        **made_by(request.command),
         "speed measured on": f"{request.device}, {torch.get_num_threads()} thread(s), decoding left out",
         "runs": ", ".join(f"{name}={folder}" for name, folder in request.runs.items()),
         "test recordings": f"{len(result.truth.paths)} in {request.data / 'test'}",

@@ -5,9 +5,14 @@ from __future__ import annotations
 import base64
 import html
 import io
+import platform
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import torch
+
+import rfcx_ssl
 from rfcx_ssl.report.scoring import Gate
 from rfcx_ssl.report.table import HEADERS, Row, gate_text, leaders, shown_cells
 
@@ -55,20 +60,38 @@ def render_page(
 ) -> str:
     """The whole page. ``figures`` are headed by their keys; ``facts`` go into the footer."""
     parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        "<meta name='viewport' content='width=device-width,initial-scale=1'>",
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>",
-        f"<h1>{html.escape(title)}</h1><p class='lead'>{html.escape(lead)}</p>",
+        f"<p class='lead'>{html.escape(lead)}</p>",
         _table(rows),
         "<h2>Gates</h2>" if gates else "",
         *[_gate(gate) for gate in gates],
         *[f"<h2>{html.escape(heading)}</h2>{inline_png(figure, heading)}" for heading, figure in figures.items()],
-        "<h2>How to read this</h2>",
-        READING.replace("{resamples}", str(resamples)),
-        "<footer>" + "<br>".join(f"{html.escape(k)}: <code>{html.escape(v)}</code>" for k, v in facts.items()),
-        "</footer></body></html>\n",
     ]
-    return "\n".join(part for part in parts if part)
+    return frame_page(title, [part for part in parts if part], READING.replace("{resamples}", str(resamples)), facts)
+
+
+def frame_page(title: str, parts: Sequence[str], reading: str, facts: Mapping[str, str]) -> str:
+    """A page of these ``parts`` (HTML): title above, how to read it (HTML) and the facts below."""
+    return "\n".join(
+        [
+            "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+            "<meta name='viewport' content='width=device-width,initial-scale=1'>",
+            f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>",
+            f"<h1>{html.escape(title)}</h1>",
+            *parts,
+            f"<h2>How to read this</h2>{reading}<footer>",
+            "<br>".join(f"{html.escape(key)}: <code>{html.escape(value)}</code>" for key, value in facts.items()),
+            "</footer></body></html>\n",
+        ]
+    )
+
+
+def made_by(command: str) -> dict[str, str]:
+    """The facts of every page: when, by which command and versions it was made."""
+    return {
+        "made": time.strftime("%Y-%m-%d %H:%M %Z"),
+        "command": command,
+        "rfcx-ssl": f"{rfcx_ssl.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
+    }
 
 
 def inline_png(figure: Figure, alt: str) -> str:
