@@ -2,6 +2,15 @@
 
 from rfcx_ssl.species.read import read_species, rfcx_species, write_species
 from rfcx_ssl.species.space import LabelSpace, label_space
-from rfcx_ssl.species.table import Call, SpeciesTable
+from rfcx_ssl.species.table import Call, SpeciesTable, name_key
 
-__all__ = ["Call", "LabelSpace", "SpeciesTable", "label_space", "read_species", "rfcx_species", "write_species"]
+__all__ = [
+    "Call",
+    "LabelSpace",
+    "SpeciesTable",
+    "label_space",
+    "name_key",
+    "read_species",
+    "rfcx_species",
+    "write_species",
+]
