@@ -20,6 +20,7 @@ COMMANDS = {
         "write WAVs and before/after pictures of the augmentations",
     ),
     "background-pool": ("rfcx_ssl.commands.background_pool", "write a pool of unlabelled audio to mix into crops"),
+    "init": ("rfcx_ssl.commands.init", "look at own recordings and label tables; write a project file"),
     "labels": (
         "rfcx_ssl.commands.labels",
         "check label tables, folds and conflicts; draw one crop; export the corpus",

@@ -18,6 +18,7 @@ from typing import Any
 from rfcx_ssl.errors import AnnotationError
 
 logger = logging.getLogger(__name__)
+_unused: set[tuple[str, ...]] = set()  # columns that were reported as not used: thousands of tables may have them
 
 
 @contextmanager
@@ -117,7 +118,7 @@ def iter_rows(
         if misspelt:
             raise AnnotationError(f"{path}:1: unknown column {misspelt[0]!r}, did you mean {misspelt[1]!r}?")
         if extra:
-            logger.info("%s: columns not used: %s", path, ", ".join(extra))
+            _note_unused(path, tuple(extra))
         wanted = [(place, name) for place, name in enumerate(header) if name not in extra]
         for cells in reader:
             if not any(cell.strip() for cell in cells):
@@ -127,6 +128,13 @@ def iter_rows(
             yield reader.line_num, {name: cells[place].strip() for place, name in wanted}
     except csv.Error as error:
         raise AnnotationError(f"{path}: cannot be read as a table ({error})") from None
+
+
+def _note_unused(path: Path, columns: tuple[str, ...]) -> None:
+    """Say once per kind of table which of its columns mean nothing here."""
+    if columns not in _unused:
+        _unused.add(columns)
+        logger.info("%s: columns not used: %s", path, ", ".join(columns))
 
 
 @lru_cache(maxsize=256)

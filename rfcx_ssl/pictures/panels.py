@@ -1,5 +1,6 @@
 """What pictures are put together from, beside the spectrogram: boxes, rows of labels, rows of probabilities."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,8 @@ def name_rows(axes: "Axes", names: Sequence[str]) -> None:
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
-    """Write ``figure`` as PNG, atomically; its folder is made."""
+    """Write ``figure`` as PNG, atomically; its folder is made. Names in a script that the font lacks show as boxes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
         figure.savefig(temporary, format="png")

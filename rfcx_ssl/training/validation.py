@@ -167,10 +167,11 @@ class Validation:
         target.mkdir(exist_ok=True)
         was_training = model.training
         model.eval()
-        paths = [target / f"{self.judged.recording_ids[row]}.png" for row in rows]
-        for path in paths:
-            waveform = self.source.read(path.stem)
-            labels = species_labels(*self.source.frame_labels(path.stem, self.grid), self.space)
+        names = [self.judged.recording_ids[row] for row in rows]
+        paths = [target / f"{name.replace('/', '_')}.png" for name in names]  # an id may be a path below the root
+        for name, path in zip(names, paths, strict=True):
+            waveform = self.source.read(name)
+            labels = species_labels(*self.source.frame_labels(name, self.grid), self.space)
             scores = self.predict(model, waveform)
             draw_scores(
                 path,
