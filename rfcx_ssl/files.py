@@ -106,7 +106,7 @@ def iter_rows(
     *,
     spelling: bool = True,
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """:func:`iter_csv` of text that was read already; without ``spelling`` similar names are just other columns."""
+    """:func:`iter_csv` of text that was read already; without ``spelling`` other columns are nobody's concern."""
     try:
         reader = csv.reader(lines, delimiter=delimiter)
         header = tuple(name.strip() for name in next(reader, []))
@@ -117,7 +117,7 @@ def iter_rows(
             raise AnnotationError(f"{path}:1: missing column {', '.join(missing)}; the header is {','.join(header)!r}")
         if misspelt:
             raise AnnotationError(f"{path}:1: unknown column {misspelt[0]!r}, did you mean {misspelt[1]!r}?")
-        if extra:
+        if extra and spelling:
             _note_unused(path, tuple(extra))
         wanted = [(place, name) for place, name in enumerate(header) if name not in extra]
         for cells in reader:

@@ -52,7 +52,7 @@ class AudioIndex:
             NoAudio: no audio file fits.
             ValueError: several do.
         """
-        folder = self._folder(table)
+        folder = table.folder
         if not selection.file and not selection.file_too:
             return self.find(table.recording, folder, own=True)
         try:
@@ -62,16 +62,16 @@ class AudioIndex:
                 raise
             return self.find(selection.file_too, folder)
 
-    def find(self, cell: str, folder: str = "", *, own: bool = False) -> str:
-        """The recording that ``cell`` means in a table of ``folder``, a path below root; errors of :meth:`recording_of`.
+    def find(self, cell: str, folder: str | None = None, *, own: bool = False) -> str:
+        """The recording that ``cell`` means in a table that lies in ``folder``; errors of :meth:`recording_of`.
 
         ``own``: the cell is the table's own name. The recording is the one beside the table, else the only one with
         that name and as many of the table's folders as fit.
         """
-        key = (cell, folder, own)
+        key = (cell, str(self.root) if folder is None else folder, own)
         if key not in self._found:
             try:
-                self._found[key] = self._search(cell, folder, own)
+                self._found[key] = self._search(*key)
             except ValueError as error:
                 self._found[key] = error
         found = self._found[key]
@@ -83,7 +83,7 @@ class AudioIndex:
         parts = self._below_root(_parts(_normal(without_suffix(cell.strip()))))
         if not parts:
             raise NoAudio(f"{cell!r} names no audio file")
-        beside = [*_parts(_normal(folder)), *parts]
+        beside = [*self._below_root(_parts(_normal(str(Path(folder).absolute())))), *parts]
         there: list[str] = []
         for fold in (False, True):
             ids = self._by_stem[fold].get(_fold(parts[-1], fold), {})
@@ -100,12 +100,6 @@ class AudioIndex:
     def _below_root(self, parts: list[str]) -> list[str]:
         root = next((root for root in self._roots if parts[: len(root)] == root), [])
         return parts[len(root) :]
-
-    def _folder(self, table: LabelTable) -> str:
-        try:
-            return table.path.parent.relative_to(self.root).as_posix()
-        except ValueError:
-            return ""
 
 
 def _candidates(ids: Mapping[str, list[str]], cell: list[str], beside: list[str]) -> Iterator[list[str]]:

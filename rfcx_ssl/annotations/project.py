@@ -58,8 +58,12 @@ class ProjectFiles:
     def found_tables(self) -> list[Path]:
         """Files below root that may be label tables by their name, in a fixed order."""
         named = (self.species_path, self.label_map, self.complete_file, *self.others, *self.extra_tables)
-        known = {path.resolve() for path in named if path is not None}
-        return [path for path in _walk(self.root, set()) if path.name not in NO_LABELS and path.resolve() not in known]
+        known = {path.name: path.resolve() for path in named if path is not None}
+        return [
+            path
+            for path in _walk(self.root, set())
+            if path.name not in NO_LABELS and not (path.name in known and path.resolve() == known[path.name])
+        ]
 
 
 def read_project(

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,16 +203,25 @@ def load_corpus(settings: DataSettings) -> Corpus:
     return Corpus(settings, space, annotations, recordings, folds, cache, sources.pseudo)
 
 
-def load_tables(settings: DataSettings) -> tuple[Annotations, Folds]:
+class Tables(NamedTuple):
+    """What is known without opening an audio file."""
+
+    annotations: Annotations
+    folds: Folds
+    space: LabelSpace
+    sites: Mapping[str, str]
+
+
+def load_tables(settings: DataSettings) -> Tables:
     """Annotations and folds of :func:`load_corpus`, as if every labelled recording had its audio file.
 
     Raises:
         AnnotationError: a wrong row (file and line), or folds that do not fit.
     """
     sources = read_sources(settings)
-    _label_space(sources, settings)
+    space = _label_space(sources, settings)
     annotations = sources.annotations.select(_random_part(sources.recording_ids, settings))
-    return annotations, _folds(settings, annotations, sources.sites)
+    return Tables(annotations, _folds(settings, annotations, sources.sites), space, sources.sites)
 
 
 def _label_space(sources: Sources, settings: DataSettings) -> LabelSpace:

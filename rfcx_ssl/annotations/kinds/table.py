@@ -38,6 +38,11 @@ class LabelTable:
         return cls(path, recording_of_table(path) if recording is None else recording, _decode(path, data))
 
     @cached_property
+    def folder(self) -> str:
+        """The folder that it lies in."""
+        return str(self.path.parent)
+
+    @cached_property
     def first_line(self) -> str:
         """The first line that is not empty."""
         return next((line for line in io.StringIO(self.text) if line.strip()), "").rstrip("\r\n")

@@ -38,8 +38,8 @@ def test_ids_are_paths_without_suffix(index):
         (unicodedata.normalize("NFD", "pi\u00f1a.wav"), "", "pi\u00f1a"),
     ],
 )
-def test_what_a_cell_means(index, cell, folder, expected):
-    assert index.find(cell, folder) == expected
+def test_what_a_cell_means(index, tmp_path, cell, folder, expected):
+    assert index.find(cell, str(tmp_path / folder)) == expected
 
 
 def test_absolute_paths_below_root(index, tmp_path):
@@ -57,15 +57,15 @@ def test_absolute_paths_below_root(index, tmp_path):
         ("Y", "", "b/deep/y"),
     ],
 )
-def test_what_a_table_belongs_to(index, own, folder, expected):
-    assert index.find(own, folder, own=True) == expected
+def test_what_a_table_belongs_to(index, tmp_path, own, folder, expected):
+    assert index.find(own, str(tmp_path / folder), own=True) == expected
 
 
-def test_doubt_is_refused_with_the_candidates(index):
+def test_doubt_is_refused_with_the_candidates(index, tmp_path):
     with pytest.raises(ValueError, match=r"'x\.wav' may be a/x or b/x: give its path below"):
         index.find("x.wav")
     with pytest.raises(ValueError, match="'x' may be a/x or b/x"):
-        index.find("x", "raven", own=True)
+        index.find("x", str(tmp_path / "raven"), own=True)
 
 
 @pytest.mark.parametrize("cell", ["c/x.wav", "/elsewhere/c/x.wav", "deep/x"])
@@ -83,7 +83,7 @@ def test_no_match(index, cell):
 def test_a_file_of_both_the_root_and_the_folder_of_the_table_is_in_doubt(index, tmp_path):
     (tmp_path / "a" / "top.wav").touch()
     with pytest.raises(ValueError, match=r"'top\.wav' may be a/top or top"):
-        AudioIndex(tmp_path).find("top.wav", "a")
+        AudioIndex(tmp_path).find("top.wav", str(tmp_path / "a"))
 
 
 def test_two_files_of_one_name_are_refused(index, tmp_path):
