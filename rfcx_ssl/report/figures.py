@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rfcx_ssl.data import Truth
+    from rfcx_ssl.evaluation.runs import Curve, RunFacts
     from rfcx_ssl.frames import FrameGrid
     from rfcx_ssl.metrics.arrays import FloatArray
-    from rfcx_ssl.report.runs import Curve, RunFacts
 
     Panels: TypeAlias = Mapping[str, Mapping[str, float]]
 

@@ -1,0 +1,205 @@
+"""One judge of probabilities, raw or prior-scaled: scores, floors, intervals, paired differences.
+
+Rows are recordings, or boxes with the one cell of their species known. A recording without a known present and a known
+absent species cannot be ranked, and a species without both has no precision and no AUC: which they are is decided once,
+on all rows, not in every resample. On complete labels these are the plain metrics.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rfcx_ssl.metrics import (
+    AveragePrecision,
+    Decisions,
+    Interval,
+    Lwlrap,
+    RocAuc,
+    average_precision,
+    bootstrap_draws,
+    columns_with_both,
+    decisions,
+    interval_of,
+    lwlrap,
+    prior_scale,
+    random_average_precision,
+    random_floor,
+    roc_auc,
+    rows_with_both,
+)
+from rfcx_ssl.metrics.arrays import BoolArray, FloatArray
+
+
+class Judge:
+    """Judges probabilities of R rows and S species.
+
+    Args:
+        truth: (R, S) what is there; False where unknown.
+        prevalence: (S,) how common each species is, known without listening.
+        known: (R, S) what is known; None is everything.
+        clusters: (R,) rows of one cluster (a site, or the recording of a box) are resampled together; None: each alone.
+        threshold: probability from which on a species counts as detected.
+    """
+
+    def __init__(
+        self,
+        truth: BoolArray,
+        prevalence: FloatArray,
+        *,
+        known: BoolArray | None = None,
+        clusters: ArrayLike | None = None,
+        threshold: float = 0.5,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> None:
+        self.known = np.ones(truth.shape, np.bool_) if known is None else known
+        self.truth = truth & self.known
+        self.prevalence = prevalence
+        self.threshold = threshold
+        self.ranked = rows_with_both(self.truth, self.known)
+        self.compared = columns_with_both(self.truth, self.known)
+        self._clusters, self._resamples, self._seed = clusters, resamples, seed
+
+    def within(self, cells: BoolArray) -> "Judge":
+        """The judge of a part, the known ones among ``cells`` (R, S); its rows and their clusters stay."""
+        return Judge(
+            self.truth,
+            self.prevalence,
+            known=self.known & cells,
+            clusters=self._clusters,
+            threshold=self.threshold,
+            resamples=self._resamples,
+            seed=self._seed,
+        )
+
+    def score(self, scores: FloatArray) -> "Scored":
+        """Judge probabilities (R, S) as they are."""
+        return Scored(self, scores)
+
+    def score_scaled(self, scores: FloatArray) -> "Scored":
+        """Judge probabilities (R, S) with class odds times the known prevalence."""
+        return self.score(prior_scale(scores, self.prevalence))
+
+    def floors(self) -> "Floors":
+        """Random ranking (exact expectation) and the audio-blind class prior."""
+        prior = self.score(np.broadcast_to(self.prevalence, self.truth.shape).copy())
+        ranking, precision = random_floor(self.truth, self.ranked), random_average_precision(self.truth, self.compared)
+        pooled = random_average_precision(self.truth[self.compared][:, None])
+        return Floors(ranking, precision, pooled, prior)
+
+    def measure(self, name: str) -> "Measure":
+        """One of :data:`MEASURES` with the cells that it is taken on, ready for the metrics' bootstrap."""
+        kind, threshold = MEASURES[name], self.threshold
+        cells = {"ranked": self.ranked, "compared": self.compared, "known": self.known}[kind.cells]
+        return Measure(lambda truth, scores, known: kind.values(truth, scores, known, threshold), cells)
+
+    def draws(self, name: str, scores: FloatArray) -> FloatArray:
+        """A measure (M,) on resampled rows, (resamples, M); the same rows whatever is judged."""
+        values, cells = self.measure(name)
+        rng = np.random.default_rng(self._seed)
+        return bootstrap_draws(
+            values, self.truth, scores, cells, groups=self._clusters, rng=rng, resamples=self._resamples
+        )
+
+
+class Measure(NamedTuple):
+    """Values (M,) of truth, scores and known, and the cells (R, S) that are known to it."""
+
+    values: Callable[[BoolArray, FloatArray, BoolArray], FloatArray]
+    cells: BoolArray
+
+
+class Kind(NamedTuple):
+    """A measure: which cells of the judge it is taken on, and its values (M,) of truth, scores, known and threshold."""
+
+    cells: str
+    values: Callable[[BoolArray, FloatArray, BoolArray, float], FloatArray]
+
+
+def _areas(found: AveragePrecision | RocAuc) -> FloatArray:
+    return np.array([found.macro, found.micro, *found.per_class])
+
+
+#: Macro or overall values come first, then pooled ones, then the species'; decisions are precisions, recalls and F1 of
+#: the species, pooled values last in each.
+MEASURES = {
+    "lwlrap": Kind("ranked", lambda truth, scores, known, _: np.array([lwlrap(truth, scores, known).overall])),
+    "map": Kind("compared", lambda truth, scores, known, _: _areas(average_precision(truth, scores, known))),
+    "auc": Kind("compared", lambda truth, scores, known, _: _areas(roc_auc(truth, scores, known))),
+    "decisions": Kind("known", lambda *arguments: np.concatenate(decisions(*arguments))),
+}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One way of scoring R rows and S species, judged; what is resampled is drawn when it is asked for."""
+
+    judge: Judge = field(repr=False)
+    scores: FloatArray  # (R, S)
+
+    @cached_property
+    def ranking(self) -> Lwlrap:
+        """LWLRAP over the rows that can be ranked."""
+        return lwlrap(self.judge.truth, self.scores, self.judge.ranked)
+
+    @cached_property
+    def precision(self) -> AveragePrecision:
+        """Average precision of the species that are known to be present and absent."""
+        return average_precision(self.judge.truth, self.scores, self.judge.compared)
+
+    @cached_property
+    def area(self) -> RocAuc:
+        """ROC-AUC of the same species."""
+        return roc_auc(self.judge.truth, self.scores, self.judge.compared)
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """Precision, recall and F1 at the judge's threshold, on all known cells."""
+        return decisions(self.judge.truth, self.scores, self.judge.known, self.judge.threshold)
+
+    @property
+    def interval(self) -> Interval:
+        """Bootstrap interval of the LWLRAP."""
+        return self.intervals("lwlrap")[0]
+
+    def intervals(self, measure: str) -> list[Interval]:
+        """Bootstrap intervals of every value of one of :data:`MEASURES`; NaN where a value is."""
+        values = self._values(measure)
+        draws = self._draws(measure) if not np.isnan(values).all() else np.zeros((0, len(values)))
+        return [
+            interval_of(value, () if np.isnan(value) else drawn)
+            for value, drawn in zip(values.tolist(), draws.T, strict=True)
+        ]
+
+    def over(self, other: "Scored", measure: str) -> Interval:
+        """By how much the first value of ``measure`` is above that of ``other``, both on the same resampled rows."""
+        difference = float(self._values(measure)[0] - other._values(measure)[0])
+        draws = () if np.isnan(difference) else self._draws(measure)[:, 0] - other._draws(measure)[:, 0]
+        return interval_of(difference, draws)
+
+    def _values(self, measure: str) -> FloatArray:
+        values, cells = self.judge.measure(measure)
+        return values(self.judge.truth & cells, self.scores, cells)
+
+    def _draws(self, measure: str) -> FloatArray:
+        if measure not in self._drawn:
+            self._drawn[measure] = self.judge.draws(measure, self.scores)
+        return self._drawn[measure]
+
+    @cached_property
+    def _drawn(self) -> dict[str, FloatArray]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Floors:
+    """What is reached without listening."""
+
+    random: Lwlrap
+    random_map: float
+    random_map_micro: float
+    prior: Scored
