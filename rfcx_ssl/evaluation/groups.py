@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rfcx_ssl.annotations.rows import iter_csv
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.evaluation.reference import Reference
+from rfcx_ssl.files import iter_csv
 from rfcx_ssl.metrics.arrays import BoolArray, FloatArray
 
 SNR_EDGES_DB = (0.0, 5.0, 10.0, 15.0)

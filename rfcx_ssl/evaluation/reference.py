@@ -9,9 +9,9 @@ import numpy as np
 
 from rfcx_ssl.annotations import Event
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
-from rfcx_ssl.annotations.rows import iter_csv
 from rfcx_ssl.data import Corpus, DataSettings, Truth, load_corpus, recording_truth
 from rfcx_ssl.data.when import recorded_at
+from rfcx_ssl.files import iter_csv
 from rfcx_ssl.folds import Folds
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.judged import JudgedBox

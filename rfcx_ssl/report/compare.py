@@ -13,6 +13,7 @@ from rfcx_ssl.data import Truth, load_truth
 from rfcx_ssl.errors import ConfigError, MissingExtraError, RfcxError
 from rfcx_ssl.evaluation.events import always, judge_events
 from rfcx_ssl.evaluation.judge import Floors, Judge, Scored
+from rfcx_ssl.evaluation.prior import prior_of
 from rfcx_ssl.evaluation.reference import Reference, complete_reference
 from rfcx_ssl.evaluation.runs import read_run
 from rfcx_ssl.evaluation.systems import Heard, hear_all
@@ -44,7 +45,6 @@ from rfcx_ssl.report.table import (
     system_row,
     write_rows,
 )
-from rfcx_ssl.species import rfcx_prevalence
 
 
 class GateError(RfcxError):
@@ -115,7 +115,10 @@ def judge_all(
     request: CompareRequest, truth: Truth, reference: Reference, heard: dict[str, Heard], console: Console
 ) -> Comparison:
     """Turn what was heard into scores, floors, rows and gates."""
-    judge = Judge(reference.truth, np.array(rfcx_prevalence()), resamples=request.resamples, seed=request.seed)
+    prior = prior_of(reference)
+    if not prior.scales:
+        raise ConfigError(f"{request.data}: {prior.source} rfcx-ssl evaluate judges without prevalences")
+    judge = Judge(reference.truth, prior.values, resamples=request.resamples, seed=request.seed)
     floors = judge.floors()
     raw = {name: judge.score(system.clip) for name, system in heard.items()}
     scaled = {name: judge.score_scaled(system.clip) for name, system in heard.items()}

@@ -6,9 +6,9 @@ import pytest
 from rfcx_ssl.evaluation.judge import Judge
 from rfcx_ssl.metrics import lwlrap, prior_scale
 from rfcx_ssl.report.gates import Promise, best_system, judge_promise
-from rfcx_ssl.species import rfcx_prevalence
+from rfcx_ssl.species import rfcx_species
 
-PREVALENCE = np.array(rfcx_prevalence())
+PREVALENCE = np.array(rfcx_species().prevalence)
 
 
 @pytest.fixture
