@@ -65,12 +65,13 @@ class Judge:
         self._clusters, self._resamples, self._seed = clusters, resamples, seed
 
     def within(self, cells: BoolArray) -> "Judge":
-        """The judge of a part, the known ones among ``cells`` (R, S); its rows and their clusters stay."""
+        """The judge of a part: the rows with any of ``cells`` (R, S), of which the others are taken as unknown."""
+        rows = cells.any(axis=1)
         return Judge(
-            self.truth,
+            self.truth[rows],
             self.prevalence,
-            known=self.known & cells,
-            clusters=self._clusters,
+            known=(self.known & cells)[rows],
+            clusters=None if self._clusters is None else np.asarray(self._clusters)[rows],
             threshold=self.threshold,
             resamples=self._resamples,
             seed=self._seed,

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from rfcx_ssl.annotations import Event
-from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
-from rfcx_ssl.data import Corpus, DataSettings, Truth, load_corpus, recording_truth
+from rfcx_ssl.annotations.layout import PRESENT_TABLE, RECORDINGS_TABLE, TRUTH_TABLE
+from rfcx_ssl.data import Corpus, DataSettings, Truth, load_corpus, load_truth, recording_truth
+from rfcx_ssl.data.settings import load_data_settings
 from rfcx_ssl.data.when import recorded_at
+from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.files import iter_csv
 from rfcx_ssl.folds import Folds
 from rfcx_ssl.frames import FrameGrid
@@ -36,6 +38,24 @@ class Reference:
     boxes: Callable[[FrameGrid], Boxes]  # what was said of boxes, on a model's frames
     sites: tuple[str | None, ...]
     hours: tuple[int | None, ...]  # of the day at which each recording starts
+
+
+def open_reference(labels: Path, config: str | None, overrides: Sequence[str], fold: int | None) -> Reference:
+    """The recordings of a data set that models are judged on.
+
+    Those of its ``truth.csv``, completely known, where it has one and nothing else is asked for; else its annotated
+    recordings, read with the settings ``config`` (by default rfcx in RFCX's layout, annotations in any other) and
+    ``overrides``: see :func:`labelled_reference`.
+
+    Raises:
+        RfcxError: there is no such data set, or it breaks a rule.
+    """
+    if not labels.is_dir():
+        raise AnnotationError(f"--labels {labels}: no such folder")
+    if config is None and fold is None and not overrides and (labels / TRUTH_TABLE).is_file():
+        return complete_reference(load_truth(labels), labels, "test recordings")
+    layout = "rfcx" if (labels / PRESENT_TABLE).is_file() else "annotations"
+    return labelled_reference(load_data_settings(labels, config or layout, overrides), fold)
 
 
 def complete_reference(truth: Truth, root: Path, what: str) -> Reference:

@@ -31,7 +31,7 @@ class Heard:
     clip: FloatArray  # (R, S)
     frames: dict[int, Frames]  # (T, S) by row, of the recordings whose events can be judged
     boxes: Boxes  # judged boxes of each recording, on the model's frames
-    box_scores: FloatArray  # (n,) of all of them, recording by recording: the best frame
+    box_scores: NDArray[np.float32]  # (n,) of all of them, recording by recording: the best frame
     durations_s: list[float]  # R
     grid: FrameGrid
     parameters: int
@@ -76,7 +76,9 @@ def hear(facts: RunFacts, reference: Reference, device: str, tick: Callable[[], 
         tick()
     parameters = sum(parameter.numel() for parameter in model.parameters())
     speed = sum(durations_s) / busy_s
-    return Heard(facts, np.stack(clip), frames, boxes, np.array(box_scores), durations_s, grid, parameters, speed)
+    return Heard(
+        facts, np.stack(clip), frames, boxes, np.array(box_scores, np.float32), durations_s, grid, parameters, speed
+    )
 
 
 def species_columns(model: str, known: Sequence[str], wanted: Sequence[str]) -> list[int]:
