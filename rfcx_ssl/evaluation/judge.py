@@ -5,6 +5,7 @@ absent species cannot be ranked, and a species without both has no precision and
 on all rows, not in every resample. On complete labels these are the plain metrics.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,6 +33,8 @@ from rfcx_ssl.metrics import (
     rows_with_both,
 )
 from rfcx_ssl.metrics.arrays import BoolArray, FloatArray
+
+FEWEST = 5  # rows that an interval needs: ranked ones, or present and absent ones of a species
 
 
 class Judge:
@@ -62,6 +65,7 @@ class Judge:
         self.threshold = threshold
         self.ranked = rows_with_both(self.truth, self.known)
         self.compared = columns_with_both(self.truth, self.known)
+        self.refutable = self.known & (self.known & ~self.truth).any(axis=0)  # else every detection is right
         self._clusters, self._resamples, self._seed = clusters, resamples, seed
 
     def within(self, cells: BoolArray) -> "Judge":
@@ -85,6 +89,23 @@ class Judge:
         """Judge probabilities (R, S) with class odds times the known prevalence."""
         return self.score(prior_scale(scores, self.prevalence))
 
+    @cached_property
+    def chance(self) -> FloatArray:
+        """(S,) expected average precision of random scores, species by species."""
+        columns = [(self.truth[:, [s]], self.compared[:, [s]]) for s in range(self.truth.shape[1])]
+        return np.array([random_average_precision(*column) for column in columns])
+
+    def enough(self, measure: str) -> BoolArray:
+        """(M,) which values of a measure rest on enough rows for an interval; those over all species do."""
+        least = np.minimum(self.truth.sum(axis=0), (self.known & ~self.truth).sum(axis=0)) >= FEWEST
+        over_all = np.ones(2, np.bool_)
+        return {
+            "lwlrap": np.array([self.ranked.any(axis=1).sum() >= FEWEST]),
+            "map": np.concatenate([over_all, least]),
+            "auc": np.concatenate([over_all, least]),
+            "decisions": np.tile(np.append(least, True), 3),
+        }[measure]
+
     def floors(self) -> "Floors":
         """Random ranking (exact expectation) and the audio-blind class prior."""
         prior = self.score(np.broadcast_to(self.prevalence, self.truth.shape).copy())
@@ -95,7 +116,7 @@ class Judge:
     def measure(self, name: str) -> "Measure":
         """One of :data:`MEASURES` with the cells that it is taken on, ready for the metrics' bootstrap."""
         kind, threshold = MEASURES[name], self.threshold
-        cells = {"ranked": self.ranked, "compared": self.compared, "known": self.known}[kind.cells]
+        cells = {"ranked": self.ranked, "compared": self.compared, "refutable": self.refutable}[kind.cells]
         return Measure(lambda truth, scores, known: kind.values(truth, scores, known, threshold), cells)
 
     def draws(self, name: str, scores: FloatArray) -> FloatArray:
@@ -115,10 +136,16 @@ class Measure(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A measure: which cells of the judge it is taken on, and its values (M,) of truth, scores, known and threshold."""
+    """A measure: which cells of the judge it is taken on, and its values (M,) of truth, scores, known and threshold.
+
+    A positive that is drawn twice raises the precision at its own rank, so that draws of an average precision lie above
+    it, far above where positives are few. The spread of ``centred`` draws is laid around the value: what other test sets
+    of this size would have given.
+    """
 
     cells: str
     values: Callable[[BoolArray, FloatArray, BoolArray, float], FloatArray]
+    centred: bool = True
 
 
 def _areas(found: AveragePrecision | RocAuc) -> FloatArray:
@@ -128,10 +155,10 @@ def _areas(found: AveragePrecision | RocAuc) -> FloatArray:
 #: Macro or overall values come first, then pooled ones, then the species'; decisions are precisions, recalls and F1 of
 #: the species, pooled values last in each.
 MEASURES = {
-    "lwlrap": Kind("ranked", lambda truth, scores, known, _: np.array([lwlrap(truth, scores, known).overall])),
+    "lwlrap": Kind("ranked", lambda truth, scores, known, _: np.array([lwlrap(truth, scores, known).overall]), False),
     "map": Kind("compared", lambda truth, scores, known, _: _areas(average_precision(truth, scores, known))),
     "auc": Kind("compared", lambda truth, scores, known, _: _areas(roc_auc(truth, scores, known))),
-    "decisions": Kind("known", lambda *arguments: np.concatenate(decisions(*arguments))),
+    "decisions": Kind("refutable", lambda *arguments: np.concatenate(decisions(*arguments))),
 }
 
 
@@ -159,22 +186,31 @@ class Scored:
 
     @cached_property
     def decisions(self) -> Decisions:
-        """Precision, recall and F1 at the judge's threshold, on all known cells."""
-        return decisions(self.judge.truth, self.scores, self.judge.known, self.judge.threshold)
+        """Precision, recall and F1 at the judge's threshold, of the species that are known to be absent somewhere."""
+        return decisions(self.judge.truth, self.scores, self.judge.refutable, self.judge.threshold)
 
     @property
     def interval(self) -> Interval:
-        """Bootstrap interval of the LWLRAP."""
-        return self.intervals("lwlrap")[0]
+        """Bootstrap interval of the LWLRAP, however few rows can be ranked."""
+        value, draws = self.ranking.overall, self._draws("lwlrap")[:, 0]
+        return interval_of(value, draws)
 
     def intervals(self, measure: str) -> list[Interval]:
-        """Bootstrap intervals of every value of one of :data:`MEASURES`; NaN where a value is."""
+        """Bootstrap intervals of every value of one of :data:`MEASURES`; NaN where a value is.
+
+        There is none over fewer than ``FEWEST`` ranked rows, or of a species with fewer present or absent rows.
+        """
         values = self._values(measure)
-        draws = self._draws(measure) if not np.isnan(values).all() else np.zeros((0, len(values)))
-        return [
-            interval_of(value, () if np.isnan(value) else drawn)
-            for value, drawn in zip(values.tolist(), draws.T, strict=True)
-        ]
+        if np.isnan(values).all():
+            return [Interval(np.nan, np.nan, np.nan)] * len(values)
+        draws = self._draws(measure)
+        if MEASURES[measure].centred:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # a species that no draw holds
+                draws = np.clip(draws - np.nanmean(draws, axis=0) + values, 0, 1)
+        enough = self.judge.enough(measure)
+        pairs = zip(values.tolist(), np.where(enough, draws, np.nan).T, strict=True)
+        return [Interval(value, *interval_of(value, drawn)[1:]) for value, drawn in pairs]
 
     def over(self, other: "Scored", measure: str) -> Interval:
         """By how much the first value of ``measure`` is above that of ``other``, both on the same resampled rows."""

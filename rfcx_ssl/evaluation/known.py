@@ -27,11 +27,7 @@ def what_is_known(reference: Reference) -> tuple[str, ...]:
     boxes = [box for of_recording in reference.boxes(LISTENING) for box in of_recording]
     heard, ruled_out = ({box.species_id for box in boxes if box.present is state} for state in (True, False))
     by_box, by_recording = heard & ruled_out, columns_with_both(present, known).any(axis=0)
-    notes = [
-        f"{len(known)} recordings ({reference.what}), {int(known.all(axis=1).sum())} known for all "
-        f"{known.shape[1]} species and {int((~known.any(axis=1)).sum())} for none; {known.mean():.0%} of the cells "
-        f"(a species in a recording) are known, {int(present.sum())} present and {int((known & ~present).sum())} absent."
-    ]
+    notes = [_of_recordings(reference)]
     if any(not box.present for box in boxes):
         notes.append(
             f"{sum(box.present for box in boxes)} present and {sum(not box.present for box in boxes)} absent boxes; "
@@ -45,7 +41,7 @@ def what_is_known(reference: Reference) -> tuple[str, ...]:
         )
     if not ranked:
         notes.append(f"No ranking of whole recordings (LWLRAP), which needs {needs('lwlrap')}.")
-    if not by_box:
+    if not by_box and not known.all():
         notes.append(f"No scores of boxes, which need {needs('box_auc')}.")
     if not reference.timed.any():
         notes.append("No events, F1 of segments or PSDS: no recording has its every call marked with its times.")
@@ -55,6 +51,20 @@ def what_is_known(reference: Reference) -> tuple[str, ...]:
     if left := [name for name, kept in zip(reference.space.species_names, judged, strict=True) if not kept]:
         notes.append(f"{len(left)} species have no present and absent cells to be told apart: {_some(left)}.")
     return tuple(notes)
+
+
+def _of_recordings(reference: Reference) -> str:
+    known, present = reference.known, reference.truth & reference.known
+    start = f"{len(known)} recordings ({reference.what})"
+    if known.all():
+        return (
+            f"{start}, all {known.shape[1]} species known in each; {int(present.sum())} times a species calls in one."
+        )
+    return (
+        f"{start}, {int(known.all(axis=1).sum())} known for all {known.shape[1]} species and "
+        f"{int((~known.any(axis=1)).sum())} for none; {known.mean():.0%} of the cells (a species in a recording) are "
+        f"known, {int(present.sum())} present and {int((known & ~present).sum())} absent."
+    )
 
 
 def few_sites(reference: Reference) -> str | None:

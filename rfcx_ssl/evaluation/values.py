@@ -24,11 +24,11 @@ def with_interval(name: str, interval: Interval) -> dict[str, float]:
 def recording_values(raw: Scored, scaled: Scored | None, floors: Floors, *, intervals: bool) -> dict[str, float]:
     """Scores of whole recordings; with ``intervals`` also of those that take longer to draw than the LWLRAP."""
     known, judge = raw.judge.known, raw.judge
-    values = with_interval("lwlrap", raw.interval) | {
+    values = with_interval("lwlrap", raw.intervals("lwlrap")[0]) | {
         "lwlrap_random_floor": floors.random.overall,
         "lwlrap_prior_floor": floors.prior.ranking.overall,
     }
-    values |= with_interval("lwlrap_scaled", scaled.interval if scaled else Interval(NAN, NAN, NAN))
+    values |= with_interval("lwlrap_scaled", scaled.intervals("lwlrap")[0] if scaled else Interval(NAN, NAN, NAN))
     values |= _areas(raw, "", intervals=intervals)
     values |= {
         "map_random_floor": floors.random_map,
@@ -90,13 +90,13 @@ def _areas(raw: Scored, prefix: str, *, intervals: bool) -> dict[str, float]:
 
 
 def _decisions(raw: Scored, prefix: str, *, intervals: bool) -> dict[str, float]:
-    """Detections at the threshold: pooled over all known cells, and F1 as the mean over species."""
+    """Detections at the threshold: pooled over all cells, and F1 as the mean over species."""
     judge, size = raw.judge, raw.judge.truth.shape[1] + 1
     drawn = raw.intervals("decisions") if intervals else [_bare(value) for value in np.concatenate(raw.decisions)]
     values = {f"{prefix}threshold": judge.threshold}
     for place, name in enumerate(("precision", "recall", "f1")):
         values |= with_interval(f"{prefix}{name}", drawn[(place + 1) * size - 1])
-    share = _share(judge.truth, judge.known)
+    share = _share(judge.truth, judge.refutable)
     return values | {
         f"{prefix}f1_macro": mean_or_nan(raw.decisions.f1[:-1]),
         f"{prefix}f1_always_floor": 2 * share / (1 + share) if share else NAN,
@@ -108,8 +108,8 @@ def _bare(value: float) -> Interval:
 
 
 def _share(truth: BoolArray, known: BoolArray) -> float:
-    """Share of the known cells that are present: the precision of detecting everything."""
-    return float(truth.sum() / max(known.sum(), 1))
+    """Share of the cells that are present: the precision of detecting everything."""
+    return float((truth & known).sum() / max(known.sum(), 1))
 
 
 def _half_where_defined(value: float) -> float:
