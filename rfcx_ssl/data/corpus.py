@@ -24,7 +24,7 @@ from rfcx_ssl.labels.clips import clip_labels, heard_outputs
 from rfcx_ssl.labels.frame_wise import frame_labels
 from rfcx_ssl.labels.judged import Judged, judged_boxes, species_labels
 from rfcx_ssl.labels.pseudo import PseudoLabels, add_pseudo_labels, fill_clip_labels
-from rfcx_ssl.species import LabelSpace, rfcx_label_space
+from rfcx_ssl.species import LabelSpace, label_space, read_species, rfcx_species
 
 logger = logging.getLogger(__name__)
 
@@ -191,9 +191,8 @@ def load_corpus(settings: DataSettings) -> Corpus:
     cache = AudioCache(settings.cache_path, settings.sample_rate_hz) if settings.cache_path else None
     if cache is not None:
         cache.build(recordings.values())
-    return Corpus(
-        settings, space, annotations, recordings, corpus_folds(settings, annotations, recordings), cache, pseudo
-    )
+    folds = corpus_folds(settings, annotations, recordings, space.species_names)
+    return Corpus(settings, space, annotations, recordings, folds, cache, pseudo)
 
 
 def load_tables(settings: DataSettings) -> tuple[Annotations, Folds]:
@@ -202,21 +201,22 @@ def load_tables(settings: DataSettings) -> tuple[Annotations, Folds]:
     Raises:
         AnnotationError: a wrong row (file and line), or folds that do not fit.
     """
-    _, annotations, pseudo = _read_labels(settings)
+    space, annotations, pseudo = _read_labels(settings)
     names = _random_part(_names(annotations, pseudo), settings)
     annotations = annotations.select(names)
-    return annotations, corpus_folds(settings, annotations, names)
+    return annotations, corpus_folds(settings, annotations, names, space.species_names)
 
 
 def _read_labels(settings: DataSettings) -> tuple[LabelSpace, Annotations, tuple[PseudoLabels, ...]]:
     complete = read_complete(settings.complete_file) if settings.complete_file else frozenset()
-    space = rfcx_label_space(split_songtypes=settings.split_songtypes, noise_class=settings.noise_class)
+    species = read_species(settings.species_table) if settings.species_table else rfcx_species()
+    space = label_space(species, split_songtypes=settings.split_songtypes, noise_class=settings.noise_class)
     annotations = read_annotations(
         settings.root,
         extra_tables=settings.extra_tables,
         label_map=settings.label_map,
         complete=complete,
-        num_species=space.num_species,
+        species=species,
     )
     check_song_types(annotations, space)
     return space, annotations, tuple(PseudoLabels.load(path) for path in settings.pseudo_files)

@@ -1,16 +1,16 @@
 """Folds and test part of a data set as its settings want them: groups looked up, dealt or read from a file, checked."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rfcx_ssl.annotations import Annotations
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
-from rfcx_ssl.annotations.rows import iter_csv
 from rfcx_ssl.data.recordings import read_recordings_table
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.data.when import recorded_on
 from rfcx_ssl.errors import AnnotationError, did_you_mean
+from rfcx_ssl.files import iter_csv
 from rfcx_ssl.folds import TEST, Folds, deal_test, make_folds
 
 logger = logging.getLogger(__name__)
@@ -18,13 +18,16 @@ logger = logging.getLogger(__name__)
 MOST_LISTED = 10
 
 
-def corpus_folds(settings: DataSettings, annotations: Annotations, recording_ids: Collection[str]) -> Folds:
+def corpus_folds(
+    settings: DataSettings, annotations: Annotations, recording_ids: Collection[str], species_names: Sequence[str]
+) -> Folds:
     """Folds of every annotated recording: from ``folds_file`` if it exists, else dealt (and written there).
 
     Args:
         settings: what to group by, how many folds, which test part.
         annotations: labels of the recordings.
         recording_ids: annotated recordings and others, of which the groups alone are looked up.
+        species_names: what warnings call the species.
 
     Raises:
         AnnotationError: recordings without a group, too few groups, a group in two parts, or a file that does not fit.
@@ -37,7 +40,7 @@ def corpus_folds(settings: DataSettings, annotations: Annotations, recording_ids
         folds = _deal(settings, annotations, recording_ids, groups)
         if path is not None:
             folds.save(path)
-    _warn_lonely(annotations, folds, settings.group_by)
+    _warn_lonely(annotations, folds, settings.group_by, species_names)
     return folds
 
 
@@ -158,14 +161,17 @@ def _read_folds(
         raise AnnotationError(f"{path}: not folds by {by} (data.group_by={by}): {error}; delete the file") from None
 
 
-def _warn_lonely(annotations: Annotations, folds: Folds, group_by: str) -> None:
+def _warn_lonely(annotations: Annotations, folds: Folds, group_by: str, species_names: Sequence[str]) -> None:
     """Report species that no fold can both learn and validate, and those that only the test part holds."""
     table = annotations.table[annotations.table["state"] == "present"]
     groups_of: dict[int, set[str]] = {}
     for name, species in zip(table["recording_id"].tolist(), table["species_id"].tolist(), strict=True):
         groups_of.setdefault(species, set()).update([] if name in folds.test_ids else [folds.group_of[name]])
-    for count, problem in ((1, f"in one {group_by} only: no fold both learns and validates them"),
-                           (0, "in the test part only: nothing learns them")):  # fmt: skip
-        if found := sorted(species for species, groups in groups_of.items() if len(groups) == count):
-            more = "" if len(found) <= MOST_LISTED else f" and {len(found) - MOST_LISTED} more"
-            logger.warning("species %s%s: present %s", ", ".join(map(str, found[:MOST_LISTED])), more, problem)
+    problems = (
+        (1, f"in one {group_by} only: no fold both learns and validates them"),
+        (0, "in the test part only: nothing learns them"),
+    )
+    for count, problem in problems:
+        if found := [species_names[species] for species in sorted(groups_of) if len(groups_of[species]) == count]:
+            more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+            logger.warning("%s%s: present %s", ", ".join(found[:MOST_LISTED]), more, problem)

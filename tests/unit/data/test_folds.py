@@ -184,9 +184,9 @@ def test_lonely_species_are_reported(settings_of, tmp_path, caplog):
     path = tmp_path / "test.txt"
     path.write_text("rec03\n")
     load_tables(settings_of(extra_tables=(table,)))
-    assert "species 20: present in one recording only: no fold both learns and validates them" in caplog.text
+    assert "Todus mexicanus: present in one recording only: no fold both learns and validates them" in caplog.text
     load_tables(settings_of(extra_tables=(table,), test_file=path))
-    assert "species 20: present in the test part only: nothing learns them" in caplog.text
+    assert "Todus mexicanus: present in the test part only: nothing learns them" in caplog.text
 
 
 @pytest.mark.parametrize(
