@@ -79,9 +79,11 @@ def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[
 
 
 def iter_csv(
-    path: Path, required: Sequence[str], optional: Sequence[str] = (), delimiter: str = ","
+    path: Path, required: Sequence[str], optional: Sequence[str] | None = (), delimiter: str = ","
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and stripped cells of each row; the header must hold every required column.
+
+    ``optional`` names the other columns that are wanted; None wants all there are.
 
     Raises:
         AnnotationError: for an unreadable or empty file, a missing column, a misspelt optional one, or a ragged row.
@@ -104,10 +106,12 @@ def iter_csv(
         raise AnnotationError(f"{path}: cannot be read as a table ({error})") from None
 
 
-def _check_header(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str]) -> list[str]:
+def _check_header(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str] | None) -> list[str]:
     missing = [name for name in required if name not in header]
     if missing:
         raise AnnotationError(f"{path}:1: missing column {', '.join(missing)}; the header is {','.join(header)!r}")
+    if optional is None:
+        return header
     extra = [name for name in header if name not in (*required, *optional)]
     for name in extra:
         if near := difflib.get_close_matches(name.lower(), optional, n=1, cutoff=0.75):

@@ -7,7 +7,7 @@ from pathlib import Path
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
 from rfcx_ssl.audio import audio_info, require_exact_time, resampled_samples
 from rfcx_ssl.audio.find import find_audio
-from rfcx_ssl.errors import AudioError
+from rfcx_ssl.errors import AnnotationError, AudioError
 from rfcx_ssl.files import iter_csv
 
 
@@ -34,12 +34,22 @@ def audio_by_id(root: Path, folders: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def read_sites(root: Path) -> dict[str, str]:
-    """Site of each recording from ``recordings.csv``; empty where there is no such table."""
+def read_recordings_table(root: Path) -> dict[str, dict[str, str]]:
+    """Cells by column of each recording in ``recordings.csv``; empty where there is no such table.
+
+    Raises:
+        AnnotationError: the table has no column ``recording_id``, lists a recording twice, or cannot be read.
+    """
     path = root / RECORDINGS_TABLE
     if not path.is_file():
         return {}
-    return {cells["recording_id"]: cells["site"] for _, cells in iter_csv(path, ("recording_id", "site"))}
+    rows: dict[str, dict[str, str]] = {}
+    for line, cells in iter_csv(path, ("recording_id",), None):
+        name = cells["recording_id"]
+        if name in rows:
+            raise AnnotationError(f"{path}:{line}: recording {name} is listed twice")
+        rows[name] = cells
+    return rows
 
 
 def open_recordings(
@@ -60,7 +70,7 @@ def open_recordings(
         AudioError: files are missing and that is not allowed, none is there at all, or a file is unreadable, cut off
             or without exact time.
     """
-    paths, sites, names = audio_by_id(root, folders), read_sites(root), sorted(set(wanted))
+    paths, table, names = audio_by_id(root, folders), read_recordings_table(root), sorted(set(wanted))
     missing = [name for name in names if name not in paths]
     where = ", ".join(str(root / folder) for folder in folders)
     if missing and (len(missing) == len(names) or not allow_missing):
@@ -75,5 +85,7 @@ def open_recordings(
             if name not in untimed:
                 require_exact_time(paths[name])
             samples = resampled_samples(info.frames, info.sample_rate_hz, sample_rate_hz)
-            found[name] = Recording(name, paths[name], info.duration_s, samples, sites.get(name))
+            found[name] = Recording(
+                name, paths[name], info.duration_s, samples, table.get(name, {}).get("site") or None
+            )
     return found

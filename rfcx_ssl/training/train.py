@@ -166,6 +166,8 @@ def build_validation(
 def data_facts(data: DataSettings, corpus: Corpus, fold: int | None) -> Mapping[str, Any]:
     """Hashes of every label table and of the label budget, and which recordings are on which side."""
     sides = {side: [r.recording_id for r in corpus.recordings(fold, side)] for side in ("train", "valid")}
+    if corpus.folds.test_ids:
+        sides["test"] = sorted(corpus.folds.test_ids)
     budget = {} if corpus.budget is None else {LABELS_FILE: _sha256(corpus.budget.to_csv())}
     return {
         "sha256": hash_files(data.label_files) | budget,
