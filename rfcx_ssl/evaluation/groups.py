@@ -61,7 +61,7 @@ def read_snr_db(table: Path, recording_ids: Sequence[str], num_species: int) -> 
         return None
     row_of = {name: row for row, name in enumerate(recording_ids)}
     found = np.full((len(recording_ids), num_species), np.nan)
-    for line, cells in iter_csv(table, ("recording_id", "species_id", "snr_db")):
+    for line, cells in iter_csv(table, ("recording_id", "species_id", "snr_db"), None):
         row = row_of.get(cells["recording_id"])
         if row is None or not cells["snr_db"]:
             continue

@@ -1,7 +1,8 @@
 """What can be judged and what cannot, in sentences, and whether a model has learned from what it is judged on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,8 +11,11 @@ from rfcx_ssl.evaluation.reference import Reference
 from rfcx_ssl.evaluation.runs import RunFacts, read_json
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.metrics import columns_with_both, rows_with_both
+from rfcx_ssl.training.run_folder import RunFolder
 from rfcx_ssl.training.scores import needs
+from rfcx_ssl.training.train import LABELS_FILE, hash_names
 
+WARNING = "WARNING:"
 FEW_SITES = 10
 MOST_NAMED = 8
 LISTENING = FrameGrid(32_000, 640)  # frames of 20 ms, to find the boxes of a reference before any model is heard
@@ -81,35 +85,33 @@ def what_it_learned_from(name: str, facts: RunFacts, reference: Reference) -> st
     data = run.get("config", {}).get("data")
     if facts.folder is None or data is None:
         return f"{name}: no run folder tells what it learned from."
-    root = Path(data["root"]).resolve()
-    folders = [root / folder for folder in data.get("audio_folders", ())]
-    below = {
-        recording
-        for recording, path in zip(reference.recording_ids, reference.paths, strict=True)
-        if any(path.resolve().is_relative_to(folder) for folder in folders)
-    }
-    budget = facts.folder / "labels.csv"
-    if budget.is_file():
-        below &= _first_column(budget)
-    held_out = facts.folder / "oof.parquet"
-    if held_out.is_file():
-        below -= _validated(held_out)
-    if not below:
+    learned = _below(data, reference)
+    sides = run.get("data", {}).get("recordings_sha256", {})
+    if hash_names(sorted(reference.recording_ids)) in (sides.get("valid"), sides.get("test")):
+        learned = set()
+    if (budget := facts.folder / LABELS_FILE).is_file():
+        learned &= {line.split(",")[0] for line in budget.read_text(encoding="utf-8").splitlines()[1:]}
+    if (validated := RunFolder(facts.folder).oof).is_file():
+        learned -= _recordings(validated)
+    if not learned:
         return f"{name}: it has learned from none of these recordings."
     total = len(reference.recording_ids)
     return (
-        f"WARNING: {name} has learned from {len(below)} of the {total} recordings judged here: its scores flatter it."
+        f"{WARNING} {name} has learned from {len(learned)} of the {total} recordings judged here, which flatters it."
     )
 
 
-def _first_column(path: Path) -> set[str]:
-    return {line.split(",")[0] for line in path.read_text(encoding="utf-8").splitlines()[1:]}
+def _below(data: Mapping[str, Any], reference: Reference) -> set[str]:
+    """Recordings in the audio folders that a run's settings name."""
+    folders = [(Path(data["root"]) / folder).resolve() for folder in data.get("audio_folders") or [""]]
+    pairs = zip(reference.recording_ids, reference.paths, strict=True)
+    return {name for name, path in pairs if any(path.resolve().is_relative_to(folder) for folder in folders)}
 
 
-def _validated(path: Path) -> set[str]:
+def _recordings(scores: Path) -> set[str]:
     import pandas as pd
 
-    return set(pd.read_parquet(path, columns=["recording_id"])["recording_id"])
+    return set(pd.read_parquet(scores, columns=["recording_id"])["recording_id"])
 
 
 def _some(names: Sequence[str]) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from rfcx_ssl.annotations import Event
-from rfcx_ssl.annotations.layout import PRESENT_TABLE, RECORDINGS_TABLE, TRUTH_TABLE
+from rfcx_ssl.annotations.layout import PRESENT_TABLE, TRUTH_TABLE
 from rfcx_ssl.data import Corpus, DataSettings, Truth, load_corpus, load_truth, recording_truth
+from rfcx_ssl.data.recordings import read_recordings_table
 from rfcx_ssl.data.settings import load_data_settings
 from rfcx_ssl.data.when import recorded_at
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.files import iter_csv
 from rfcx_ssl.folds import Folds
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.judged import JudgedBox
@@ -106,8 +106,10 @@ def labelled_reference(settings: DataSettings, fold: int | None) -> Reference:
 def choose_part(folds: Folds, fold: int | None) -> tuple[list[str], str]:
     """The recordings to judge, and what they are called."""
     if fold is not None:
-        return folds.valid_ids(fold), f"fold {fold} of {folds.num_folds}"
-    return folds.recording_ids, "all recordings"
+        return folds.valid_ids(fold), f"validation side of fold {fold} of {folds.num_folds}"
+    if folds.test_ids:
+        return sorted(folds.test_ids), "the test part, which no fold trains on"
+    return folds.recording_ids, "all annotated recordings"
 
 
 def places_and_hours(
@@ -118,9 +120,7 @@ def places_and_hours(
     Raises:
         AnnotationError: the table cannot be read, or a date in it.
     """
-    path = root / RECORDINGS_TABLE
-    rows = iter_csv(path, ("recording_id",), ("site", "datetime", "date", "time")) if path.is_file() else ()
-    cells = {row["recording_id"]: row for _, row in rows}
+    cells = read_recordings_table(root)
     moments = [recorded_at(name, cells.get(name, {})) for name in recording_ids]
     sites = tuple(cells.get(name, {}).get("site") or None for name in recording_ids)
     return sites, tuple(None if moment is None else moment.hour for moment in moments)

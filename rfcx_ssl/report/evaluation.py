@@ -15,7 +15,7 @@ from rfcx_ssl.annotations.layout import TRUTH_TABLE
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.evaluation.evaluate import Evaluation, JudgingOptions, evaluate
 from rfcx_ssl.evaluation.groups import read_snr_db
-from rfcx_ssl.evaluation.known import few_sites, what_is_known, what_it_learned_from
+from rfcx_ssl.evaluation.known import WARNING, few_sites, what_is_known, what_it_learned_from
 from rfcx_ssl.evaluation.reference import open_reference
 from rfcx_ssl.evaluation.runs import find_model
 from rfcx_ssl.evaluation.systems import hear_all
@@ -119,7 +119,7 @@ def write_evaluation(request: EvaluateRequest, evaluation: Evaluation, notes: Se
     species, curves = species_rows(evaluation), species_curves(evaluation)
     write_csv(out / "species.csv", list(species[0]), ([csv_cell(cell) for cell in row.values()] for row in species))
     write_csv(out / "precision_recall.csv", CSV_COLUMNS, curve_rows(curves, names))
-    parts: list[Part] = [Text(note, warns=note.startswith("WARNING")) for note in notes]
+    parts: list[Part] = [Text(note, warns=note.startswith(WARNING)) for note in notes]
     parts += [Heading("Scores"), score_grid(evaluation)]
     for heading, grid in group_grids(evaluation):
         parts += [Heading(heading), grid]
