@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     runs = parse_runs(args.runs)
     from rfcx_ssl.report.compare import CompareRequest, compare, require_gates  # torch comes late
-    from rfcx_ssl.report.scoring import Promise
+    from rfcx_ssl.report.gates import Promise
 
     use_threads(args.threads)
     request = CompareRequest(

@@ -1,40 +1,48 @@
-"""Cross-validation folds: multi-label stratified, grouped by recording or by site, saved to a file, checked."""
+"""Cross-validation folds and a test part: multi-label stratified, grouped, saved to a file, checked."""
 
 import csv
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+from iterstrat.ml_stratifiers import MultilabelStratifiedKFold, MultilabelStratifiedShuffleSplit
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.files import write_csv
 
+COLUMNS = ["recording_id", "fold", "group"]
+TEST = "test"  # what the column fold says of a recording of the test part
+
 
 @dataclass(frozen=True)
 class Folds:
-    """Fold of every recording, and the group (recording or site) that must not be split between folds."""
+    """Fold of every recording, and the group (recording, site, day ...) that must not be split between folds.
+
+    The test part is in no fold: nothing ever trains on it, and no fold validates on it. ``group_of`` may also know the
+    groups of recordings that have no labels, and so no fold.
+    """
 
     fold_of: Mapping[str, int]
     group_of: Mapping[str, str]
     num_folds: int
+    test_ids: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         check_no_leakage(self)
 
     @cached_property
     def recording_ids(self) -> list[str]:
-        """All recordings, sorted."""
+        """All recordings that have a fold, sorted."""
         return sorted(self.fold_of)
 
     def train_ids(self, fold: int | None) -> list[str]:
-        """Recordings outside ``fold``; all of them for None."""
+        """Recordings outside ``fold`` and outside the test part; for None all but the test part."""
         return [name for name in self.recording_ids if self.fold_of[name] != fold]
 
     def valid_ids(self, fold: int) -> list[str]:
@@ -43,18 +51,22 @@ class Folds:
             raise AnnotationError(f"fold={fold} does not exist: must be 0 to {self.num_folds - 1}")
         return [name for name in self.recording_ids if self.fold_of[name] == fold]
 
+    def foldless_train_ids(self, recording_ids: Iterable[str], fold: int | None) -> list[str]:
+        """Which recordings without a fold training may hear, sorted: none whose group is held out or in the test part."""
+        held_out = self.test_ids.union([] if fold is None else self.valid_ids(fold))
+        groups = {self.group_of[name] for name in held_out}
+        foldless = set(recording_ids).difference(self.fold_of, self.test_ids)
+        return sorted(name for name in foldless if self.group_of.get(name) not in groups)
+
     def select(self, recording_ids: Collection[str]) -> "Folds":
-        """The part that concerns the given recordings; no fold is renumbered."""
-        names = [name for name in self.recording_ids if name in recording_ids]
-        return Folds(
-            {name: self.fold_of[name] for name in names}, {name: self.group_of[name] for name in names}, self.num_folds
-        )
+        """The folds of the given recordings alone; no fold is renumbered, and the test part stays what it is."""
+        return replace(self, fold_of={name: fold for name, fold in self.fold_of.items() if name in recording_ids})
 
     def save(self, path: Path) -> None:
-        """Write ``recording_id,fold,group`` as CSV, atomically."""
+        """Write ``recording_id,fold,group`` as CSV, atomically; the fold of the test part is ``test``."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = ([name, self.fold_of[name], self.group_of[name]] for name in self.recording_ids)
-        write_csv(path, ["recording_id", "fold", "group"], rows)
+        names = sorted([*self.fold_of, *self.test_ids])
+        write_csv(path, COLUMNS, ([name, self.fold_of.get(name, TEST), self.group_of[name]] for name in names))
 
     @classmethod
     def load(cls, path: Path) -> "Folds":
@@ -64,22 +76,24 @@ class Folds:
         try:
             with path.open(encoding="utf-8", newline="") as file:
                 reader = csv.DictReader(file)
-                if reader.fieldnames != ["recording_id", "fold", "group"]:
-                    raise AnnotationError(f"{path}:1: the header must be recording_id,fold,group")
+                if reader.fieldnames != COLUMNS:
+                    raise AnnotationError(f"{path}:1: the header must be {','.join(COLUMNS)}")
                 for row in reader:
-                    name, fold, group = row["recording_id"], row["fold"], row["group"]
-                    if not (name and group and (fold or "").isdecimal()):
+                    name, fold, group = row["recording_id"], row["fold"] or "", row["group"]
+                    if not (name and group and (fold.isdecimal() or fold == TEST)):
                         raise AnnotationError(
-                            f"{path}:{reader.line_num}: needs a recording, a fold number and a group"
+                            f"{path}:{reader.line_num}: needs a recording, a fold number and a group (fold {TEST}: test part)"
                         )
-                    if name in fold_of:
+                    if name in group_of:
                         raise AnnotationError(f"{path}:{reader.line_num}: recording {name} is listed twice")
-                    fold_of[name], group_of[name] = int(fold), group
+                    group_of[name] = group
+                    if fold != TEST:
+                        fold_of[name] = int(fold)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise AnnotationError(f"{path}: cannot be read as a fold table ({error})") from None
         if not fold_of:
-            raise AnnotationError(f"{path}: lists no recordings")
-        return cls(fold_of, group_of, max(fold_of.values()) + 1)
+            raise AnnotationError(f"{path}: lists no recordings" + (" outside the test part" if group_of else ""))
+        return cls(fold_of, group_of, max(fold_of.values()) + 1, frozenset(group_of.keys() - fold_of.keys()))
 
 
 def make_folds(
@@ -106,11 +120,7 @@ def make_folds(
         AnnotationError: fewer groups than folds, or a recording without a group.
     """
     names = sorted(set(recording_ids))
-    groups = {name: name for name in names} if group_of is None else dict(group_of)
-    missing = [name for name in names if name not in groups]
-    if missing:
-        raise AnnotationError(f"{len(missing)} recordings have no group (first: {missing[0]}); folds need one each")
-    group_names = sorted({groups[name] for name in names})
+    groups, group_names = _groups(names, group_of)
     if num_folds < 2 or len(group_names) < num_folds:
         raise AnnotationError(f"num_folds={num_folds} must be at least 2 and at most the {len(group_names)} groups")
     labels = _group_labels(annotations, names, groups, group_names)
@@ -119,7 +129,42 @@ def make_folds(
     for fold, (_, held_out) in enumerate(splitter.split(np.zeros(len(group_names)), labels)):
         fold_of_group.update((group_names[i], fold) for i in held_out)
     fold_of = {name: fold_of_group[groups[name]] for name in names}
-    return Folds(fold_of, {name: groups[name] for name in names}, num_folds)
+    return Folds(fold_of, groups, num_folds)
+
+
+def deal_test(
+    annotations: Annotations,
+    recording_ids: Sequence[str],
+    share: float,
+    *,
+    seed: int,
+    group_of: Mapping[str, str] | None = None,
+) -> frozenset[str]:
+    """Recordings of a test part of about ``share`` of the groups, dealt as :func:`make_folds` deals folds.
+
+    What only one group holds stays outside the test part, where it can be learnt. Arguments and errors are those of
+    :func:`make_folds`; at least one group is on either side.
+    """
+    names = sorted(set(recording_ids))
+    groups, group_names = _groups(names, group_of)
+    if len(group_names) < 2:
+        raise AnnotationError(f"a test part needs at least 2 groups, there are {len(group_names)}")
+    labels = _group_labels(annotations, names, groups, group_names)
+    num_test = min(max(round(share * len(group_names)), 1), len(group_names) - 1)
+    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=num_test, random_state=seed)
+    ((_, chosen),) = splitter.split(np.zeros(len(group_names)), labels)
+    held_out = {group_names[i] for i in chosen}
+    return frozenset(name for name in names if groups[name] in held_out)
+
+
+def _groups(names: Sequence[str], group_of: Mapping[str, str] | None) -> tuple[dict[str, str], list[str]]:
+    """Group of each recording, itself where there are no groups, and the sorted names of the groups."""
+    known = {name: name for name in names} if group_of is None else group_of
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise AnnotationError(f"{len(missing)} recordings have no group (first: {missing[0]}); folds need one each")
+    groups = {name: known[name] for name in names}
+    return groups, sorted(set(groups.values()))
 
 
 def _group_labels(
@@ -137,10 +182,10 @@ def _group_labels(
 
 
 def check_no_leakage(folds: Folds) -> None:
-    """Raise :class:`AnnotationError` when a group (recording or site) has recordings in two folds."""
-    seen: dict[str, tuple[int, str]] = {}
-    for name in sorted(folds.fold_of):
-        group, fold = folds.group_of[name], folds.fold_of[name]
+    """Raise :class:`AnnotationError` when a group has recordings in two folds, or in a fold and in the test part."""
+    seen: dict[str, tuple[int | str, str]] = {}
+    for name in sorted([*folds.fold_of, *folds.test_ids]):
+        group, fold = folds.group_of[name], TEST if name in folds.test_ids else folds.fold_of[name]
         first_fold, first_name = seen.setdefault(group, (fold, name))
         if fold != first_fold:
             raise AnnotationError(
@@ -150,13 +195,17 @@ def check_no_leakage(folds: Folds) -> None:
 
 
 def fold_table(annotations: Annotations, folds: Folds) -> pd.DataFrame:
-    """Rows per (species, song type, state) and fold, with their total; one column ``fold_0``, ``fold_1``, ... each."""
-    table = annotations.select(folds.fold_of).table
+    """Rows per (species, song type, state) and fold, with their total: columns ``fold_0`` ..., ``test`` if there is one."""
+    part_of: dict[str, int | str] = {**folds.fold_of, **dict.fromkeys(folds.test_ids, TEST)}
+    parts: dict[int | str, str] = {fold: f"fold_{fold}" for fold in range(folds.num_folds)}
+    if folds.test_ids:
+        parts[TEST] = TEST
+    table = annotations.select(part_of).table
     keys = zip(table["species_id"], table["songtype_id"], table["state"], table["recording_id"], strict=True)
-    counts = Counter((int(s), int(song), state, folds.fold_of[name]) for s, song, state, name in keys)
+    counts = Counter((int(s), int(song), state, part_of[name]) for s, song, state, name in keys)
     rows = []
     for species, song, state in sorted({key[:3] for key in counts}):
-        per_fold = [counts[species, song, state, fold] for fold in range(folds.num_folds)]
-        named = {f"fold_{fold}": count for fold, count in enumerate(per_fold)}
-        rows.append({"species_id": species, "songtype_id": song, "state": state, **named, "total": sum(per_fold)})
+        named = {column: counts[species, song, state, part] for part, column in parts.items()}
+        total = sum(named.values())
+        rows.append({"species_id": species, "songtype_id": song, "state": state, **named, "total": total})
     return pd.DataFrame(rows)

@@ -70,15 +70,17 @@ def run(args: argparse.Namespace) -> None:
 def describe(annotations: Annotations, folds: Folds) -> str:
     """Totals, conflicts and the table of rows per class and fold, as text that ends in a newline."""
     counts, met = annotations.table["state"].value_counts(), find_conflicts(annotations)
-    sizes = [len(folds.valid_ids(fold)) for fold in range(folds.num_folds)]
+    sizes = [str(len(folds.valid_ids(fold))) for fold in range(folds.num_folds)]
+    if folds.test_ids:
+        sizes.append(f"test {len(folds.test_ids)}")
     lines = [
-        f"{counts.get('present', 0)} present and {counts.get('absent', 0)} absent boxes in {len(folds.fold_of)}"
+        f"{counts.get('present', 0)} present and {counts.get('absent', 0)} absent boxes in {len(annotations.recording_ids)}"
         f" recordings, {len(annotations.complete)} of them complete",
         f"{met.contradicting} absent boxes contradict a present one of their species (the present one counts)",
         f"{met.same_species} absent boxes name a species that is present at another time of the recording",
         f"{met.crossing} absent boxes overlap a present one of another species",
         f"{met.overlapping} pairs of present boxes overlap",
-        f"recordings per fold: {', '.join(map(str, sizes))}",
+        f"recordings per fold: {', '.join(sizes)}",
         fold_table(annotations, folds).to_string(index=False),
     ]
     return "\n".join(lines) + "\n"

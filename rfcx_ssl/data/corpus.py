@@ -3,24 +3,23 @@
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, fail_on_problems, find_conflicts
-from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.data.budget import Budget, choose_labels
 from rfcx_ssl.data.cache import AudioCache
-from rfcx_ssl.data.recordings import Recording, open_recordings
+from rfcx_ssl.data.folds import corpus_folds
+from rfcx_ssl.data.recordings import Recording, RecordingsTable, open_recordings
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.data.sources import Sources, read_sources
 from rfcx_ssl.data.truth import recording_truth
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.folds import Folds, make_folds
+from rfcx_ssl.folds import Folds
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.clips import clip_labels, heard_outputs
 from rfcx_ssl.labels.frame_wise import frame_labels
@@ -45,6 +44,7 @@ class Corpus:
     folds: Folds
     cache: AudioCache | None = None
     pseudo: tuple[PseudoLabels, ...] = ()
+    table: RecordingsTable = field(default_factory=dict)  # recordings.csv
     budget: Budget | None = None  # set by :meth:`within_budget`
 
     def within_budget(self, fold: int | None) -> "Corpus":
@@ -77,16 +77,13 @@ class Corpus:
     def recordings(self, fold: int | None, split: Split) -> list[Recording]:
         """Recordings of one side of a fold; ``fold=None`` trains on everything and validates on nothing.
 
-        Recordings with pseudo-labels only have no fold: they are always trained on, unless folds are by site and
-        theirs is held out.
+        Recordings with pseudo-labels only have no fold: they are always trained on, unless their group (``group_by``) is
+        held out. The test part is on neither side.
         """
         held_out = [] if fold is None else self.folds.valid_ids(fold)
         if split == "valid":
             return [self.recording_of[name] for name in held_out]
-        by_site = self.settings.group_by == "site"
-        sites = {self.folds.group_of[name] for name in held_out} if by_site else set()
-        others = sorted(set(self.recording_of) - set(self.folds.fold_of))
-        ids = [*self.folds.train_ids(fold), *(name for name in others if self.recording_of[name].site not in sites)]
+        ids = [*self.folds.train_ids(fold), *self.folds.foldless_train_ids(self.recording_of, fold)]
         return [self.recording_of[name] for name in ids]
 
     def read(self, recording_id: str, start_samples: int = 0, num_samples: int | None = None) -> FloatArray:
@@ -199,8 +196,8 @@ def load_corpus(settings: DataSettings) -> Corpus:
     cache = AudioCache(settings.cache_path, settings.sample_rate_hz) if settings.cache_path else None
     if cache is not None:
         cache.build(recordings.values())
-    folds = _folds(settings, annotations, sources.sites)
-    return Corpus(settings, space, annotations, recordings, folds, cache, sources.pseudo)
+    folds = corpus_folds(settings, sources, annotations, recordings)
+    return Corpus(settings, space, annotations, recordings, folds, cache, sources.pseudo, sources.table)
 
 
 class Tables(NamedTuple):
@@ -220,8 +217,9 @@ def load_tables(settings: DataSettings) -> Tables:
     """
     sources = read_sources(settings)
     space = _label_space(sources, settings)
-    annotations = sources.annotations.select(_random_part(sources.recording_ids, settings))
-    return Tables(annotations, _folds(settings, annotations, sources.sites), space, sources.sites)
+    names = _random_part(sources.recording_ids, settings)
+    annotations = sources.annotations.select(names)
+    return Tables(annotations, corpus_folds(settings, sources, annotations, names), space, sources.sites)
 
 
 def _label_space(sources: Sources, settings: DataSettings) -> LabelSpace:
@@ -256,45 +254,3 @@ def _random_part(names: Sequence[str], settings: DataSettings) -> list[str]:
     if settings.max_recordings is None or settings.max_recordings >= len(names):
         return list(names)
     return sorted(np.random.default_rng([settings.seed, 0]).permutation(names)[: settings.max_recordings].tolist())
-
-
-def _folds(settings: DataSettings, annotations: Annotations, sites: Mapping[str, str]) -> Folds:
-    """Folds of every annotated recording: from ``folds_file`` if it exists, else dealt (and written there)."""
-    path, names = settings.folds_file, annotations.recording_ids
-    site_of = _sites(settings.root, names, sites) if settings.group_by == "site" else None
-    if path is not None and path.exists():
-        return _read_folds(path, names, settings, site_of)
-    folds = make_folds(annotations, names, num_folds=settings.num_folds, seed=settings.seed, group_of=site_of)
-    if path is not None:
-        folds.save(path)
-    return folds
-
-
-def _sites(root: Path, names: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
-    site_of = {name: known[name] for name in names if known.get(name)}
-    if not site_of:
-        raise AnnotationError(f"data.group_by=site needs {root / RECORDINGS_TABLE} with a column site")
-    return site_of
-
-
-def _read_folds(path: Path, names: Sequence[str], settings: DataSettings, site_of: Mapping[str, str] | None) -> Folds:
-    """Folds of a file for these recordings and no others; by site, none may have recordings in two folds."""
-    folds = Folds.load(path)
-    if folds.num_folds != settings.num_folds:
-        raise AnnotationError(f"{path}: has {folds.num_folds} folds, data.num_folds={settings.num_folds}")
-    missing = [name for name in names if name not in folds.fold_of]
-    if missing:
-        raise AnnotationError(f"{path}: {len(missing)} recordings have no fold (first: {missing[0]}); delete the file")
-    fold_of = {name: folds.fold_of[name] for name in names}
-    if site_of is None:
-        return Folds(fold_of, {name: folds.group_of[name] for name in names}, folds.num_folds)
-    homeless = [name for name in names if name not in site_of]
-    if homeless:
-        raise AnnotationError(
-            f"{len(homeless)} recordings have no site in {settings.root / RECORDINGS_TABLE} (first: {homeless[0]}); "
-            "data.group_by=site needs one each"
-        )
-    try:
-        return Folds(fold_of, site_of, folds.num_folds)
-    except AnnotationError as error:
-        raise AnnotationError(f"{path}: not folds by site (data.group_by=site): {error}; delete the file") from None

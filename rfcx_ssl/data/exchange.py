@@ -43,6 +43,8 @@ FOLDS_TABLE, COMPLETE_LIST = "folds.csv", "complete.txt"
 def to_dataset(corpus: Corpus) -> "Dataset":
     """Rows ``recording_id, audio, duration_s, site, fold, complete, events`` of every annotated recording, by id.
 
+    The test part has no fold (None).
+
     ``events`` is a list of structs in RFCX's column names with ``state`` (present or absent) and ``weight``; ``audio``
     is the original file, embedded when the data set is saved or pushed.
     """
@@ -106,8 +108,10 @@ def write_folder(dataset: "Dataset", root: Path) -> None:
         write_csv(temporary / RECORDINGS_TABLE, RECORDING_COLUMNS, sites)
         complete = "".join(f"{row['recording_id']}\n" for row in rows if row["complete"])
         (temporary / COMPLETE_LIST).write_text(complete, encoding="utf-8")
-        fold_of = {row["recording_id"]: row["fold"] for row in rows}
-        Folds(fold_of, {name: name for name in fold_of}, max(fold_of.values()) + 1).save(temporary / FOLDS_TABLE)
+        fold_of = {row["recording_id"]: row["fold"] for row in rows if row["fold"] is not None}
+        own_group = {row["recording_id"]: row["recording_id"] for row in rows}
+        test_ids = frozenset(own_group.keys() - fold_of.keys())
+        Folds(fold_of, own_group, max(fold_of.values()) + 1, test_ids).save(temporary / FOLDS_TABLE)
 
 
 def _rows(corpus: Corpus) -> Iterable[dict[str, Any]]:
@@ -115,14 +119,14 @@ def _rows(corpus: Corpus) -> Iterable[dict[str, Any]]:
     events: dict[str, list[dict[str, Any]]] = {}
     for name, event in zip(table["recording_id"].tolist(), table[list(EVENT_TYPES)].to_dict("records"), strict=True):
         events.setdefault(name, []).append({str(key): value for key, value in event.items()})
-    for name in corpus.folds.recording_ids:
+    for name in corpus.annotations.recording_ids:
         recording = corpus.recording_of[name]
         yield {
             "recording_id": name,
             "audio": {"path": str(recording.path), "bytes": None},
             "duration_s": recording.duration_s,
             "site": recording.site,
-            "fold": corpus.folds.fold_of[name],
+            "fold": corpus.folds.fold_of.get(name),
             "complete": corpus.annotations.is_complete(name),
             "events": events.get(name, []),
         }

@@ -11,7 +11,7 @@ from statistics import median
 from rfcx_ssl.annotations import Annotations, Complete, ProjectFiles, read_project
 from rfcx_ssl.annotations.kinds import LabelTable, kind_of
 from rfcx_ssl.audio import audio_info
-from rfcx_ssl.data.recordings import read_sites
+from rfcx_ssl.data.recordings import read_recordings_table
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.species import SpeciesTable
 
@@ -101,7 +101,8 @@ def look(root: Path, complete: Complete) -> FirstLook:
         else:
             durations_s[name] = info.duration_s
             rates_hz[info.sample_rate_hz] += 1
-    sites = read_sites(root, project.audio.find)
+    table = read_recordings_table(root, project.audio.find)
+    sites = {name: cells.get("site", "") for name, cells in table.items()}
     return FirstLook(
         root, complete, project.species, project.annotations, len(project.audio.paths), durations_s, rates_hz,
         tuple(unreadable), kinds, sites,

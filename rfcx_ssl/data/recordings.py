@@ -13,6 +13,9 @@ from rfcx_ssl.files import iter_csv
 
 logger = logging.getLogger(__name__)
 
+#: Cells by column of each recording in ``recordings.csv``.
+RecordingsTable = Mapping[str, Mapping[str, str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -37,21 +40,28 @@ def audio_by_id(root: Path, folders: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def read_sites(root: Path, find: Callable[[str], str] = str) -> dict[str, str]:
-    """Site of each recording from ``recordings.csv``; empty where there is no such table.
+def read_recordings_table(root: Path, find: Callable[[str], str] = str) -> RecordingsTable:
+    """Cells by column of each recording in ``recordings.csv``; empty where there is no such table.
 
     ``find`` tells which recording the cell ``file`` (or ``recording_id``) means; a row about none is passed over.
+
+    Raises:
+        AnnotationError: the table has neither column, lists a recording twice, or cannot be read.
     """
     path = root / RECORDINGS_TABLE
-    sites: dict[str, str] = {}
-    for line, cells in iter_csv(path, ("site",), ("recording_id", "file")) if path.is_file() else ():
+    table: dict[str, dict[str, str]] = {}
+    for line, cells in iter_csv(path, (), None) if path.is_file() else ():
         if not {"recording_id", "file"} & cells.keys():
             raise AnnotationError(f"{path}:1: missing column recording_id")
         try:
-            sites[find(cells.get("file") or cells.get("recording_id", ""))] = cells["site"]
+            name = find(cells.get("file") or cells.get("recording_id", ""))
         except ValueError as error:
             logger.info("%s:%d: %s", path, line, error)
-    return sites
+            continue
+        if name in table:
+            raise AnnotationError(f"{path}:{line}: recording {name} is listed twice")
+        table[name] = cells
+    return table
 
 
 def open_recordings(

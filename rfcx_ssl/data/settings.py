@@ -61,8 +61,11 @@ class DataSettings:
     # folds
     num_folds: int = 5
     seed: int = 0  # of the folds; crops use the training seed
-    group_by: Literal["recording", "site"] = "recording"  # site: from recordings.csv
+    group_by: str = "recording"  # or day, or a column of recordings.csv such as site: never split between folds
     folds_file: Path | None = None  # read if it exists, else written
+    # test part: no fold trains on it or validates on it; at most one of the two
+    test_share: float | None = None  # share of the groups, dealt like folds
+    test_file: Path | None = None  # ids, one a line; or a table with recording_id and split, which says test
     # label sources
     audio_folders: tuple[str, ...] = ("train",)  # below root, searched in this order; "." is root itself
     extra_tables: tuple[Path, ...] = ()  # more label tables of any kind, folders of them
@@ -112,6 +115,7 @@ class DataSettings:
             raise ValueError("complete and program need layout=annotations")
         self._check_fractions()
         self._check_budget()
+        self._check_test_part()
 
     def _check_fractions(self) -> None:
         if not 0 < self.coverage <= 1:
@@ -130,6 +134,19 @@ class DataSettings:
             raise ValueError(f"label_fraction={self.label_fraction} must be above 0 and at most 1")
         if self.label_seed < 0:
             raise ValueError(f"label_seed={self.label_seed} must not be negative")
+
+    def _check_test_part(self) -> None:
+        if not self.group_by:
+            raise ValueError("group_by must be recording, day or a column of recordings.csv, such as site")
+        if self.test_share is not None and self.test_file is not None:
+            raise ValueError(f"test_share={self.test_share:g} and test_file={self.test_file}: set only one")
+        if self.test_share is not None and not 0 < self.test_share < 1:
+            raise ValueError(f"test_share={self.test_share:g} must be above 0 and below 1; null has no test part")
+
+    @property
+    def has_test_part(self) -> bool:
+        """Whether some recordings are held out of every fold."""
+        return self.test_share is not None or self.test_file is not None
 
     @property
     def has_label_budget(self) -> bool:
@@ -174,7 +191,7 @@ class DataSettings:
             extra_tables=self.extra_tables,
             label_map=self.label_map,
             complete_file=self.complete_file,
-            others=() if self.folds_file is None else (self.folds_file,),
+            others=tuple(path for path in (self.folds_file, self.test_file) if path is not None),
         )
 
     @property
@@ -190,6 +207,7 @@ class DataSettings:
             self.label_map,
             self.complete_file,
             self.folds_file,
+            self.test_file,
         )
         return (*tables, *self.extra_tables, *self.pseudo_files, *(path for path in single if path is not None))
 

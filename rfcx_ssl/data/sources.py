@@ -1,6 +1,6 @@
 """What is read before any audio is: labels, species and the places of audio files, in either layout."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from rfcx_ssl.annotations import (
     read_project,
 )
 from rfcx_ssl.annotations.complete import complete_column
-from rfcx_ssl.data.recordings import audio_by_id, read_sites
+from rfcx_ssl.data.recordings import RecordingsTable, audio_by_id, read_recordings_table
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.labels.pseudo import PseudoLabels
 from rfcx_ssl.species import SpeciesTable, read_species, rfcx_species
@@ -25,8 +25,14 @@ class Sources:
     species: SpeciesTable
     annotations: Annotations
     paths: Mapping[str, Path]  # audio files there are, by recording
-    sites: Mapping[str, str]
+    table: RecordingsTable
     pseudo: tuple[PseudoLabels, ...]
+    find: Callable[[str], str] = str  # the recording that a cell of a table means; ValueError: none
+
+    @property
+    def sites(self) -> dict[str, str]:
+        """Site of each recording that has one."""
+        return {name: site for name, cells in self.table.items() if (site := cells.get("site"))}
 
     @property
     def recording_ids(self) -> list[str]:
@@ -51,8 +57,9 @@ def read_sources(settings: DataSettings) -> Sources:
             program=rule,
             allow_missing_audio=settings.allow_missing_audio,
         )
-        sites = read_sites(settings.root, project.audio.find)
-        return Sources(project.species, project.annotations, project.audio.paths, sites, pseudo)
+        find = project.audio.find
+        table = read_recordings_table(settings.root, find)
+        return Sources(project.species, project.annotations, project.audio.paths, table, pseudo, find)
     species = read_species(settings.species_table) if settings.species_table else rfcx_species()
     listed = read_complete(settings.complete_file, species) if settings.complete_file else {}
     annotations = read_annotations(
@@ -63,4 +70,4 @@ def read_sources(settings: DataSettings) -> Sources:
         species=species,
     )
     paths = audio_by_id(settings.root, settings.audio_folders)
-    return Sources(species, annotations, paths, read_sites(settings.root), pseudo)
+    return Sources(species, annotations, paths, read_recordings_table(settings.root), pseudo)

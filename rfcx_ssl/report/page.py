@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 import rfcx_ssl
-from rfcx_ssl.report.scoring import Gate
+from rfcx_ssl.report.gates import Gate
 from rfcx_ssl.report.table import HEADERS, Row, gate_text, leaders, shown_cells
 
 if TYPE_CHECKING:

@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from rfcx_ssl.data import Truth
+from rfcx_ssl.evaluation.judge import Floors, Scored
+from rfcx_ssl.evaluation.systems import Heard
 from rfcx_ssl.files import atomic_path
 from rfcx_ssl.metrics import Interval
 from rfcx_ssl.metrics.arrays import FloatArray
 from rfcx_ssl.metrics.events import EventMetrics
-from rfcx_ssl.report.scoring import Floors, Gate, Scored
-from rfcx_ssl.report.systems import Heard
+from rfcx_ssl.report.gates import Gate
 
 Cell: TypeAlias = str | float | None
 

@@ -1,11 +1,14 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rfcx_ssl.annotations import COLUMNS, Annotations, read_annotations
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.folds import Folds, fold_table, make_folds
+from rfcx_ssl.folds import Folds, deal_test, fold_table, make_folds
 from rfcx_ssl.species import rfcx_species
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "rfcx"
@@ -82,6 +85,83 @@ def test_saved_folds_are_read_back(tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["folds.csv"]
 
 
+def test_the_test_part_is_in_no_fold_and_is_read_back(tmp_path):
+    folds = Folds(
+        {"a": 0, "b": 1, "c": 0}, {"a": "s", "b": "t", "c": "s", "x": "u", "y": "v"}, 2, frozenset({"x", "y"})
+    )
+    assert [folds.train_ids(fold) for fold in (None, 0, 1)] == [["a", "b", "c"], ["b"], ["a", "c"]]
+    assert folds.valid_ids(0) == ["a", "c"] and folds.recording_ids == ["a", "b", "c"]
+    folds.save(tmp_path / "folds.csv")
+    assert (tmp_path / "folds.csv").read_text().splitlines()[-2:] == ["x,test,u", "y,test,v"]
+    assert Folds.load(tmp_path / "folds.csv") == folds
+    assert folds.select({"a", "x"}).test_ids == {"x", "y"} and folds.select({"a", "x"}).recording_ids == ["a"]
+
+
+def test_recordings_without_a_fold_train_unless_their_group_is_held_out():
+    groups = {"a": "s", "b": "t", "x": "u", "p": "s", "q": "t", "r": "u", "w": "new"}
+    folds = Folds({"a": 0, "b": 1}, groups, 2, frozenset({"x"}))
+    everything = [*groups, "nowhere"]
+    assert folds.foldless_train_ids(everything, 0) == ["nowhere", "q", "w"]
+    assert folds.foldless_train_ids(everything, 1) == ["nowhere", "p", "w"]
+    assert folds.foldless_train_ids(everything, None) == ["nowhere", "p", "q", "w"]
+
+
+def test_the_table_of_folds_has_a_column_for_the_test_part():
+    table = annotations([("a", 0, "present"), ("b", 0, "present"), ("x", 0, "present"), ("x", 1, "absent")])
+    folds = Folds({"a": 0, "b": 1}, {name: name for name in "abx"}, 2, frozenset({"x"}))
+    counts = fold_table(table, folds)
+    assert list(counts.columns) == ["species_id", "songtype_id", "state", "fold_0", "fold_1", "test", "total"]
+    assert counts.to_numpy().tolist() == [[0, 1, "present", 1, 1, 1, 3], [1, 1, "absent", 0, 0, 1, 1]]
+
+
+GROUPED = st.lists(
+    st.tuples(st.integers(0, 11), st.sets(st.integers(0, 4), max_size=3)), min_size=1, max_size=40
+)  # group and species of each recording
+
+
+@settings(max_examples=60, deadline=None)
+@given(GROUPED, st.floats(0.01, 0.99), st.integers(0, 5))
+def test_a_test_part_holds_whole_groups_and_depends_on_the_seed_alone(recordings, share, seed):
+    names = [f"r{i:02d}" for i in range(len(recordings))]
+    table = annotations(
+        [(name, s, "present") for name, (_, heard) in zip(names, recordings, strict=True) for s in heard]
+    )
+    groups = {name: f"g{group}" for name, (group, _) in zip(names, recordings, strict=True)}
+    if len(set(groups.values())) < 2:
+        with pytest.raises(AnnotationError, match="a test part needs at least 2 groups, there are 1"):
+            deal_test(table, names, share, seed=seed, group_of=groups)
+        return
+    test_ids = deal_test(table, names, share, seed=seed, group_of=groups)
+    assert test_ids == deal_test(table, names[::-1], share, seed=seed, group_of=groups)
+    assert test_ids < set(names)
+    assert not {groups[name] for name in test_ids} & {groups[name] for name in set(names) - test_ids}
+    folds = Folds(dict.fromkeys(set(names) - test_ids, 0), groups, 1, test_ids)  # raises where a group is split
+    assert not test_ids & set(folds.train_ids(None))
+
+
+def test_a_test_part_is_stratified_better_than_chance():
+    rng = np.random.default_rng(0)
+    names = [f"r{i:03d}" for i in range(200)]
+    heard = rng.random((200, 8)) < np.geomspace(0.04, 0.4, 8)
+    table = annotations([(names[i], int(s), "present") for i, s in np.argwhere(heard)])
+
+    def distance(chosen):
+        rows = np.isin(names, list(chosen))
+        return np.abs(heard[rows].sum(0) / heard.sum(0) - 0.2).mean()
+
+    dealt = [distance(deal_test(table, names, 0.2, seed=seed)) for seed in range(10)]
+    blind = [distance(rng.choice(names, 40, replace=False)) for _ in range(10)]
+    assert np.mean(dealt) < 0.3 * np.mean(blind)
+    sizes = [len(deal_test(table, names, 0.2, seed=seed)) for seed in range(10)]
+    assert min(sizes) >= 30 and max(sizes) <= 50
+
+
+def test_what_one_group_alone_holds_stays_outside_the_test_part():
+    names, _ = forest(30)
+    rare = annotations([*((n, 0, "present") for n in names), ("r007", 9, "present")])
+    assert all("r007" not in deal_test(rare, names, 0.3, seed=seed) for seed in range(10))
+
+
 @pytest.mark.parametrize(
     "text,message",
     [
@@ -91,6 +171,9 @@ def test_saved_folds_are_read_back(tmp_path):
         ("recording_id,fold,group\na,0,a\na,1,a\n", "folds.csv:3: recording a is listed twice"),
         ("recording_id,fold,group\na,0,s\nb,1,s\n", "leak"),
         ("recording_id,fold,group\n", "lists no recordings"),
+        ("recording_id,fold,group\na,test,a\n", "lists no recordings outside the test part"),
+        ("recording_id,fold,group\na,0,s\nb,test,s\n", "leak: group s has a in fold 0 and b in fold test"),
+        ("recording_id,fold,group\na,0,a\na,test,a\n", "folds.csv:3: recording a is listed twice"),
         (None, "cannot be read"),
     ],
 )

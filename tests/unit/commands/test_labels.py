@@ -85,3 +85,15 @@ def test_roots_with_odd_names_are_taken_literally(forest, capsys, tmp_path):
     odd.symlink_to(Path(forest), target_is_directory=True)
     run(odd, *SMALL)
     assert "12 recordings" in capsys.readouterr().out
+
+
+def test_the_report_shows_the_test_part(forest, capsys, tmp_path):
+    run(forest, *SMALL, "test_share=0.25", "--tables-only", "--save-folds", tmp_path / "folds.csv")
+    text = capsys.readouterr().out
+    assert (
+        text.startswith("8 present and 24 absent boxes in 12 recordings")
+        and "recordings per fold: 3, 3, 3, test 3" in text
+    )
+    header, *rows = [line.split() for line in text.splitlines()[6:]]
+    assert header[-2:] == ["test", "total"] and sum(int(row[-2]) for row in rows) > 0
+    assert len(Folds.load(tmp_path / "folds.csv").test_ids) == 3

@@ -1,6 +1,6 @@
 import pytest
 
-from rfcx_ssl.data.recordings import audio_by_id, open_recordings, read_sites
+from rfcx_ssl.data.recordings import audio_by_id, open_recordings, read_recordings_table
 from rfcx_ssl.errors import AudioError
 
 
@@ -10,7 +10,7 @@ def test_headers_give_length_in_model_samples_and_site(forest):
         ["rec03", "rec01"],
         16_000,
         where="train",
-        sites=read_sites(forest),
+        sites={name: cells["site"] for name, cells in read_recordings_table(forest).items()},
         allow_missing=False,
     )
     assert list(found) == ["rec01", "rec03"]
@@ -44,4 +44,4 @@ def test_an_earlier_folder_wins_and_other_files_are_no_audio(tmp_path):
         "aaa": tmp_path / "one/aaa.wav",
         "bbb": tmp_path / "two/bbb.FLAC",
     }
-    assert read_sites(tmp_path) == {}
+    assert read_recordings_table(tmp_path) == {}

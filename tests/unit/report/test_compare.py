@@ -20,7 +20,7 @@ from rfcx_ssl.inference.windows import predict_recording
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
 from rfcx_ssl.report.compare import CompareRequest, GateError, compare, require_gates
-from rfcx_ssl.report.scoring import Promise
+from rfcx_ssl.report.gates import Promise
 from rfcx_ssl.species import label_space, rfcx_species
 
 PROMISES = (Promise("best", "prior", 0.1), Promise("one", "two", 0.03))

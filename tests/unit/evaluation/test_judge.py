@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from rfcx_ssl.evaluation.judge import Judge
 from rfcx_ssl.metrics import lwlrap, prior_scale
-from rfcx_ssl.report.scoring import Judge, Promise, best_system
+from rfcx_ssl.report.gates import Promise, best_system, judge_promise
 from rfcx_ssl.species import rfcx_species
 
 PREVALENCE = np.array(rfcx_species().prevalence)
@@ -36,7 +37,7 @@ def test_gates_hold_for_a_good_model_and_fail_for_a_deaf_one(judge):
     assert best_system(raw) == best_system(scaled) == "good"
 
     def gate(better, worse, required):
-        return judge.gate(Promise(better, worse, required), raw, scaled, prior)
+        return judge_promise(Promise(better, worse, required), raw, scaled, prior)
 
     over_prior, over_fair = gate("best", "prior", 0.1), gate("best", "fair", 0.03)
     assert over_prior.holds and over_fair.holds
@@ -52,4 +53,4 @@ def test_a_blind_model_with_prior_scaling_is_the_prior_floor(judge):
     blind = {"blind": judge.score_scaled(np.full(judge.truth.shape, 0.3))}
     prior = judge.floors().prior
     assert blind["blind"].ranking.overall == pytest.approx(prior.ranking.overall)
-    assert judge.gate(Promise("blind", "prior", 0.05), {}, blind, prior).margin.value == pytest.approx(0.0)
+    assert judge_promise(Promise("blind", "prior", 0.05), {}, blind, prior).margin.value == pytest.approx(0.0)
