@@ -5,7 +5,8 @@ from rfcx_ssl.metrics.f1 import F1, BestF1, Segments, best_f1, f1_score, pool_se
 from rfcx_ssl.metrics.floors import prior_floor, random_average_precision, random_floor
 from rfcx_ssl.metrics.partial import columns_with_both, partial_auc, partial_lwlrap, partial_precision, rows_with_both
 from rfcx_ssl.metrics.precision import AveragePrecision, average_precision
-from rfcx_ssl.metrics.prior import prior_scale
+from rfcx_ssl.metrics.prevalence import PrevalenceEstimate, estimate_prevalence
+from rfcx_ssl.metrics.prior import match_prevalence, prior_scale
 from rfcx_ssl.metrics.ranking import Lwlrap, lwlrap
 from rfcx_ssl.metrics.roc import RocAuc, roc_auc
 
@@ -15,14 +16,17 @@ __all__ = [
     "BestF1",
     "Interval",
     "Lwlrap",
+    "PrevalenceEstimate",
     "RocAuc",
     "Segments",
     "average_precision",
     "best_f1",
     "bootstrap_interval",
     "columns_with_both",
+    "estimate_prevalence",
     "f1_score",
     "lwlrap",
+    "match_prevalence",
     "partial_auc",
     "partial_lwlrap",
     "partial_precision",

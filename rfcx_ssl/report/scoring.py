@@ -11,8 +11,8 @@ from rfcx_ssl.metrics import (
     average_precision,
     bootstrap_interval,
     lwlrap,
+    match_prevalence,
     prior_floor,
-    prior_scale,
     random_average_precision,
     random_floor,
 )
@@ -81,8 +81,8 @@ class Judge:
         return Scored(scores, lwlrap(self.truth, scores), average_precision(self.truth, scores), interval)
 
     def score_scaled(self, scores: FloatArray) -> Scored:
-        """Judge probabilities (R, S) with class odds times the known prevalence."""
-        return self.score(prior_scale(scores, self.prevalence))
+        """Judge probabilities (R, S) scaled to the known prevalence."""
+        return self.score(match_prevalence(scores, self.prevalence))
 
     def interval(self, scores: FloatArray, other: FloatArray | None = None, metric: Metric | None = None) -> Interval:
         """Bootstrap interval of the LWLRAP (or ``metric``), or of its paired difference to ``other``; same resamples."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rfcx_ssl.metrics import lwlrap, prior_scale
+from rfcx_ssl.metrics import lwlrap, match_prevalence
 from rfcx_ssl.report.scoring import Judge, Promise, best_system
 from rfcx_ssl.species import rfcx_species
 
@@ -24,7 +24,7 @@ def scores_of(judge, strength, seed=1):
 def test_scaled_score_is_the_lwlrap_of_scaled_probabilities(judge):
     scores = scores_of(judge, 2)
     scaled = judge.score_scaled(scores)
-    assert scaled.ranking.overall == lwlrap(judge.truth, prior_scale(scores, PREVALENCE)).overall
+    assert scaled.ranking.overall == lwlrap(judge.truth, match_prevalence(scores, PREVALENCE)).overall
     assert scaled.interval.low < scaled.ranking.overall < scaled.interval.high
 
 
