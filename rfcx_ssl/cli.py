@@ -24,6 +24,10 @@ COMMANDS = {
         "rfcx_ssl.commands.labels",
         "check label tables, folds and conflicts; draw one crop; export the corpus",
     ),
+    "evaluate": (
+        "rfcx_ssl.commands.evaluate",
+        "judge models on labelled recordings: scores, floors, intervals, a report",
+    ),
     "detect": ("rfcx_ssl.commands.detect", "find species in recordings: events as a table, with pictures"),
     "export": ("rfcx_ssl.commands.export", "save a model with its own code, or as ONNX, to run without rfcx-ssl"),
 }

@@ -13,10 +13,6 @@ from rfcx_ssl.species import SpeciesTable
 FloatArray: TypeAlias = NDArray[np.float64]
 
 TABLE, ESTIMATE, NONE = "table", "estimate", "none"
-PREVALENCE_HELP = (
-    "share of recordings that hold each species, for prior scaling: table (the species table; default), a CSV with the columns "
-    "name and prevalence, estimate (from each model's scores of this audio), or none"
-)
 
 
 def known_prevalence(source: str, species: SpeciesTable) -> FloatArray | None:

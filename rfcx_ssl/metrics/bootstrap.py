@@ -10,6 +10,7 @@ from rfcx_ssl.metrics.arrays import BoolArray, FloatArray, check_arrays
 
 Rows: TypeAlias = NDArray[np.int64]
 Metric = Callable[[BoolArray, FloatArray, BoolArray], float]
+Metrics = Callable[[BoolArray, FloatArray, BoolArray], FloatArray]
 
 
 class Interval(NamedTuple):
@@ -50,13 +51,51 @@ def bootstrap_interval(
         value = metric(positive[rows], values[rows], mask[rows])
         return value if rival is None else value - metric(positive[rows], rival[rows], mask[rows])
 
-    draw = _resampler(len(positive), groups)
-    draws = np.array([statistic(draw(rng)) for _ in range(resamples if len(positive) else 0)])
-    draws = draws[~np.isnan(draws)]
-    if not draws.size:
+    draws = _draws(statistic, len(positive), groups, rng, resamples)
+    return interval_of(statistic(slice(None)) if draws.size else float("nan"), draws, level)
+
+
+def bootstrap_draws(
+    metrics: Metrics,
+    truth: ArrayLike,
+    scores: ArrayLike,
+    known: ArrayLike | None = None,
+    *,
+    groups: ArrayLike | None = None,
+    rng: np.random.Generator,
+    resamples: int = 1000,
+) -> FloatArray:
+    """Several ``metrics(truth, scores, known)``, an array (M,), on the same resampled rows: (resamples, M).
+
+    Generators of one seed draw the same rows, so the draws of two systems can be subtracted; rows and ``groups`` are as
+    in :func:`bootstrap_interval`, and :func:`interval_of` makes an interval of a column.
+    """
+    positive, values, mask = check_arrays(truth, scores, known)
+    return _draws(
+        lambda rows: metrics(positive[rows], values[rows], mask[rows]), len(positive), groups, rng, resamples
+    )
+
+
+def interval_of(value: float, draws: ArrayLike, level: float = 0.95) -> Interval:
+    """``value`` with the central ``level`` of ``draws`` (n,); draws that are NaN are left out, and none is no interval."""
+    drawn = np.asarray(draws, dtype=np.float64)
+    drawn = drawn[~np.isnan(drawn)]
+    if not drawn.size:
         return Interval(float("nan"), float("nan"), float("nan"))
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(statistic(slice(None)), float(low), float(high))
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def _draws(
+    statistic: Callable[[Rows], float | FloatArray],
+    num_rows: int,
+    groups: ArrayLike | None,
+    rng: np.random.Generator,
+    resamples: int,
+) -> FloatArray:
+    """``statistic`` of ``resamples`` draws of the rows; none where there are no rows."""
+    draw = _resampler(num_rows, groups)
+    return np.array([statistic(draw(rng)) for _ in range(resamples if num_rows else 0)], dtype=np.float64)
 
 
 def _resampler(num_rows: int, groups: ArrayLike | None) -> Callable[[np.random.Generator], Rows]:

@@ -1,4 +1,4 @@
-"""F1 on known cells, at one threshold and at each class's best; frames pooled to segments keep what is unknown unknown."""
+"""Precision, recall and F1 on known cells at one threshold, F1 at each class's best; frames pooled to segments."""
 
 from typing import Any, NamedTuple
 
@@ -14,6 +14,17 @@ class F1(NamedTuple):
     macro: float
     micro: float  # all known cells pooled
     per_class: FloatArray  # (S,)
+
+
+class Decisions(NamedTuple):
+    """What detections at a threshold are worth, each of S classes; the last entry, S, pools all known cells.
+
+    Precision is NaN where nothing is detected, recall and F1 are NaN without a known positive.
+    """
+
+    precision: FloatArray  # (S + 1,)
+    recall: FloatArray  # (S + 1,)
+    f1: FloatArray  # (S + 1,)
 
 
 class BestF1(NamedTuple):
@@ -38,14 +49,32 @@ def f1_score(truth: ArrayLike, scores: ArrayLike, known: ArrayLike | None = None
     Raises:
         ValueError: shapes differ, truth or known are not 0/1, or a known score is NaN.
     """
+    f1 = decisions(truth, scores, known, threshold).f1
+    return F1(mean_or_nan(f1[:-1]), float(f1[-1]), f1[:-1])
+
+
+def decisions(
+    truth: ArrayLike, scores: ArrayLike, known: ArrayLike | None = None, threshold: ArrayLike = 0.5
+) -> Decisions:
+    """Precision, recall and F1 of ``scores`` (R, S) at or above ``threshold`` (a number, or (S,)), as scikit-learn has them.
+
+    Raises:
+        ValueError: shapes differ, truth or known are not 0/1, or a known score is NaN.
+    """
     positive, values, mask = check_arrays(truth, scores, known)
     detected = (values >= np.asarray(threshold)) & mask
-    hits, found, there = (positive & detected).sum(axis=0), detected.sum(axis=0), positive.sum(axis=0)
-    per_class = np.full(positive.shape[1], np.nan)
-    np.divide(2 * hits, found + there, out=per_class, where=there > 0)
-    pooled = int(found.sum() + there.sum())
-    micro = 2 * int(hits.sum()) / pooled if there.sum() else float("nan")
-    return F1(mean_or_nan(per_class), micro, per_class)
+    hits, found, there = (_with_total(part) for part in (positive & detected, detected, positive))
+    return Decisions(_ratio(hits, found, found), _ratio(hits, there, there), _ratio(2 * hits, found + there, there))
+
+
+def _with_total(cells: BoolArray) -> FloatArray:
+    """Number of cells of each class, and of all."""
+    return np.append(cells.sum(axis=0), cells.sum()).astype(np.float64)
+
+
+def _ratio(part: FloatArray, whole: FloatArray, needed: FloatArray) -> FloatArray:
+    """``part / whole``, NaN where ``needed`` is 0."""
+    return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=needed > 0))
 
 
 def best_f1(truth: ArrayLike, scores: ArrayLike, known: ArrayLike | None = None) -> BestF1:

@@ -3,20 +3,23 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rfcx_ssl.data import Truth, load_truth
+from rfcx_ssl.data.prevalence import NONE, TABLE
 from rfcx_ssl.errors import ConfigError, MissingExtraError, RfcxError
+from rfcx_ssl.evaluation.events import always, judge_events
+from rfcx_ssl.evaluation.judge import Floors, Judge, Scored
+from rfcx_ssl.evaluation.prior import Prior, prior_of
+from rfcx_ssl.evaluation.reference import Reference, complete_reference
+from rfcx_ssl.evaluation.runs import read_run
+from rfcx_ssl.evaluation.systems import Heard, hear_all
 from rfcx_ssl.files import write_text
-from rfcx_ssl.metrics.events import EventMetrics, event_metrics
+from rfcx_ssl.metrics.events import EventMetrics
 from rfcx_ssl.metrics.floors import random_average_precision
 from rfcx_ssl.pictures.panels import save_figure
 from rfcx_ssl.report.figures import (
@@ -28,10 +31,8 @@ from rfcx_ssl.report.figures import (
     species_bars,
     training_curves,
 )
+from rfcx_ssl.report.gates import BEST, PRIOR, Gate, Promise, judge_promise
 from rfcx_ssl.report.page import made_by, render_page
-from rfcx_ssl.report.runs import read_run
-from rfcx_ssl.report.scoring import BEST, PRIOR, Floors, Gate, Judge, Promise, Scored
-from rfcx_ssl.report.systems import Heard, hear
 from rfcx_ssl.report.table import (
     Row,
     SpeciesRow,
@@ -61,6 +62,7 @@ class CompareRequest:
     out: Path
     runs: Mapping[str, Path]
     promises: tuple[Promise, ...] = ()
+    prevalence: str = TABLE
     resamples: int = 1000
     seed: int = 0
     device: str = "cpu"
@@ -75,6 +77,8 @@ class CompareRequest:
                     )
         for name in set(self.runs) & {BEST, PRIOR}:
             raise ConfigError(f"{name}={self.runs[name]}: {name!r} means something in --gate; use another name")
+        if self.prevalence == NONE and any(promise.worse == PRIOR for promise in self.promises):
+            raise ConfigError(f"--prevalence {NONE}: a --gate over {PRIOR!r} needs prevalences")
         if not self.runs:
             raise ConfigError("no runs to compare: give at least one NAME=RUN_DIR")
 
@@ -86,7 +90,8 @@ class Comparison:
     truth: Truth
     heard: dict[str, Heard]
     raw: dict[str, Scored]
-    scaled: dict[str, Scored]
+    scaled: dict[str, Scored]  # none where nothing is prior-scaled
+    prior: Prior
     floors: Floors
     rows: list[Row]
     by_species: list[SpeciesRow]
@@ -101,55 +106,53 @@ def compare(request: CompareRequest, console: Console) -> Comparison:
     """
     facts = {name: read_run(folder) for name, folder in request.runs.items()}
     truth = load_truth(request.data)
+    reference = complete_reference(truth, request.data, "test recordings")
     request.out.mkdir(parents=True, exist_ok=True)
-    heard: dict[str, Heard] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        for name, run in facts.items():
-            task = progress.add_task(f"hearing with {name}", total=len(truth.paths))
-            names, tick = truth.space.species_names, partial(progress.advance, task)
-            heard[name] = hear(run, truth.paths, names, request.device, tick)
-    result = judge_all(request, truth, heard, console)
+    heard = hear_all(facts, reference, request.device, console)
+    result = judge_all(request, truth, reference, heard, console)
     print_comparison(table_title(request, truth), result.rows, result.gates, console)
     write(request, result)
     console.print(f"wrote {request.out / 'report.html'} and comparison.csv beside it", highlight=False, soft_wrap=True)
     return result
 
 
-def judge_all(request: CompareRequest, truth: Truth, heard: dict[str, Heard], console: Console) -> Comparison:
+def judge_all(
+    request: CompareRequest, truth: Truth, reference: Reference, heard: dict[str, Heard], console: Console
+) -> Comparison:
     """Turn what was heard into scores, floors, rows and gates."""
-    judge = Judge(
-        truth.truth > 0,
-        np.array(truth.space.species.prevalence, float),
-        resamples=request.resamples,
-        seed=request.seed,
-    )
+    prior = prior_of(reference, request.prevalence)
+    if not prior.scales and request.prevalence != NONE:
+        raise ConfigError(
+            f"{request.data}: {prior.source} Compare with --prevalence FILE, or with --prevalence {NONE}"
+        )
+    judge = Judge(reference.truth, prior.values, resamples=request.resamples, seed=request.seed)
     floors = judge.floors()
     raw = {name: judge.score(system.clip) for name, system in heard.items()}
-    scaled = {name: judge.score_scaled(system.clip) for name, system in heard.items()}
-    first = next(iter(heard.values()))
-    blind = [np.broadcast_to(judge.prevalence, frames.shape) for frames in first.frames]
-    always = judge_events(truth, first, blind, console)
-    events = {name: judge_events(truth, system, system.frames, console) for name, system in heard.items()}
-    rows = [system_row(name, raw[name], scaled[name], events[name], system) for name, system in heard.items()]
-    by_species = species_rows(truth, "class prior (floor)", None, floors.prior, always)
+    scaled = {
+        name: judge.score(scores)
+        for name, system in heard.items()
+        if (scores := prior.scale(name, system)) is not None
+    }
+    blind, events = _events(reference, heard, judge, console)
+    rows = [system_row(name, raw[name], scaled.get(name), events.get(name), system) for name, system in heard.items()]
+    by_species = species_rows(truth, "class prior (floor)", None, floors.prior, blind)
     for name in heard:
-        by_species += species_rows(truth, name, raw[name], scaled[name], events[name])
-    gates = [judge.gate(promise, raw, scaled, floors.prior) for promise in request.promises]
-    return Comparison(truth, heard, raw, scaled, floors, floor_rows(floors, always) + rows, by_species, gates)
+        by_species += species_rows(truth, name, raw[name], scaled.get(name), events.get(name))
+    gates = [judge_promise(promise, raw, scaled, floors.prior) for promise in request.promises]
+    return Comparison(truth, heard, raw, scaled, prior, floors, floor_rows(floors, blind) + rows, by_species, gates)
 
 
-def judge_events(truth: Truth, heard: Heard, frames: Sequence[NDArray[Any]], console: Console) -> EventMetrics | None:
-    """Frame probabilities (T, S) against all calls; None, with a message, where sed_scores_eval is not installed.
-
-    The thresholds tried lie 0.01 apart in log odds: 2.5 times faster than trying every score, within 0.01 of it.
-    """
-    calls = [[(call.start_s, call.end_s, call.species_id) for call in own] for own in truth.calls]
+def _events(
+    reference: Reference, heard: dict[str, Heard], judge: Judge, console: Console
+) -> tuple[EventMetrics | None, dict[str, EventMetrics]]:
+    """Event metrics of hearing everything all the time, and of each model; nothing where they cannot be computed."""
+    first = next(iter(heard.values()))
     try:
-        return event_metrics([_coarse(scores) for scores in frames], calls, heard.durations_s, heard.grid.frame_s)
+        blind = judge_events(reference, first, always(first, judge.prevalence))
+        return blind, {name: judge_events(reference, system, system.frames) for name, system in heard.items()}
     except MissingExtraError as error:
         console.print(f"no event metrics: {error}", highlight=False, soft_wrap=True)
-        return None
+        return None, {}
 
 
 def write(request: CompareRequest, result: Comparison) -> None:
@@ -195,13 +198,6 @@ def _label_scores(result: Comparison) -> tuple[dict[str, int], dict[str, dict[st
     return labels, {title: scores for title, scores in panels.items() if scores}
 
 
-def _coarse(scores: NDArray[Any]) -> NDArray[np.float64]:
-    """Probabilities rounded to steps of 0.01 in log odds; their order stays, but for new ties."""
-    clipped = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
-    log_odds = np.round(100 * np.log(clipped / (1 - clipped))) / 100
-    return np.asarray(1 / (1 + np.exp(-log_odds)))
-
-
 def require_gates(gates: list[Gate]) -> None:
     """Raise :class:`GateError` (exit code 3) naming every gate that does not hold."""
     failed = [gate_text(gate) for gate in gates if not gate.holds]
@@ -230,10 +226,12 @@ def bar_panels(result: Comparison) -> list[Bars]:
     present = result.truth.truth > 0
     chance = np.array([random_average_precision(present[:, [species]]) for species in range(present.shape[1])])
     precision = {name: scored.precision.per_class for name, scored in result.raw.items()}
-    ranking = {name: scored.ranking.per_class for name, scored in result.scaled.items()}
+    scored = result.scaled or result.raw
+    ranking = {name: one.ranking.per_class for name, one in scored.items()}
+    title = "LWLRAP, prior-scaled" if result.scaled else "LWLRAP, raw"
     return [
         Bars("average precision, raw", precision, chance, "random order"),
-        Bars("LWLRAP, prior-scaled", ranking, result.floors.prior.ranking.per_class, "class prior"),
+        Bars(title, ranking, result.floors.prior.ranking.per_class, "class prior"),
     ]
 
 
@@ -252,5 +250,6 @@ def _facts(request: CompareRequest, result: Comparison) -> dict[str, str]:
         **made_by(request.command),
         "speed measured on": f"{request.device}, {torch.get_num_threads()} thread(s), decoding left out",
         "runs": ", ".join(f"{name}={folder}" for name, folder in request.runs.items()),
+        "prevalences": result.prior.source,
         "test recordings": f"{len(result.truth.paths)} in {request.data / 'test'}",
     }

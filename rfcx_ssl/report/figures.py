@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rfcx_ssl.data import Truth
+    from rfcx_ssl.evaluation.reference import Reference
+    from rfcx_ssl.evaluation.runs import Curve, RunFacts
     from rfcx_ssl.frames import FrameGrid
     from rfcx_ssl.metrics.arrays import FloatArray
-    from rfcx_ssl.report.runs import Curve, RunFacts
 
     Panels: TypeAlias = Mapping[str, Mapping[str, float]]
 
@@ -35,7 +36,7 @@ class Bars(NamedTuple):
     floor_name: str
 
 
-def species_bars(truth: Truth, panels: Sequence[Bars]) -> Figure:
+def species_bars(truth: Truth | Reference, panels: Sequence[Bars]) -> Figure:
     """Horizontal bars per species, the most frequent first, one panel beside the other; floors as ticks."""
     from matplotlib.figure import Figure
 
@@ -124,13 +125,15 @@ def label_curves(series: Mapping[str, Sequence[str]], labels: Mapping[str, int],
     return figure
 
 
-def pick_recording(truth: Truth) -> int:
-    """The recording with the most species, then the most calls, then the first: chosen without looking at scores."""
+def pick_recording(truth: Truth | Reference, rows: Sequence[int] | None = None) -> int:
+    """The recording (of ``rows``) with the most species, then the most calls, then the first: without looking at scores."""
     richness = [(len({call.species_id for call in calls}), len(calls)) for calls in truth.calls]
-    return max(range(len(richness)), key=lambda row: (richness[row], -row))
+    return max(range(len(richness)) if rows is None else rows, key=lambda row: (richness[row], -row))
 
 
-def recording_figure(truth: Truth, row: int, probability: NDArray[np.float32], grid: FrameGrid, system: str) -> Figure:
+def recording_figure(
+    truth: Truth | Reference, row: int, probability: NDArray[np.float32], grid: FrameGrid, system: str
+) -> Figure:
     """Spectrogram of one recording with its true boxes; frame ``probability`` (T, S) of ``system`` below.
 
     The rows are the species that are there, and a few that are not but score highest.

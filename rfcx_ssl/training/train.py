@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +174,13 @@ def data_facts(data: DataSettings, corpus: Corpus, fold: int | None) -> Mapping[
     return {
         "sha256": hash_files(data.label_files) | budget,
         "recordings": {side: len(names) for side, names in sides.items()},
-        "recordings_sha256": {side: _sha256("\n".join(names)) for side, names in sides.items()},
+        "recordings_sha256": {side: hash_names(names) for side, names in sides.items()},
     }
+
+
+def hash_names(recording_ids: Sequence[str]) -> str:
+    """What run.json says of the recordings of a side, in their order."""
+    return _sha256("\n".join(recording_ids))
 
 
 def _sha256(text: str) -> str:

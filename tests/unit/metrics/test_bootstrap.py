@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rfcx_ssl.metrics import bootstrap_interval, lwlrap
+from rfcx_ssl.metrics import bootstrap_draws, bootstrap_interval, interval_of, lwlrap
 
 
 def mean_score(truth, scores, known):
@@ -81,3 +81,27 @@ def test_rows_of_a_group_are_drawn_together():
 def test_groups_name_every_row():
     with pytest.raises(ValueError, match="one entry per row, got 2 for 1 rows"):
         bootstrap_interval(mean_score, [[1]], [[0.5]], groups=[0, 1], rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(40) // 3], ids=["recordings", "sites"])
+def test_draws_of_several_metrics_are_those_of_each_alone_and_subtract_in_pairs(groups):
+    rng = np.random.default_rng(6)
+    truth = rng.random((40, 3)) < 0.4
+    ours, theirs, known = rng.normal(size=truth.shape) + truth, rng.normal(size=truth.shape), rng.random((40, 3)) < 0.8
+
+    def both(*arrays):
+        return np.array([lwlrap(*arrays).overall, mean_score(*arrays)])
+
+    def drawn(scores):
+        return bootstrap_draws(both, truth, scores, known, groups=groups, rng=np.random.default_rng(7), resamples=60)
+
+    def alone(scores, other=None):
+        return bootstrap_interval(
+            mean_score, truth, scores, other, known, groups=groups, rng=np.random.default_rng(7), resamples=60
+        )
+
+    value = mean_score(truth, ours, known)
+    assert interval_of(value, drawn(ours)[:, 1]) == alone(ours)
+    gap = interval_of(value - mean_score(truth, theirs, known), (drawn(ours) - drawn(theirs))[:, 1])
+    assert gap == alone(ours, theirs)
+    assert bootstrap_draws(both, truth[:0], ours[:0], rng=rng).size == 0

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.metrics import f1_score as sklearn_f1
+from sklearn.metrics import precision_score, recall_score
 
 from rfcx_ssl.metrics.events import event_metrics
-from rfcx_ssl.metrics.f1 import best_f1, f1_score, pool_segments
+from rfcx_ssl.metrics.f1 import best_f1, decisions, f1_score, pool_segments
 
 
 def draw(seed=0, rows=60, known_rate=1.0):
@@ -27,6 +28,21 @@ def test_equals_sklearn_on_known_cells(known_rate):
     assert np.isnan(result.per_class[2])
     assert_allclose(result.macro, np.nanmean(result.per_class))
     assert_allclose(result.micro, sklearn_f1(truth[known], scores[known] >= 0.6))
+
+
+@pytest.mark.parametrize("known_rate", [0.4, 1.0])
+def test_precision_and_recall_equal_sklearns(known_rate):
+    truth, scores, known = draw(3, known_rate=known_rate)
+    threshold = np.array([0.6, 0.3, 0.5, 2.0])
+    result = decisions(truth, scores, known, threshold)
+    for s in (0, 1):
+        cells = truth[known[:, s], s], scores[known[:, s], s] >= threshold[s]
+        assert_allclose(result.precision[s], precision_score(*cells))
+        assert_allclose(result.recall[s], recall_score(*cells))
+    pooled = truth[known], (scores >= threshold)[known]
+    assert_allclose([result.precision[4], result.recall[4]], [precision_score(*pooled), recall_score(*pooled)])
+    assert np.isnan(result.recall[2]) and result.precision[2] == 0.0, "detections of a species that is never there"
+    assert np.isnan(result.precision[3]) and result.recall[3] == 0.0, "nothing reaches 2"
 
 
 def test_best_is_the_maximum_over_all_thresholds():

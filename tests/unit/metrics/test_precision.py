@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from rfcx_ssl.metrics import average_precision
+from rfcx_ssl.metrics import average_precision, precision_recall
 
 
 @pytest.mark.parametrize("decimals", [None, 0], ids=["no ties", "many ties"])
@@ -35,3 +35,20 @@ def test_no_positives_and_no_rows():
 
 def test_constant_scores_give_the_prevalence():
     assert_allclose(average_precision([[1], [0], [0], [1]], np.ones((4, 1))).macro, 0.5)
+
+
+@pytest.mark.parametrize("decimals", [None, 0], ids=["no ties", "many ties"])
+def test_the_curve_is_sklearns_at_the_thresholds_that_add_a_positive(decimals):
+    rng = np.random.default_rng(2)
+    truth = rng.random(80) < 0.3
+    scores = rng.normal(size=80) + truth
+    scores = scores if decimals is None else scores.round(decimals)
+    curve = precision_recall(truth, scores)
+    points = [part[::-1] for part in precision_recall_curve(truth, scores)]  # sklearn's from the lowest threshold
+    precision, recall, threshold = points[0][1:], points[1][1:], points[2]
+    adds = np.diff(recall, prepend=0) > 0
+    for ours, theirs in zip(curve, (threshold, precision, recall), strict=True):
+        assert_allclose(ours, theirs[adds])
+    area = np.sum(np.diff(curve.recall, prepend=0) * curve.precision)
+    assert_allclose(area, average_precision(truth[:, None], scores[:, None]).macro)
+    assert precision_recall(np.zeros(3), np.zeros(3)).threshold.size == 0

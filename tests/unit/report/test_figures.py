@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rfcx_ssl.data import load_truth
+from rfcx_ssl.evaluation.runs import Curve, RunFacts
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.report.figures import (
     Bars,
@@ -16,7 +17,6 @@ from rfcx_ssl.report.figures import (
     species_bars,
     training_curves,
 )
-from rfcx_ssl.report.runs import Curve, RunFacts
 
 
 def test_the_richest_recording_is_pictured_with_true_and_false_species(forest):

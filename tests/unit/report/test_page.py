@@ -3,8 +3,8 @@
 import pytest
 
 from rfcx_ssl.metrics import Interval
+from rfcx_ssl.report.gates import Gate
 from rfcx_ssl.report.page import inline_png, render_page
-from rfcx_ssl.report.scoring import Gate
 from rfcx_ssl.report.table import Row
 
 ROWS = [

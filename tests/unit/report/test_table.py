@@ -6,7 +6,7 @@ import io
 from rich.console import Console
 
 from rfcx_ssl.metrics import Interval
-from rfcx_ssl.report.scoring import Gate
+from rfcx_ssl.report.gates import Gate
 from rfcx_ssl.report.table import (
     HEADERS,
     SCORES,

@@ -1,6 +1,7 @@
 """What a run folder tells: its model, how long it trained, its curves."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,18 @@ class RunFacts:
     settings: str | None  # of the model: equal in runs that differ in labels and seeds only
     train_s: float | None
     curves: list[Curve]
+    folder: Path | None = None  # of the run; None where only the model is known
+
+
+def find_model(source: str) -> RunFacts:
+    """Facts of a run folder or a model directory; any other ``name/name`` is a model on the hub.
+
+    Raises:
+        RunError: there is no model in the folder, or no such folder.
+    """
+    if not Path(source).exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+        return RunFacts(Path(source), None, None, None, [])
+    return read_run(Path(source))
 
 
 def read_run(folder: Path) -> RunFacts:
@@ -45,8 +58,8 @@ def read_run(folder: Path) -> RunFacts:
         return RunFacts(folder, None, None, None, [])
     if not (folder / "model" / "config.json").is_file():
         raise RunError(f"{folder}: neither a model directory nor a run folder with a finished model/")
-    run = _read_json(folder / "run.json")
-    seconds = {**run, **_read_json(folder / "progress.json")}.get("train_s")
+    run = read_json(folder / "run.json")
+    seconds = {**run, **read_json(folder / "progress.json")}.get("train_s")
     settings = run.get("config", {}).get("model")
     return RunFacts(
         folder / "model",
@@ -54,10 +67,12 @@ def read_run(folder: Path) -> RunFacts:
         None if settings is None else json.dumps(settings, sort_keys=True),
         None if seconds is None else float(seconds),
         _read_curves(folder / "metrics.jsonl"),
+        folder,
     )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; an empty one where there is no such file."""
     if not path.is_file():
         return {}
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.report.runs import Curve, read_run
+from rfcx_ssl.evaluation.runs import Curve, read_run
 
 RUN = {
     "train_s": 12.5,
