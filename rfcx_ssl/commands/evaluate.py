@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words", nargs="+", metavar="[NAME=]MODEL | key=value", help="models, and settings of the labels"
     )
-    parser.add_argument("--labels", type=Path, required=True, metavar="ROOT", help="data set to judge on")
+    parser.add_argument("--labels", type=Path, required=True, metavar="ROOT", help="data set, or project file")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument(
         "--config", help="rfcx, synth or annotations: how to read the labels (default: by what is there)"

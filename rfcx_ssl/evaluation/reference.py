@@ -18,6 +18,7 @@ from rfcx_ssl.folds import Folds
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.judged import JudgedBox
 from rfcx_ssl.metrics.arrays import BoolArray
+from rfcx_ssl.project import SUFFIXES
 from rfcx_ssl.species import LabelSpace
 
 Boxes = tuple[tuple[JudgedBox, ...], ...]
@@ -27,6 +28,7 @@ Boxes = tuple[tuple[JudgedBox, ...], ...]
 class Reference:
     """R recordings, S species, and what somebody said of them."""
 
+    root: Path  # of the data set
     what: str  # which recordings these are, in words
     recording_ids: tuple[str, ...]
     paths: tuple[Path, ...]  # audio file of each
@@ -45,13 +47,13 @@ def open_reference(labels: Path, config: str | None, overrides: Sequence[str], f
 
     Those of its ``truth.csv``, completely known, where it has one and nothing else is asked for; else its annotated
     recordings, read with the settings ``config`` (by default rfcx in RFCX's layout, annotations in any other) and
-    ``overrides``: see :func:`labelled_reference`.
+    ``overrides``, or as a project file says: see :func:`labelled_reference`.
 
     Raises:
         RfcxError: there is no such data set, or it breaks a rule.
     """
-    if not labels.is_dir():
-        raise AnnotationError(f"--labels {labels}: no such folder")
+    if not labels.is_dir() and not (labels.suffix in SUFFIXES and labels.is_file()):
+        raise AnnotationError(f"--labels {labels}: neither a folder nor a project file")
     if config is None and fold is None and not overrides and (labels / TRUTH_TABLE).is_file():
         return complete_reference(load_truth(labels), labels, "test recordings")
     layout = "rfcx" if (labels / PRESENT_TABLE).is_file() else "annotations"
@@ -63,6 +65,7 @@ def complete_reference(truth: Truth, root: Path, what: str) -> Reference:
     nothing: Boxes = ((),) * len(truth.paths)
     sites, hours = places_and_hours(root, truth.recording_ids)
     return Reference(
+        root=root,
         what=what,
         recording_ids=truth.recording_ids,
         paths=truth.paths,
@@ -89,6 +92,7 @@ def labelled_reference(settings: DataSettings, fold: int | None) -> Reference:
     calls = (tuple(event for event in corpus.annotations.events(name) if event.present) for name in names)
     sites, hours = places_and_hours(settings.root, names)
     return Reference(
+        root=settings.root,
         what=what,
         recording_ids=tuple(names),
         paths=tuple(corpus.recording_of[name].path for name in names),

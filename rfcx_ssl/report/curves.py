@@ -76,7 +76,9 @@ def curve_panels(curves: Sequence[Curve], names: Sequence[str], threshold: float
     figure.supylabel("precision", fontsize=9)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     title = f"dots: at {threshold:g}; dotted: random scores; in brackets: positives"
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, fontsize=8, title=title)
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=6, frameon=False, fontsize=8, title=title, title_fontsize=8
+    )
     return figure
 
 
@@ -98,11 +100,11 @@ def _draw(axes: Axes, curves: Sequence[Curve], colors: Mapping[str, str], name: 
         axes.plot(*curve.decision, "o", color=color, markersize=4)
     axes.axhline(first.share, color="black", linestyle=":", linewidth=0.8)
     note = f"{first.positives}" + (" boxes" if first.of == "boxes" else "")
-    axes.set_title(f"{_short(name)} ({note})", fontsize=7)
+    axes.set_title(f"{_short(name)} ({note})", fontsize=6.5)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05))
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.3)
 
 
-def _short(name: str, most: int = 24) -> str:
+def _short(name: str, most: int = 31) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"

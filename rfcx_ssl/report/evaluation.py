@@ -16,7 +16,7 @@ from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.evaluation.evaluate import Evaluation, JudgingOptions, evaluate
 from rfcx_ssl.evaluation.groups import read_snr_db
 from rfcx_ssl.evaluation.known import WARNING, few_sites, what_is_known, what_it_learned_from
-from rfcx_ssl.evaluation.reference import open_reference
+from rfcx_ssl.evaluation.reference import Reference, open_reference
 from rfcx_ssl.evaluation.runs import find_model
 from rfcx_ssl.evaluation.systems import hear_all
 from rfcx_ssl.files import write_csv, write_text
@@ -88,12 +88,12 @@ def run_evaluation(request: EvaluateRequest, console: Console) -> Evaluation:
     for note in notes:
         console.print(note, highlight=False, soft_wrap=True, markup=False)
     num_species = len(reference.space.species_names)
-    snr_db = read_snr_db(request.labels / TRUTH_TABLE, reference.recording_ids, num_species)
+    snr_db = read_snr_db(reference.root / TRUTH_TABLE, reference.recording_ids, num_species)
     request.out.mkdir(parents=True, exist_ok=True)
     evaluation = evaluate(reference, hear_all(facts, reference, request.device, console), request.options, snr_db)
     for note in evaluation.notes:
         console.print(note, highlight=False, soft_wrap=True, markup=False)
-    print_evaluation(request, evaluation, console)
+    print_evaluation(evaluation, console)
     write_evaluation(request, evaluation, [*notes, *evaluation.notes])
     console.print(
         f"wrote {request.out / 'report.html'}, report.md and the tables beside it", highlight=False, soft_wrap=True
@@ -101,10 +101,10 @@ def run_evaluation(request: EvaluateRequest, console: Console) -> Evaluation:
     return evaluation
 
 
-def print_evaluation(request: EvaluateRequest, evaluation: Evaluation, console: Console) -> None:
+def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     """The scores that are defined, floors first."""
     grid, reference = terminal_grid(evaluation), evaluation.reference
-    table = Table(title=f"{data_name(request)}: {len(reference.paths)} recordings ({reference.what})")
+    table = Table(title=f"{data_name(reference)}: {len(reference.paths)} recordings ({reference.what})")
     for place, header in enumerate(grid.headers):
         table.add_column(header, justify="left" if place == 0 else "right", no_wrap=True)
     for row in grid.rows:
@@ -133,7 +133,7 @@ def write_evaluation(request: EvaluateRequest, evaluation: Evaluation, notes: Se
         if isinstance(part, Picture):
             save_figure(part.figure, out / part.file)
     document = Document(
-        title=f"Species detection on {data_name(request)}: the evaluation",
+        title=f"Species detection on {data_name(evaluation.reference)}: the evaluation",
         lead=_lead(evaluation),
         parts=parts,
         reading=[text.format(**_drawing(evaluation.options)) for text in READING],
@@ -143,9 +143,9 @@ def write_evaluation(request: EvaluateRequest, evaluation: Evaluation, notes: Se
     write_text(out / "report.html", document.to_html())
 
 
-def data_name(request: EvaluateRequest) -> str:
+def data_name(reference: Reference) -> str:
     """What the data set is called: its folder."""
-    return request.labels.resolve().name
+    return reference.root.resolve().name
 
 
 def _pictures(evaluation: Evaluation) -> list[Part]:

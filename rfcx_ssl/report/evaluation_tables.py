@@ -62,6 +62,8 @@ TERMINAL = {
     "precision": "precision",
     "recall": "recall",
     "F1": "f1",
+    "box prec.": "box_precision",
+    "box recall": "box_recall",
     "seg. F1": "segment_f1_best",
     "PSDS": "psds",
 }
@@ -70,7 +72,8 @@ TRAINING = ("labels", "parameters", "train_s", "times_real_time")  # of a model,
 
 def terminal_grid(evaluation: Evaluation) -> Grid:
     """Floors and models as rows, the scores that are defined as columns, the interval of the first of them beside it."""
-    shown = {header: column for header, column in TERMINAL.items() if _defined(evaluation, column)}
+    left_out = ("box_precision", "box_recall") if _defined(evaluation, "f1") else ()
+    shown = {h: column for h, column in TERMINAL.items() if _defined(evaluation, column) and column not in left_out}
     floors = {score.column: score for score in SCORES}
     values = next(iter(evaluation.overall.values())).values
     rows = []
