@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import Parser, add_threads, run_program
+from rfcx_ssl.program import Parser, add_prevalence, add_threads, run_program
 from rfcx_ssl.threads import use_threads
 
 
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar=("BETTER", "WORSE", "MARGIN"),
         help="see above; repeatable",
     )
+    add_prevalence(parser)
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples (default 1000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default 0)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or auto")
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         data=args.data,
         out=args.out,
         runs=runs,
+        prevalence=args.prevalence,
         promises=tuple(Promise(better, worse, parse_margin(margin)) for better, worse, margin in args.gate),
         resamples=args.resamples,
         seed=args.seed,

@@ -41,6 +41,17 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_prevalence(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--prevalence``, which :func:`rfcx_ssl.data.prevalence.known_prevalence` reads."""
+    parser.add_argument(
+        "--prevalence",
+        default="table",
+        metavar="SOURCE",
+        help="share of recordings that hold each species, for prior scaling: table (the species table, the default), a CSV "
+        "with the columns name and prevalence, estimate (by each model, from its scores of these recordings), or none",
+    )
+
+
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Declare ``--workers``; :func:`rfcx_ssl.threads.choose_workers` knows the default."""
     parser.add_argument(

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import ConfigError, did_you_mean
-from rfcx_ssl.program import add_threads
+from rfcx_ssl.program import add_prevalence, add_threads
 from rfcx_ssl.threads import use_threads
 
 
@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resamples", type=int, default=1000, help="how often intervals draw (default 1000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws (default 0)")
+    add_prevalence(parser)
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     add_threads(parser)
 
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         models=models,
         labels=args.labels,
         out=args.out,
-        options=JudgingOptions(args.threshold, args.resample, args.resamples, args.seed),
+        options=JudgingOptions(args.threshold, args.resample, args.resamples, args.seed, args.prevalence),
         config=args.config,
         overrides=overrides,
         fold=args.fold,

@@ -1,13 +1,14 @@
 """Crops of the corpus as a map-style data set: every choice is a function of (seed, epoch, index)."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from rfcx_ssl.data.anchors import Anchor, deal_epoch, default_length, make_decks, usable_shares
-from rfcx_ssl.data.corpus import Corpus, Split
+from rfcx_ssl.data.corpus import Corpus, FloatArray, Split
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
@@ -16,6 +17,15 @@ from rfcx_ssl.species.space import LabelSpace, species_difference
 
 # numpy reads [seed, epoch, index] as [seed, epoch, index, 0]: other draws take another last number
 TEACHER_STREAM, DEAL_STREAM = 1, 2
+
+
+class CropLabels(NamedTuple):
+    """What is known about one crop; the names are those of :class:`rfcx_ssl.labels.Crop`."""
+
+    target: FloatArray  # (T, K)
+    known: FloatArray  # (T, K)
+    clip_target: FloatArray  # (K,)
+    clip_known: FloatArray  # (K,)
 
 
 class CropDataset(Dataset[Crop]):
@@ -109,17 +119,24 @@ class CropDataset(Dataset[Crop]):
         rng = np.random.default_rng([self.seed, self._epoch, index, TEACHER_STREAM])
         return int(rng.integers(len(self.corpus.pseudo))) if self.corpus.pseudo else None
 
-    def __getitem__(self, index: int) -> Crop:
-        name, num_samples = self.anchor(index).recording_id, self.settings.crop_samples
-        start = self.start_samples(index)
+    def labels(self, index: int) -> CropLabels:
+        """The labels of item ``index`` of the current epoch; no audio is read."""
+        name, start, num_samples = (
+            self.anchor(index).recording_id,
+            self.start_samples(index),
+            self.settings.crop_samples,
+        )
         target, known = self.corpus.frame_labels(name, self.grid, start, num_samples, self.teacher(index))
-        clip_target, clip_known = self.corpus.clip_labels(name, start, num_samples, frames=(target, known))
+        return CropLabels(target, known, *self.corpus.clip_labels(name, start, num_samples, frames=(target, known)))
+
+    def __getitem__(self, index: int) -> Crop:
+        name, start, labels = self.anchor(index).recording_id, self.start_samples(index), self.labels(index)
         return Crop(
-            waveform=torch.from_numpy(self.corpus.read(name, start, num_samples)),
-            target=torch.from_numpy(target),
-            known=torch.from_numpy(known),
-            clip_target=torch.from_numpy(clip_target),
-            clip_known=torch.from_numpy(clip_known),
+            waveform=torch.from_numpy(self.corpus.read(name, start, self.settings.crop_samples)),
+            target=torch.from_numpy(labels.target),
+            known=torch.from_numpy(labels.known),
+            clip_target=torch.from_numpy(labels.clip_target),
+            clip_known=torch.from_numpy(labels.clip_known),
             index=torch.tensor(index),
         )
 

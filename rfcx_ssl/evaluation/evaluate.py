@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
+from rfcx_ssl.data.prevalence import TABLE
 from rfcx_ssl.errors import ConfigError, MissingExtraError
 from rfcx_ssl.evaluation.events import always, judge_events
 from rfcx_ssl.evaluation.groups import ALL, Group, groups_of
 from rfcx_ssl.evaluation.judge import Judge, Scored
-from rfcx_ssl.evaluation.prior import Prior, prior_of
+from rfcx_ssl.evaluation.prior import Prior, estimate_note, prior_of
 from rfcx_ssl.evaluation.reference import Reference
 from rfcx_ssl.evaluation.systems import Heard
 from rfcx_ssl.evaluation.values import box_values, event_values, margin_values, recording_values
@@ -27,12 +28,13 @@ Resample: TypeAlias = Literal["recording", "site"]
 
 @dataclass(frozen=True)
 class JudgingOptions:
-    """How to judge: the probability that counts as a detection, and what the intervals draw."""
+    """How to judge: the probability that counts as a detection, what the intervals draw, where prevalences come from."""
 
     threshold: float = 0.5
     resample: Resample = "recording"
     resamples: int = 1000
     seed: int = 0
+    prevalence: str = TABLE  # known_prevalence says what it may be
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
@@ -55,7 +57,7 @@ class Judged:
     """One model on everything: what tables and curves per species are made of."""
 
     recordings: Scored
-    scaled: Scored | None  # None where no prevalence is known
+    scaled: Scored | None  # None where nothing is prior-scaled
     boxes: Scored
     events: EventMetrics | None  # None where no recording's every call is marked, or the extra is missing
 
@@ -86,11 +88,12 @@ def evaluate(
     Raises:
         ConfigError: recordings cannot be resampled by site, for want of sites.
     """
-    prior = prior_of(reference)
+    prior = prior_of(reference, options.prevalence)
     bench = _Bench(reference, prior, options)
-    judged = {name: bench.judge(system) for name, system in heard.items()}
+    judged = {name: bench.judge(name, system) for name, system in heard.items()}
     verdicts = [verdict for group in groups_of(reference, snr_db) for verdict in bench.verdicts(group, heard, judged)]
-    notes = (prior.source, *bench.notes)
+    estimates = [estimate_note(name, system, reference) for name, system in heard.items()] if prior.estimates else []
+    notes = (prior.source, *estimates, *bench.notes)
     return Evaluation(reference, prior, options, heard, judged, tuple(verdicts), notes)
 
 
@@ -103,14 +106,19 @@ class _Bench:
         self.whole = self._judge(reference.truth, reference.known, self.clusters)
         self.notes: list[str] = []
 
-    def judge(self, system: Heard) -> Judged:
+    def judge(self, name: str, system: Heard) -> Judged:
         """Everything of one model."""
-        scaled = self.whole.score_scaled(system.clip) if self.prior.scales else None
+        scaled = self.prior.scale(name, system)
         rows, cells = _box_rows(system), _box_cells(system, len(self.reference.space.species))
         boxes = self._judge(cells.truth, cells.known, rows if self.clusters is None else self.clusters[rows])
         everywhere = np.ones(len(self.reference.paths), np.bool_)
         events = self._events(system, system.frames, everywhere)
-        return Judged(self.whole.score(system.clip), scaled, boxes.score(cells.scores.astype(np.float64)), events)
+        return Judged(
+            self.whole.score(system.clip),
+            None if scaled is None else self.whole.score(scaled),
+            boxes.score(cells.scores.astype(np.float64)),
+            events,
+        )
 
     def verdicts(self, group: Group, heard: Mapping[str, Heard], judged: Mapping[str, Judged]) -> Iterator[Verdict]:
         """The models on one group."""
@@ -134,7 +142,7 @@ class _Bench:
         """A model on one group; boxes and events only where the group holds all species of its recordings."""
         rows, judge = group.rows, self.whole.within(group.cells)
         raw = judge.score(system.clip[rows])
-        scaled = judge.score_scaled(system.clip[rows]) if self.prior.scales else None
+        scaled = None if judged.scaled is None else judge.score(judged.scaled.scores[rows])
         inside = (rows if group.whole else np.zeros_like(rows))[_box_rows(system)]
         cells = np.broadcast_to(inside[:, None], judged.boxes.scores.shape)
         boxes = judged.boxes.judge.within(cells).score(judged.boxes.scores[inside])

@@ -26,7 +26,6 @@ from rfcx_ssl.metrics import (
     decisions,
     interval_of,
     lwlrap,
-    prior_scale,
     random_average_precision,
     random_floor,
     roc_auc,
@@ -84,10 +83,6 @@ class Judge:
     def score(self, scores: FloatArray) -> "Scored":
         """Judge probabilities (R, S) as they are."""
         return Scored(self, scores)
-
-    def score_scaled(self, scores: FloatArray) -> "Scored":
-        """Judge probabilities (R, S) with class odds times the known prevalence."""
-        return self.score(prior_scale(scores, self.prevalence))
 
     @cached_property
     def chance(self) -> FloatArray:

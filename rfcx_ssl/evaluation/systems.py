@@ -36,6 +36,7 @@ class Heard:
     grid: FrameGrid
     parameters: int
     times_real_time: float  # seconds of audio per second of computing, decoding left out
+    train_prevalence: FloatArray | None = None  # (S,) of the crops it was trained on, NaN where unknown
 
 
 def hear_all(facts: Mapping[str, RunFacts], reference: Reference, device: str, console: Console) -> dict[str, Heard]:
@@ -75,9 +76,18 @@ def hear(facts: RunFacts, reference: Reference, device: str, tick: Callable[[], 
         durations_s.append(len(waveform) / rate)
         tick()
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    speed = sum(durations_s) / busy_s
+    trained = model.config.train_prevalence
     return Heard(
-        facts, np.stack(clip), frames, boxes, np.array(box_scores, np.float32), durations_s, grid, parameters, speed
+        facts,
+        np.stack(clip),
+        frames,
+        boxes,
+        np.array(box_scores, np.float32),
+        durations_s,
+        grid,
+        parameters,
+        times_real_time=sum(durations_s) / busy_s,
+        train_prevalence=None if trained is None else np.array(trained, np.float64)[columns],
     )
 
 

@@ -5,7 +5,8 @@ from rfcx_ssl.metrics.f1 import F1, BestF1, Decisions, Segments, best_f1, decisi
 from rfcx_ssl.metrics.floors import prior_floor, random_average_precision, random_floor
 from rfcx_ssl.metrics.partial import columns_with_both, partial_auc, partial_lwlrap, partial_precision, rows_with_both
 from rfcx_ssl.metrics.precision import AveragePrecision, PrecisionRecall, average_precision, precision_recall
-from rfcx_ssl.metrics.prior import prior_scale
+from rfcx_ssl.metrics.prevalence import PrevalenceEstimate, estimate_prevalence
+from rfcx_ssl.metrics.prior import match_prevalence, prior_scale
 from rfcx_ssl.metrics.ranking import Lwlrap, lwlrap
 from rfcx_ssl.metrics.roc import RocAuc, roc_auc
 
@@ -17,6 +18,7 @@ __all__ = [
     "Interval",
     "Lwlrap",
     "PrecisionRecall",
+    "PrevalenceEstimate",
     "RocAuc",
     "Segments",
     "average_precision",
@@ -25,9 +27,11 @@ __all__ = [
     "bootstrap_interval",
     "columns_with_both",
     "decisions",
+    "estimate_prevalence",
     "f1_score",
     "interval_of",
     "lwlrap",
+    "match_prevalence",
     "partial_auc",
     "partial_lwlrap",
     "partial_precision",

@@ -6,24 +6,63 @@ from numpy.typing import ArrayLike
 from rfcx_ssl.metrics.arrays import FloatArray
 
 SMALLEST_SCORE = 1e-7  # float32 sigmoids saturate about here; keeps the odds finite
+HALVINGS = 60  # of an interval of at most 65 in log odds: down to the last bit
 
 
-def prior_scale(
-    scores: ArrayLike, prevalence: ArrayLike, train_prevalence: ArrayLike | None = None, alpha: float = 1.0
-) -> FloatArray:
-    """Probabilities (..., S) whose class odds are multiplied by a factor made from ``prevalence`` (S,).
+def prior_scale(scores: ArrayLike, prevalence: ArrayLike, train_prevalence: ArrayLike) -> FloatArray:
+    """Probabilities (..., S) whose class odds are multiplied by the ratio of prevalence odds.
 
-    Without ``train_prevalence`` the factor is ``prevalence ** alpha``: what a model trained on balanced classes lacks.
-    With it, the factor is the ratio of prior odds, ``(p / (1 - p) / (q / (1 - q))) ** alpha``, which is Bayes' rule
-    for a known change of prevalence from q to p. ``alpha`` 0 changes nothing. The order of recordings within a class
-    never changes.
+    The factor is ``p / (1 - p) / (q / (1 - q))``: Bayes' rule for a ``prevalence`` (S,) that changes from the training's q
+    to p while the sound of each class stays the same (Saerens et al., 2002, equation 2.4). The order of recordings
+    within a class never changes.
 
     Raises:
-        ValueError: a score or prevalence outside [0, 1] (train_prevalence and, with it, prevalence: outside (0, 1)), or
-            shapes that do not fit.
+        ValueError: a score or prevalence outside [0, 1], train_prevalence outside (0, 1), or shapes that do not fit.
     """
-    values = np.asarray(scores, dtype=np.float64)
-    target = np.asarray(prevalence, dtype=np.float64)
+    values, target = _check(scores, prevalence)
+    source = np.broadcast_to(np.asarray(train_prevalence, dtype=np.float64), target.shape)
+    if not ((source > 0) & (source < 1)).all():
+        raise ValueError(f"train_prevalence must be in (0, 1), got {source.tolist()}")
+    return _probability(log_odds(values) + log_odds(target, 0.0) - log_odds(source))
+
+
+def match_prevalence(scores: ArrayLike, prevalence: ArrayLike) -> FloatArray:
+    """Probabilities (R, S) whose class odds are multiplied by the one factor that makes their mean the ``prevalence``.
+
+    :func:`prior_scale` with a q that nobody has to know: the one under which EM on these R unlabelled recordings
+    (:func:`rfcx_ssl.metrics.estimate_prevalence`) would find the prevalence p, for its fixed point is where the mean of the
+    scaled probabilities is p. This q holds what training did to a class and what the model makes of the place, too.
+    It wants some tens of recordings; of one recording, nothing but the prevalence is left.
+
+    Raises:
+        ValueError: no recordings, or a score or prevalence outside [0, 1], or shapes that do not fit.
+    """
+    values, target = _check(scores, prevalence)
+    if values.ndim != 2 or not len(values):
+        raise ValueError(f"scores must have shape (R, S) with R above 0, got {values.shape}")
+    logits, wanted = log_odds(values), log_odds(target, 0.0)
+    low, high = wanted - logits.max(axis=0), wanted - logits.min(axis=0)  # here the mean is at most, at least p
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        above = _probability(logits + middle).mean(axis=0) > target
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return _probability(logits + (low + high) / 2)
+
+
+def log_odds(probabilities: FloatArray, smallest: float = SMALLEST_SCORE) -> FloatArray:
+    """log(p / (1 - p)) of probabilities, first brought ``smallest`` away from 0 and 1; with 0.0 these become infinite."""
+    clipped = np.clip(probabilities, smallest, 1 - smallest)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(clipped) - np.log1p(-clipped))
+
+
+def _probability(logits: FloatArray) -> FloatArray:
+    with np.errstate(over="ignore"):
+        return np.asarray(1 / (1 + np.exp(-logits)))
+
+
+def _check(scores: ArrayLike, prevalence: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    values, target = np.asarray(scores, dtype=np.float64), np.asarray(prevalence, dtype=np.float64)
     if target.shape != values.shape[-1:]:
         raise ValueError(
             f"prevalence must have shape {values.shape[-1:]} for scores {values.shape}, got {target.shape}"
@@ -32,18 +71,4 @@ def prior_scale(
         raise ValueError("scores must be probabilities in [0, 1]")
     if not ((target >= 0) & (target <= 1)).all():
         raise ValueError(f"prevalence must be in [0, 1], got {target.tolist()}")
-    with np.errstate(divide="ignore"):  # a prevalence of 0 makes the probability 0
-        shift = np.log(target) if train_prevalence is None else _log_odds_ratio(target, train_prevalence)
-    clipped = np.clip(values, SMALLEST_SCORE, 1 - SMALLEST_SCORE)
-    log_odds = np.log(clipped) - np.log1p(-clipped) + (alpha * shift if alpha else 0.0)
-    with np.errstate(over="ignore"):
-        return np.asarray(1 / (1 + np.exp(-log_odds)))
-
-
-def _log_odds_ratio(target: FloatArray, train_prevalence: ArrayLike) -> FloatArray:
-    """log of target odds over training odds, both strictly between 0 and 1."""
-    source = np.broadcast_to(np.asarray(train_prevalence, dtype=np.float64), target.shape)
-    for name, values in (("prevalence", target), ("train_prevalence", source)):
-        if not ((values > 0) & (values < 1)).all():
-            raise ValueError(f"{name} must be in (0, 1) for a ratio of prior odds, got {values.tolist()}")
-    return np.asarray(np.log(target) - np.log1p(-target) - np.log(source) + np.log1p(-source))
+    return values, target

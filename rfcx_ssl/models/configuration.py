@@ -32,7 +32,9 @@ class RainforestSedConfig(PreTrainedConfig):
 
     ``sed`` is the plain mapping of the model settings; ``backbone`` the transformers config of a wav2vec-family
     encoder; ``normalize_waveform`` says that the model itself scales each clip to zero mean and unit variance;
-    ``species`` are the rows of the project's species table; ``windows`` is how it was validated (``window_s``, ``overlap``, ``aggregate``), None before training.
+    ``species`` are the rows of the project's species table; ``windows`` is how it was validated (``window_s``, ``overlap``,
+    ``aggregate``), ``train_prevalence`` the prevalence of each species in its training crops (None where that is not
+    known); both are None before training.
     """
 
     model_type = "rainforest_sed"
@@ -45,6 +47,7 @@ class RainforestSedConfig(PreTrainedConfig):
         sample_rate_hz: int = 32_000,
         window_samples: int = 160_000,
         windows: dict[str, Any] | None = None,
+        train_prevalence: Sequence[float | None] | None = None,
         normalize_waveform: bool = False,
         species: Sequence[Mapping[str, Any]] = (),
         output_names: Sequence[str] = (),
@@ -60,6 +63,7 @@ class RainforestSedConfig(PreTrainedConfig):
         self.sample_rate_hz = sample_rate_hz
         self.window_samples = window_samples
         self.windows = windows
+        self.train_prevalence = None if train_prevalence is None else list(train_prevalence)
         self.normalize_waveform = normalize_waveform
         self.species = [dict(row) for row in species]
         self.output_names = list(output_names)

@@ -10,10 +10,11 @@ import torch
 from rich.console import Console
 
 from rfcx_ssl.data import Truth, load_truth
+from rfcx_ssl.data.prevalence import NONE, TABLE
 from rfcx_ssl.errors import ConfigError, MissingExtraError, RfcxError
 from rfcx_ssl.evaluation.events import always, judge_events
 from rfcx_ssl.evaluation.judge import Floors, Judge, Scored
-from rfcx_ssl.evaluation.prior import prior_of
+from rfcx_ssl.evaluation.prior import Prior, prior_of
 from rfcx_ssl.evaluation.reference import Reference, complete_reference
 from rfcx_ssl.evaluation.runs import read_run
 from rfcx_ssl.evaluation.systems import Heard, hear_all
@@ -61,6 +62,7 @@ class CompareRequest:
     out: Path
     runs: Mapping[str, Path]
     promises: tuple[Promise, ...] = ()
+    prevalence: str = TABLE
     resamples: int = 1000
     seed: int = 0
     device: str = "cpu"
@@ -75,6 +77,8 @@ class CompareRequest:
                     )
         for name in set(self.runs) & {BEST, PRIOR}:
             raise ConfigError(f"{name}={self.runs[name]}: {name!r} means something in --gate; use another name")
+        if self.prevalence == NONE and any(promise.worse == PRIOR for promise in self.promises):
+            raise ConfigError(f"--prevalence {NONE}: a --gate over {PRIOR!r} needs prevalences")
         if not self.runs:
             raise ConfigError("no runs to compare: give at least one NAME=RUN_DIR")
 
@@ -86,7 +90,8 @@ class Comparison:
     truth: Truth
     heard: dict[str, Heard]
     raw: dict[str, Scored]
-    scaled: dict[str, Scored]
+    scaled: dict[str, Scored]  # none where nothing is prior-scaled
+    prior: Prior
     floors: Floors
     rows: list[Row]
     by_species: list[SpeciesRow]
@@ -115,20 +120,26 @@ def judge_all(
     request: CompareRequest, truth: Truth, reference: Reference, heard: dict[str, Heard], console: Console
 ) -> Comparison:
     """Turn what was heard into scores, floors, rows and gates."""
-    prior = prior_of(reference)
-    if not prior.scales:
-        raise ConfigError(f"{request.data}: {prior.source} rfcx-ssl evaluate judges without prevalences")
+    prior = prior_of(reference, request.prevalence)
+    if not prior.scales and request.prevalence != NONE:
+        raise ConfigError(
+            f"{request.data}: {prior.source} Compare with --prevalence FILE, or with --prevalence {NONE}"
+        )
     judge = Judge(reference.truth, prior.values, resamples=request.resamples, seed=request.seed)
     floors = judge.floors()
     raw = {name: judge.score(system.clip) for name, system in heard.items()}
-    scaled = {name: judge.score_scaled(system.clip) for name, system in heard.items()}
+    scaled = {
+        name: judge.score(scores)
+        for name, system in heard.items()
+        if (scores := prior.scale(name, system)) is not None
+    }
     blind, events = _events(reference, heard, judge, console)
-    rows = [system_row(name, raw[name], scaled[name], events.get(name), system) for name, system in heard.items()]
+    rows = [system_row(name, raw[name], scaled.get(name), events.get(name), system) for name, system in heard.items()]
     by_species = species_rows(truth, "class prior (floor)", None, floors.prior, blind)
     for name in heard:
-        by_species += species_rows(truth, name, raw[name], scaled[name], events.get(name))
+        by_species += species_rows(truth, name, raw[name], scaled.get(name), events.get(name))
     gates = [judge_promise(promise, raw, scaled, floors.prior) for promise in request.promises]
-    return Comparison(truth, heard, raw, scaled, floors, floor_rows(floors, blind) + rows, by_species, gates)
+    return Comparison(truth, heard, raw, scaled, prior, floors, floor_rows(floors, blind) + rows, by_species, gates)
 
 
 def _events(
@@ -215,10 +226,12 @@ def bar_panels(result: Comparison) -> list[Bars]:
     present = result.truth.truth > 0
     chance = np.array([random_average_precision(present[:, [species]]) for species in range(present.shape[1])])
     precision = {name: scored.precision.per_class for name, scored in result.raw.items()}
-    ranking = {name: scored.ranking.per_class for name, scored in result.scaled.items()}
+    scored = result.scaled or result.raw
+    ranking = {name: one.ranking.per_class for name, one in scored.items()}
+    title = "LWLRAP, prior-scaled" if result.scaled else "LWLRAP, raw"
     return [
         Bars("average precision, raw", precision, chance, "random order"),
-        Bars("LWLRAP, prior-scaled", ranking, result.floors.prior.ranking.per_class, "class prior"),
+        Bars(title, ranking, result.floors.prior.ranking.per_class, "class prior"),
     ]
 
 
@@ -237,5 +250,6 @@ def _facts(request: CompareRequest, result: Comparison) -> dict[str, str]:
         **made_by(request.command),
         "speed measured on": f"{request.device}, {torch.get_num_threads()} thread(s), decoding left out",
         "runs": ", ".join(f"{name}={folder}" for name, folder in request.runs.items()),
+        "prevalences": result.prior.source,
         "test recordings": f"{len(result.truth.paths)} in {request.data / 'test'}",
     }

@@ -37,8 +37,9 @@ code{background:#efece2;padding:.1em .3em;border-radius:3px}
 READING = """
 <p><b>LWLRAP</b>: for every species that calls in a recording, the share of true species among those the model ranks at
 or above it; the mean over all of them. 1 is perfect. <b>raw</b> uses the model's probabilities as they are.
-<b>+ prior</b> multiplies each species' odds by its known test prevalence, the same knowledge the <i>class prior</i> floor
-has, which ranks every recording alike without listening. <b>segment F1</b>: seconds in which a species calls,
+<b>+ prior</b> multiplies each species' odds by a factor that makes up for how common the species is (docs/prior.md): known
+prevalences are the knowledge the <i>class prior</i> floor has, which ranks every recording alike without listening.
+<b>segment F1</b>: seconds in which a species calls,
 at each species' best threshold on these recordings (an upper bound). <b>PSDS</b>: recall of whole calls (70 % covered) over
 all thresholds up to 100 false detections an hour. <b>mAP</b>: average precision over recordings, mean over species;
 a rescaling of a whole species cannot change it. Intervals: recordings drawn with replacement, {resamples} times; the gates

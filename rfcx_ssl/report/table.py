@@ -83,16 +83,16 @@ def floor_rows(floors: Floors, always: EventMetrics | None) -> list[Row]:
     ]
 
 
-def system_row(name: str, raw: Scored, scaled: Scored, events: EventMetrics | None, heard: Heard) -> Row:
+def system_row(name: str, raw: Scored, scaled: Scored | None, events: EventMetrics | None, heard: Heard) -> Row:
     """The row of a trained model; ``events`` are its frame scores judged as events, where that could be done."""
     return Row(
         name,
         raw.ranking.overall,
-        scaled.ranking.overall,
-        scaled.interval.low,
-        scaled.interval.high,
+        scaled.ranking.overall if scaled else None,
+        scaled.interval.low if scaled else None,
+        scaled.interval.high if scaled else None,
         raw.precision.macro,
-        scaled.precision.macro,
+        scaled.precision.macro if scaled else None,
         segment_f1_best=events.segment_f1_best.macro if events else None,
         event_f1_best=events.event_f1_best.macro if events else None,
         psds=events.psds.macro if events else None,
@@ -212,12 +212,12 @@ def write_rows(rows: Sequence[Row] | Sequence[SpeciesRow], path: Path) -> None:
 
 
 def species_rows(
-    truth: Truth, name: str, raw: Scored | None, scaled: Scored, events: EventMetrics | None
+    truth: Truth, name: str, raw: Scored | None, scaled: Scored | None, events: EventMetrics | None
 ) -> list[SpeciesRow]:
     """One row per species of a system, or of the prior floor (without ``raw``)."""
     calls = Counter(call.species_id for own in truth.calls for call in own)
     count = truth.truth.sum(axis=0)
-    columns: list[FloatArray | None] = [None if raw is None else raw.ranking.per_class, scaled.ranking.per_class]
+    columns: list[FloatArray | None] = [None if one is None else one.ranking.per_class for one in (raw, scaled)]
     columns += [None if raw is None else raw.precision.per_class]
     judged = None if events is None else (events.segment_f1_best, events.event_f1_best, events.psds)
     columns += [None, None, None] if judged is None else [metric.per_class for metric in judged]

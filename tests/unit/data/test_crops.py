@@ -143,3 +143,11 @@ def test_the_same_box_lies_elsewhere_in_another_epoch(settings_of):
         dataset.set_epoch(epoch)
         starts |= {dataset.start_samples(index) for index in range(3)}
     assert len(starts) == 12
+
+
+def test_labels_are_those_of_the_item_without_its_audio(corpus):
+    dataset = CropDataset(corpus, 0, GRID, seed=7, length=12)
+    dataset.set_epoch(2)
+    for index in range(12):
+        for name, values in dataset.labels(index)._asdict().items():
+            np.testing.assert_array_equal(values, getattr(dataset[index], name).numpy())

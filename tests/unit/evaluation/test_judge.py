@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rfcx_ssl.evaluation.judge import Judge
-from rfcx_ssl.metrics import lwlrap, prior_scale
+from rfcx_ssl.metrics import lwlrap, match_prevalence
 from rfcx_ssl.report.gates import Promise, best_system, judge_promise
 from rfcx_ssl.species import rfcx_species
 
@@ -22,10 +22,14 @@ def scores_of(judge, strength, seed=1):
     return 1 / (1 + np.exp(-(noise + strength * judge.truth - 2)))
 
 
+def scaled_score(judge, scores):
+    return judge.score(match_prevalence(scores, PREVALENCE))
+
+
 def test_scaled_score_is_the_lwlrap_of_scaled_probabilities(judge):
     scores = scores_of(judge, 2)
-    scaled = judge.score_scaled(scores)
-    assert scaled.ranking.overall == lwlrap(judge.truth, prior_scale(scores, PREVALENCE)).overall
+    scaled = scaled_score(judge, scores)
+    assert scaled.ranking.overall == lwlrap(judge.truth, match_prevalence(scores, PREVALENCE)).overall
     assert scaled.interval.low < scaled.ranking.overall < scaled.interval.high
 
 
@@ -33,7 +37,7 @@ def test_gates_hold_for_a_good_model_and_fail_for_a_deaf_one(judge):
     prior = judge.floors().prior
     heard = {"good": scores_of(judge, 4), "fair": scores_of(judge, 1), "deaf": scores_of(judge, 0)}
     raw = {name: judge.score(scores) for name, scores in heard.items()}
-    scaled = {name: judge.score_scaled(scores) for name, scores in heard.items()}
+    scaled = {name: scaled_score(judge, scores) for name, scores in heard.items()}
     assert best_system(raw) == best_system(scaled) == "good"
 
     def gate(better, worse, required):
@@ -50,7 +54,7 @@ def test_gates_hold_for_a_good_model_and_fail_for_a_deaf_one(judge):
 
 
 def test_a_blind_model_with_prior_scaling_is_the_prior_floor(judge):
-    blind = {"blind": judge.score_scaled(np.full(judge.truth.shape, 0.3))}
+    blind = {"blind": scaled_score(judge, np.full(judge.truth.shape, 0.3))}
     prior = judge.floors().prior
     assert blind["blind"].ranking.overall == pytest.approx(prior.ranking.overall)
     assert judge_promise(Promise("blind", "prior", 0.05), {}, blind, prior).margin.value == pytest.approx(0.0)

@@ -115,6 +115,26 @@ def test_failed_gates_are_an_error_with_its_own_code(forest, models, tmp_path):
     assert GateError.exit_code == 3
 
 
+def test_prevalences_come_from_where_they_are_asked_for(forest, models, tmp_path):
+    runs = {"one": models["one"]}
+    with pytest.raises(ConfigError, match="--prevalence none: a --gate over 'prior' needs prevalences"):
+        CompareRequest(data=forest, out=tmp_path, runs=runs, promises=PROMISES[:1], prevalence="none")
+    request = CompareRequest(data=forest, out=tmp_path / "none", runs=runs, resamples=5, prevalence="none")
+    result = compare(request, Console(quiet=True))
+    assert result.scaled == {} and "Nothing is prior-scaled." in (request.out / "report.html").read_text()
+    with (request.out / "comparison.csv").open() as lines:
+        row = list(csv.DictReader(lines))[-1]
+    assert row["lwlrap_prior"] == "" and row["lwlrap"] != ""
+    estimate = CompareRequest(data=forest, out=tmp_path / "est", runs=runs, resamples=5, prevalence="estimate")
+    with pytest.raises(ConfigError, match=r"model one: its config\.json has no train_prevalence"):
+        compare(estimate, Console(quiet=True))
+    config = json.loads((models["one"] / "config.json").read_text())
+    config["train_prevalence"] = [0.15] * 23 + [None]
+    (models["one"] / "config.json").write_text(json.dumps(config))
+    scaled = compare(estimate, Console(quiet=True)).scaled["one"].scores
+    assert scaled.shape == (3, 24) and np.isfinite(scaled).all()
+
+
 def load_program():
     spec = importlib.util.spec_from_file_location("compare_program", PROGRAM)
     module = importlib.util.module_from_spec(spec)
@@ -130,6 +150,7 @@ def load_program():
         (["a=x", "--gate", "b", "prior", "0.1"], "--gate: 'b' is neither 'best' nor a compared run: a"),
         (["a=x", "--gate", "a", "best", "0.1"], "--gate: 'best' is neither 'prior' nor a compared run: a"),
         (["a=x", "--gate", "a", "prior", "much"], "--gate: 'much' is no number"),
+        (["a=x", "--gate", "a", "prior", "0", "--prevalence", "none"], "--prevalence none: a --gate over 'prior'"),
         (["best=x"], "best=x: 'best' means something in --gate"),
     ],
 )

@@ -39,6 +39,8 @@ def test_the_saved_model_gives_the_scores_of_validation(run, forest, capsys):
     assert "windows of" not in capsys.readouterr().out
     model, scores = load_model(str(folder / "model")), pd.read_parquet(folder / "oof.parquet")
     assert windows_in_force(model) == (1.0, 0.2, "mean"), "as long as the crops, the rest as validated"
+    trained = model.config.train_prevalence  # saved, too
+    assert len(trained) == 24 and all(value is None or 0 < value < 1 for value in trained)
     halves = WindowSettings(overlap=0.5, aggregate="max")
     for row in scores.to_dict("records"):
         audio = read_audio(forest / "train" / f"{row['recording_id']}.flac", sample_rate_hz=16_000)
