@@ -1,7 +1,7 @@
 """Reading what bioacoustics programs and ``rfcx-ssl detect`` write: Raven selection tables, Audacity label tracks, events.csv."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
@@ -54,9 +54,7 @@ def read_raven(
         AnnotationError: naming file and line of a missing column, an unknown label or a broken box.
     """
     own_name = recording_id or recording_of_table(path)
-    rows = list(iter_csv(path, RAVEN_TIMES, RAVEN_OPTIONAL, delimiter="\t"))
-    if any(cells.get("View", "").startswith("Spectrogram") for _, cells in rows):
-        rows = [(line, cells) for line, cells in rows if cells["View"].startswith("Spectrogram")]
+    rows = spectrogram_rows(list(iter_csv(path, RAVEN_TIMES, RAVEN_OPTIONAL, delimiter="\t")))
     columns = rows[0][1].keys() if rows else {RAVEN_LABELS[0]}
     label = next((name for name in RAVEN_LABELS if name in columns), None)
     if label is None:
@@ -125,12 +123,24 @@ def _raven_recording(cells: Mapping[str, str], own_name: str) -> str:
     return own_name
 
 
-def _audacity_selections(path: Path, name: str, labels: LabelMap) -> Iterator[tuple[int, Selection]]:
+def spectrogram_rows(rows: Sequence[tuple[int, dict[str, str]]]) -> Sequence[tuple[int, dict[str, str]]]:
+    """Of selections in several views the spectrogram's rows; all where none is a spectrogram's."""
+    if any(cells.get("View", "").startswith("Spectrogram") for _, cells in rows):
+        return [(line, cells) for line, cells in rows if cells["View"].startswith("Spectrogram")]
+    return rows
+
+
+def audacity_lines(path: Path) -> list[tuple[int, list[str], tuple[str, str]]]:
+    """Line number, cells (start, end, label) and band of each label of a track; no bound is an empty text.
+
+    Raises:
+        AnnotationError: the file cannot be read, or a line is not three cells between tabs.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines() would break labels at rare characters
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"{path}: cannot be read ({error})") from None
-    found: list[tuple[int, Selection]] = []
+    found: list[tuple[int, list[str], tuple[str, str]]] = []
     for number, line in enumerate(lines, start=1):
         cells = line.split("\t")
         if not line.strip():
@@ -138,13 +148,18 @@ def _audacity_selections(path: Path, name: str, labels: LabelMap) -> Iterator[tu
         if len(cells) < 3:
             raise AnnotationError(f"{path}:{number}: {line!r} is not start, end and label between tabs")
         if cells[0] != "\\":
-            bare = SCORE_AT_THE_END.sub("", cells[2])
-            label = bare if bare in labels and cells[2] not in labels else cells[2]
-            found.append((number, Selection(name, label, cells[0], cells[1])))
+            found.append((number, cells[:3], ("", "")))
         elif found:
             low, high = ("" if cell.strip().startswith("-") else cell for cell in cells[1:3])  # -1: no bound was drawn
-            found[-1] = (found[-1][0], found[-1][1]._replace(low=low, high=high))
-    yield from found
+            found[-1] = (*found[-1][:2], (low, high))
+    return found
+
+
+def _audacity_selections(path: Path, name: str, labels: LabelMap) -> Iterator[tuple[int, Selection]]:
+    for line, (start, end, text), band in audacity_lines(path):
+        bare = SCORE_AT_THE_END.sub("", text)
+        label = bare if bare in labels and text not in labels else text
+        yield line, Selection(name, label, start, end, *band)
 
 
 def _annotations(

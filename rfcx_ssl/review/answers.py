@@ -1,0 +1,203 @@
+"""From edited labels to a table that training reads: present and absent boxes with weight and annotator."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rfcx_ssl.annotations import Annotations, LabelMap, RowProblem, fail_on_problems
+from rfcx_ssl.annotations.layout import BOX_COLUMNS
+from rfcx_ssl.annotations.rows import check_box
+from rfcx_ssl.errors import AnnotationError, ConfigError
+from rfcx_ssl.files import write_csv
+from rfcx_ssl.review.grammar import Said, is_ruled_out, read_label
+from rfcx_ssl.review.plan import Item
+from rfcx_ssl.review.tables import AUDACITY_TABLE, RAVEN_TABLE, Label, read_labels
+
+ANSWER_COLUMNS = (*BOX_COLUMNS, "state", "weight", "annotator", "weak")
+RECORD = "review.json"
+_MOVED_S = 0.02  # tables round times: less is no move
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was said: rows of :data:`ANSWER_COLUMNS`, and what became of each question (by its number)."""
+
+    rows: list[dict[str, Any]]
+    outcome: dict[int, str]  # present, absent, unsure, or none where no label is left
+
+    def write(self, path: Path) -> None:
+        """Write the table, atomically."""
+        write_csv(path, ANSWER_COLUMNS, ([row[name] for name in ANSWER_COLUMNS] for row in self.rows))
+
+    def summary(self, items: Sequence[Item]) -> str:
+        """Lines for people: counts, and how often each kind of question was right."""
+        counts = Counter(self.outcome.values())
+        kinds: dict[str, Counter[str]] = {}
+        for item in items:
+            if item.question in self.outcome:
+                kinds.setdefault(item.why, Counter())[self.outcome[item.question]] += 1
+        heard = ", ".join(
+            f"{why} {of['present']} of {of['present'] + of['absent']}" for why, of in sorted(kinds.items())
+        )
+        return (
+            f"{len(self.outcome)} questions: {counts['present']} present, {counts['absent']} absent, "
+            f"{counts['unsure']} unsure, {counts['none']} without a label; {len(self.rows)} boxes\nheard: {heard}\n"
+        )
+
+
+def edited_table(folder: Path) -> Path:
+    """The one table of a review's folder that is no longer as it was written.
+
+    Raises:
+        AnnotationError: neither is, or both are.
+    """
+    written = read_record(folder)["tables"]
+    paths = [folder / name for name in (RAVEN_TABLE, AUDACITY_TABLE)]
+    edited = [path for path in paths if path.is_file() and digest(path.read_bytes()) != written[path.name]]
+    if len(edited) != 1:
+        what = "neither" if not edited else "both"
+        verb = "is" if not edited else "are"
+        raise AnnotationError(
+            f"{folder}: {what} of {RAVEN_TABLE} and {AUDACITY_TABLE} {verb} changed; say which to read with --table FILE"
+        )
+    return edited[0]
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """``review.json``: what was asked with which model, and the digests of the tables as they were written.
+
+    Raises:
+        AnnotationError: it is missing or no JSON.
+    """
+    path = folder / RECORD
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise AnnotationError(
+            f"{path}: cannot be read; is {folder} what rfcx-ssl review --out wrote? ({error})"
+        ) from None
+    return record
+
+
+def digest(content: bytes) -> str:
+    """Digest of a table, whatever its line ends."""
+    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def read_answers(
+    table: Path,
+    items: Sequence[Item],
+    names: LabelMap,
+    *,
+    annotator: str,
+    weight: float = 1.0,
+    upto: int | None = None,
+) -> Answers:
+    """What the labels of ``table`` say about ``items``, of which only the first ``upto`` were listened to.
+
+    A label belongs to the clip that its middle lies in, and is cut off at the clip's ends. Present in a stretch that was
+    chosen blindly is `weak`, somewhere in the box, unless the person moved the box.
+
+    Raises:
+        AnnotationError: naming file and line of an unknown species or a box that is broken or outside all clips.
+        ConfigError: a weight or a number of clips without a meaning.
+    """
+    if not 0 < weight <= 1:
+        raise ConfigError(f"--weight {weight:g} must be above 0 and at most 1")
+    if upto is not None and not 1 <= upto <= len(items):
+        raise ConfigError(f"--upto {upto} must be 1 to {len(items)}, the number of clips")
+    common = {"weight": weight, "annotator": annotator}
+    by_clip: dict[int, list[_Read]] = {}
+    problems: list[RowProblem] = []
+    for label in read_labels(table, items):
+        try:
+            read = _read(label, items, names, common)
+        except ValueError as error:
+            problems.append(RowProblem(label.source, str(error)))
+        else:
+            by_clip.setdefault(read.item.question, []).append(read)
+    fail_on_problems(problems)
+    rows: list[dict[str, Any]] = []
+    outcome: dict[int, str] = {}
+    for item in items[:upto]:
+        found = by_clip.get(item.question, [])
+        said, no = [read.said for read in found], read_label("no", item.species, names)
+        rows += [read.row for read in found if read.said.present is not None]
+        if is_ruled_out(said, no.species_id):
+            rows.append(_row(item, Label("", "", *item.box_s, None), no, common))
+        outcome[item.question] = _outcome(said, no.species_id)
+    return Answers(rows, outcome)
+
+
+def contradictions(answers: Answers, others: Annotations) -> list[str]:
+    """A sentence for each answer that an overlapping box of the same species in ``others`` contradicts."""
+    lines = []
+    for row in answers.rows:
+        for event in others.events(row["recording_id"]):
+            overlaps = event.start_s < row["t_max"] and row["t_min"] < event.end_s
+            if event.species_id == row["species_id"] and overlaps and event.present != (row["state"] == "present"):
+                other = "present" if event.present else "absent"
+                lines.append(
+                    f"{row['recording_id']} {row['t_min']:.2f}-{row['t_max']:.2f} s: species {event.species_id} is "
+                    f"{row['state']} here, {other} at {event.start_s:.2f}-{event.end_s:.2f} s there"
+                )
+    return lines
+
+
+class _Read(NamedTuple):
+    """A label, read: the question whose clip it lies in, what it says, and as a row."""
+
+    item: Item
+    said: Said
+    row: dict[str, Any]
+
+
+def _read(label: Label, items: Sequence[Item], names: LabelMap, common: dict[str, Any]) -> _Read:
+    """``ValueError`` says what is wrong with a label."""
+    item = _clip_of(label, items)
+    said = read_label(label.text, item.species, names)
+    return _Read(item, said, _row(item, label, said, common))
+
+
+def _clip_of(label: Label, items: Sequence[Item]) -> Item:
+    middle_s = (label.start_s + label.end_s) / 2
+    for item in items:
+        if item.at_s <= middle_s <= item.at_s + item.clip_s:
+            return item
+    raise ValueError(f"label {label.text!r} at {middle_s:.2f} s lies outside all clips")
+
+
+def _row(item: Item, label: Label, said: Said, common: dict[str, Any]) -> dict[str, Any]:
+    """A row of the table; ``ValueError`` for a broken box."""
+    start_s = max(label.start_s, item.at_s) - item.at_s + item.clip_start_s
+    end_s = min(label.end_s, item.at_s + item.clip_s) - item.at_s + item.clip_start_s
+    moved = max(abs(start_s - item.start_s), abs(end_s - item.end_s)) > _MOVED_S
+    low_hz, high_hz = label.band_hz or (item.low_hz, item.high_hz)
+    row = {
+        "recording_id": item.recording,
+        "species_id": said.species_id,
+        "songtype_id": said.songtype_id,
+        "t_min": round(start_s, 4),
+        "f_min": low_hz,
+        "t_max": round(end_s, 4),
+        "f_max": high_hz,
+        "state": "present" if said.present else "absent",
+        "weak": int(bool(said.present) and item.why == "random" and not moved),
+        **common,
+    }
+    check_box(row, said.species_id + 1)
+    return row
+
+
+def _outcome(said: Sequence[Said], asked: int) -> str:
+    """What became of the question about species ``asked``."""
+    mine = {what.present for what in said if what.species_id == asked}
+    if True in mine:
+        return "present"
+    if False in mine or is_ruled_out(said, asked):
+        return "absent"
+    return "unsure" if None in mine else "none"
