@@ -5,12 +5,18 @@ the rename, so that it survives a power cut: checkpoints need that, pictures do 
 """
 
 import csv
+import difflib
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from rfcx_ssl.errors import AnnotationError
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -70,6 +76,45 @@ def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[
         for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the result
             writer.writerow(row)
     return count
+
+
+def iter_csv(
+    path: Path, required: Sequence[str], optional: Sequence[str] = (), delimiter: str = ","
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and stripped cells of each row; the header must hold every required column.
+
+    Raises:
+        AnnotationError: for an unreadable or empty file, a missing column, a misspelt optional one, or a ragged row.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.reader(lines, delimiter=delimiter)
+            header = [name.strip() for name in next(reader, [])]
+            wanted = _check_header(path, header, required, optional)
+            for cells in reader:
+                if not any(cell.strip() for cell in cells):
+                    continue
+                if len(cells) != len(header):
+                    raise AnnotationError(
+                        f"{path}:{reader.line_num}: {len(cells)} cells, the header has {len(header)}"
+                    )
+                row = dict(zip(header, cells, strict=True))
+                yield reader.line_num, {name: row[name].strip() for name in wanted}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise AnnotationError(f"{path}: cannot be read as a table ({error})") from None
+
+
+def _check_header(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str]) -> list[str]:
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise AnnotationError(f"{path}:1: missing column {', '.join(missing)}; the header is {','.join(header)!r}")
+    extra = [name for name in header if name not in (*required, *optional)]
+    for name in extra:
+        if near := difflib.get_close_matches(name.lower(), optional, n=1, cutoff=0.75):
+            raise AnnotationError(f"{path}:1: unknown column {name!r}, did you mean {near[0]!r}?")
+    if extra:
+        logger.info("%s: columns not used: %s", path, ", ".join(extra))
+    return [name for name in header if name not in extra]
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -5,16 +5,27 @@ from rfcx_ssl.annotations.exchange import read_audacity, read_detections, read_r
 from rfcx_ssl.annotations.label_map import LabelMap, default_label_map, read_label_map
 from rfcx_ssl.annotations.read import read_annotations, read_complete, read_extra, read_truth_events
 from rfcx_ssl.annotations.rows import read_table
-from rfcx_ssl.annotations.table import COLUMNS, UNKNOWN_BAND_HZ, Annotations, Event, RowProblem, fail_on_problems
+from rfcx_ssl.annotations.table import (
+    COLUMNS,
+    UNKNOWN_BAND_HZ,
+    WHOLE,
+    Annotations,
+    Event,
+    RowProblem,
+    Span,
+    fail_on_problems,
+)
 
 __all__ = [
     "COLUMNS",
     "UNKNOWN_BAND_HZ",
+    "WHOLE",
     "Annotations",
     "Conflicts",
     "Event",
     "LabelMap",
     "RowProblem",
+    "Span",
     "default_label_map",
     "fail_on_problems",
     "find_conflicts",

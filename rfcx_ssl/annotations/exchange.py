@@ -6,10 +6,10 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
 from rfcx_ssl.annotations.label_map import LabelMap
-from rfcx_ssl.annotations.rows import check_box, iter_csv
+from rfcx_ssl.annotations.rows import check_box
 from rfcx_ssl.annotations.table import UNKNOWN_BAND_HZ, Annotations, RowProblem, fail_on_problems
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.species import RFCX_NUM_SPECIES, typical_call
+from rfcx_ssl.files import iter_csv
 
 RAVEN_TIMES = ("Begin Time (s)", "End Time (s)")
 RAVEN_BAND = ("Low Freq (Hz)", "High Freq (Hz)")
@@ -40,7 +40,6 @@ def read_raven(
     labels: LabelMap,
     *,
     recording_id: str | None = None,
-    num_species: int = RFCX_NUM_SPECIES,
     weight: float = 1.0,
 ) -> Annotations:
     """Read a Raven selection table (tab-separated, as Raven Pro and Raven Lite save it).
@@ -69,7 +68,7 @@ def read_raven(
         ))
         for line, cells in rows
     )  # fmt: skip
-    return _annotations(path, selections, labels, num_species, weight)
+    return _annotations(path, selections, labels, weight)
 
 
 def read_audacity(
@@ -77,7 +76,6 @@ def read_audacity(
     labels: LabelMap,
     *,
     recording_id: str | None = None,
-    num_species: int = RFCX_NUM_SPECIES,
     weight: float = 1.0,
 ) -> Annotations:
     """Read an Audacity label track: ``start<TAB>end<TAB>label``, each maybe followed by ``\\<TAB>low<TAB>high``.
@@ -89,12 +87,10 @@ def read_audacity(
         AnnotationError: naming file and line of a malformed line, an unknown label or a label without length.
     """
     selections = _audacity_selections(path, recording_id or recording_of_table(path), labels)
-    return _annotations(path, selections, labels, num_species, weight)
+    return _annotations(path, selections, labels, weight)
 
 
-def read_detections(
-    path: Path, labels: LabelMap, *, num_species: int = RFCX_NUM_SPECIES, weight: float = 1.0
-) -> Annotations:
+def read_detections(path: Path, labels: LabelMap, *, weight: float = 1.0) -> Annotations:
     """Read an ``events.csv`` of ``rfcx-ssl detect`` (:data:`DETECTION_COLUMNS`); its scores are not used.
 
     Raises:
@@ -108,7 +104,7 @@ def read_detections(
         ))
         for line, cells in rows
     )  # fmt: skip
-    return _annotations(path, selections, labels, num_species, weight)
+    return _annotations(path, selections, labels, weight)
 
 
 def recording_of_table(path: Path) -> str:
@@ -163,13 +159,13 @@ def _audacity_selections(path: Path, name: str, labels: LabelMap) -> Iterator[tu
 
 
 def _annotations(
-    path: Path, selections: Iterable[tuple[int, Selection]], labels: LabelMap, num_species: int, weight: float
+    path: Path, selections: Iterable[tuple[int, Selection]], labels: LabelMap, weight: float
 ) -> Annotations:
     rows: list[dict[str, Any]] = []
     problems: list[RowProblem] = []
     for line, selection in selections:
         try:
-            row = _row(selection, labels, num_species, weight)
+            row = _row(selection, labels, weight)
         except ValueError as error:
             problems.append(RowProblem(f"{path}:{line}", str(error)))
         else:
@@ -179,7 +175,7 @@ def _annotations(
     return Annotations.from_rows(rows)
 
 
-def _row(selection: Selection, labels: LabelMap, num_species: int, weight: float) -> dict[str, Any] | None:
+def _row(selection: Selection, labels: LabelMap, weight: float) -> dict[str, Any] | None:
     meaning = labels[selection.label]
     if meaning is None:
         return None
@@ -187,8 +183,8 @@ def _row(selection: Selection, labels: LabelMap, num_species: int, weight: float
     if selection.offset:
         offset_s = _number("file offset", selection.offset)
         start_s, end_s = offset_s, offset_s + end_s - start_s
-    call = typical_call(meaning.species_id, meaning.songtype_id)
-    band_hz = (call.f_min_hz, call.f_max_hz) if call else UNKNOWN_BAND_HZ
+    call = labels.species.typical_call(meaning.species_id, meaning.songtype_id)
+    band_hz = (call.band_hz if call else None) or UNKNOWN_BAND_HZ
     low, high = selection.low.strip(), selection.high.strip()
     row = {
         "recording_id": selection.recording_id,
@@ -201,7 +197,7 @@ def _row(selection: Selection, labels: LabelMap, num_species: int, weight: float
         "state": meaning.state,
         "weight": weight,
     }
-    check_box(row, num_species)
+    check_box(row, labels.species)
     return row
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from rfcx_ssl.annotations.rows import iter_csv
 from rfcx_ssl.annotations.table import STATES
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.species import RFCX_CALLS, RFCX_NUM_SPECIES, first_songtype
+from rfcx_ssl.files import iter_csv
+from rfcx_ssl.species.table import SpeciesTable
 
 
 class Meaning(NamedTuple):
@@ -24,6 +24,7 @@ class Meaning(NamedTuple):
 class LabelMap:
     """Meaning of each label, without regard to case; None for labels that are skipped on purpose."""
 
+    species: SpeciesTable
     meanings: Mapping[str, Meaning | None]
 
     def __contains__(self, label: str) -> bool:
@@ -43,19 +44,24 @@ class LabelMap:
         return label.strip().lower()
 
 
-def default_label_map() -> LabelMap:
-    """``s3``, ``3``, ``s17_song4`` and the species' names (of its first song type where none is said)."""
+def default_label_map(species: SpeciesTable) -> LabelMap:
+    """Every name, code and scientific name (of the species' first song type where none is said), ``s17_song4``.
+
+    Where codes are ``s0``, ``s1``, ..., as in RFCX, the bare number will do.
+    """
     meanings: dict[str, Meaning | None] = {}
-    for call in RFCX_CALLS:
+    for call in species.calls:
         meaning = Meaning(call.species_id, call.songtype_id, "present")
-        for label in (f"s{call.species_id}", str(call.species_id), call.name.lower()):
-            meanings.setdefault(label, meaning)
-        for label in (f"s{call.species_id}_song{call.songtype_id}", f"{call.name.lower()} song {call.songtype_id}"):
-            meanings[label] = meaning
-    return LabelMap(meanings)
+        words = [word.lower() for word in (call.name, call.code, call.scientific_name) if word]
+        bare = [str(call.species_id)] if call.code == f"s{call.species_id}" else []
+        for word in (*words, *bare):
+            meanings.setdefault(word, meaning)
+        for word in words:
+            meanings[f"{word}_song{call.songtype_id}"] = meanings[f"{word} song {call.songtype_id}"] = meaning
+    return LabelMap(species, meanings)
 
 
-def read_label_map(path: Path, num_species: int = RFCX_NUM_SPECIES) -> LabelMap:
+def read_label_map(path: Path, species: SpeciesTable) -> LabelMap:
     """Read a table ``label,species_id`` with optional ``songtype_id`` and ``state``.
 
     A label without a species is skipped wherever it occurs; without a song type it means the species' first one.
@@ -69,22 +75,22 @@ def read_label_map(path: Path, num_species: int = RFCX_NUM_SPECIES) -> LabelMap:
         if not key or key in meanings:
             raise AnnotationError(f"{path}:{line}: label {cells['label']!r} is empty or listed twice")
         try:
-            meanings[key] = _meaning(cells, num_species)
+            meanings[key] = _meaning(cells, species)
         except ValueError as error:
             raise AnnotationError(f"{path}:{line}: {error}") from None
-    return LabelMap(meanings)
+    return LabelMap(species, meanings)
 
 
-def _meaning(cells: Mapping[str, str], num_species: int) -> Meaning | None:
+def _meaning(cells: Mapping[str, str], species: SpeciesTable) -> Meaning | None:
     if not cells["species_id"]:
         return None
-    if not cells["species_id"].isdecimal() or int(cells["species_id"]) >= num_species:
-        raise ValueError(f"species_id={cells['species_id']!r} is unknown: must be 0 to {num_species - 1}")
-    species = int(cells["species_id"])
+    if not cells["species_id"].isdecimal() or int(cells["species_id"]) >= len(species):
+        raise ValueError(f"species_id={cells['species_id']!r} is unknown: must be 0 to {len(species) - 1}")
+    species_id = int(cells["species_id"])
     state = cells.get("state") or "present"
     if state not in STATES:
         raise ValueError(f"state={state!r} must be one of {', '.join(STATES)}")
     song = cells.get("songtype_id", "")
     if song and not song.isdecimal():
         raise ValueError(f"songtype_id={song!r} is not a whole number")
-    return Meaning(species, int(song) if song else first_songtype(species), state)
+    return Meaning(species_id, int(song) if song else species.first_songtype(species_id), state)

@@ -14,10 +14,11 @@ from rfcx_ssl.annotations.exchange import (
 )
 from rfcx_ssl.annotations.label_map import LabelMap, default_label_map, read_label_map
 from rfcx_ssl.annotations.layout import ABSENT_TABLE, PRESENT_TABLE
-from rfcx_ssl.annotations.rows import iter_csv, read_table
+from rfcx_ssl.annotations.rows import read_table
 from rfcx_ssl.annotations.table import Annotations, RowProblem, fail_on_problems
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.species import RFCX_NUM_SPECIES
+from rfcx_ssl.files import iter_csv
+from rfcx_ssl.species.table import SpeciesTable
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def read_annotations(
     extra_tables: Sequence[Path] = (),
     label_map: Path | None = None,
     complete: Iterable[str] = (),
-    num_species: int = RFCX_NUM_SPECIES,
+    species: SpeciesTable,
 ) -> Annotations:
     """Read ``root/train_tp.csv`` (present), ``root/train_fp.csv`` (absent inside the box) and extra tables.
 
@@ -38,24 +39,24 @@ def read_annotations(
             tables, Audacity label tracks, events of ``rfcx-ssl detect``, or folders of them.
         label_map: table of what the labels of Raven and Audacity mean; None understands ``s3`` and species' names.
         complete: recordings in which every call is marked, so that everything else is absent.
-        num_species: number of species of the label space.
+        species: the project's species; ids are positions in its table.
 
     Raises:
         AnnotationError: for a missing table or a wrong row, naming file and line.
     """
     if not root.is_dir():
         raise AnnotationError(f"data.root={root} is not a folder")
-    parts = [read_table(root / PRESENT_TABLE, state="present", num_species=num_species)]
+    parts = [read_table(root / PRESENT_TABLE, state="present", species=species)]
     if (root / ABSENT_TABLE).is_file():
-        parts.append(read_table(root / ABSENT_TABLE, state="absent", num_species=num_species))
+        parts.append(read_table(root / ABSENT_TABLE, state="absent", species=species))
     else:
         logger.warning("%s has no %s: no species will be known to be absent", root, ABSENT_TABLE)
-    labels = read_label_map(label_map, num_species) if label_map else default_label_map()
-    parts += [read_extra(path, labels, num_species=num_species) for path in extra_tables]
+    labels = read_label_map(label_map, species) if label_map else default_label_map(species)
+    parts += [read_extra(path, labels) for path in extra_tables]
     return Annotations.concat([*parts, Annotations.from_rows([], complete)])
 
 
-def read_extra(path: Path, labels: LabelMap, *, num_species: int = RFCX_NUM_SPECIES) -> Annotations:
+def read_extra(path: Path, labels: LabelMap) -> Annotations:
     """Read one extra label file, or every ``.csv``, ``.txt`` and ``.tsv`` below a folder; the kind is seen from its head.
 
     Kinds are RFCX's columns, ``events.csv`` of ``rfcx-ssl detect``, Raven selection tables and Audacity label tracks.
@@ -65,13 +66,13 @@ def read_extra(path: Path, labels: LabelMap, *, num_species: int = RFCX_NUM_SPEC
         AnnotationError: the file is none of these kinds, or one of its rows is wrong.
     """
     if not path.is_dir():
-        return _read_one(path, recording_of_table(path), labels, num_species)
+        return _read_one(path, recording_of_table(path), labels)
     files = sorted(item for item in path.rglob("*") if _is_table(item.relative_to(path)) and item.is_file())
     if not files:
         raise AnnotationError(f"{path}: holds no .csv, .txt or .tsv label table")
     names = [(item.relative_to(path).parent / recording_of_table(item)).as_posix() for item in files]
     pairs = zip(files, names, strict=True)
-    return Annotations.concat([_read_one(item, name, labels, num_species) for item, name in pairs])
+    return Annotations.concat([_read_one(item, name, labels) for item, name in pairs])
 
 
 def _is_table(path: Path) -> bool:
@@ -79,7 +80,7 @@ def _is_table(path: Path) -> bool:
     return path.suffix.lower() in (".csv", ".txt", ".tsv") and not hidden
 
 
-def _read_one(path: Path, recording_id: str, labels: LabelMap, num_species: int) -> Annotations:
+def _read_one(path: Path, recording_id: str, labels: LabelMap) -> Annotations:
     """One label file; ``recording_id`` is the recording of a table that names none."""
     try:
         with path.open(encoding="utf-8-sig") as lines:
@@ -87,12 +88,12 @@ def _read_one(path: Path, recording_id: str, labels: LabelMap, num_species: int)
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"{path}: cannot be read as a label table ({error})") from None
     if RAVEN_TIMES[0] in head and "\t" in head:
-        return read_raven(path, labels, recording_id=recording_id, num_species=num_species)
+        return read_raven(path, labels, recording_id=recording_id)
     if head.startswith(f"{','.join(DETECTION_COLUMNS[:4])},"):
-        return read_detections(path, labels, num_species=num_species)
+        return read_detections(path, labels)
     if path.suffix.lower() == ".csv" or "recording_id" in head:
-        return read_table(path, state="present", num_species=num_species)
-    return read_audacity(path, labels, recording_id=recording_id, num_species=num_species)
+        return read_table(path, state="present", species=labels.species)
+    return read_audacity(path, labels, recording_id=recording_id)
 
 
 def read_complete(path: Path) -> frozenset[str]:
@@ -108,7 +109,7 @@ def read_complete(path: Path) -> frozenset[str]:
     return frozenset(text for text in ids if text and not text.startswith("#"))
 
 
-def read_truth_events(path: Path, *, split: str | None = None, num_species: int = RFCX_NUM_SPECIES) -> Annotations:
+def read_truth_events(path: Path, *, species: SpeciesTable, split: str | None = None) -> Annotations:
     """Read a ``truth.csv``: RFCX's columns, every call of every recording, all of them complete.
 
     ``split`` chooses the rows that name it in the column ``split``; a table without that column is one split, and a
@@ -118,7 +119,7 @@ def read_truth_events(path: Path, *, split: str | None = None, num_species: int 
     Raises:
         AnnotationError: for a wrong row, naming file and line, or a split without rows.
     """
-    table = read_table(path, state="present", num_species=num_species, need_songtypes=False).table
+    table = read_table(path, state="present", species=species, need_songtypes=False).table
     if split is not None:
         rows = [(line, cells.get("split")) for line, cells in iter_csv(path, ("recording_id",), ("split",))]
         names = sorted({name for _, name in rows if name is not None})

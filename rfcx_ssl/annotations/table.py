@@ -1,5 +1,6 @@
 """Annotations in memory: a checked pandas table with a fast look-up by recording."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from rfcx_ssl.annotations.layout import BOX_COLUMNS
 from rfcx_ssl.errors import AnnotationError
 
 # Columns of an annotation table: RFCX's own names, then ours.
-COLUMNS = (*BOX_COLUMNS, "state", "weight", "source")
+COLUMNS = (*BOX_COLUMNS, "state", "weight", "source", "weak")
 STATES = ("present", "absent")
 #: Band of a box whose frequencies nobody gave: all that a recording can hold.
 UNKNOWN_BAND_HZ = (0.0, 1e9)
@@ -28,6 +29,7 @@ class Event(NamedTuple):
     high_hz: float
     present: bool
     weight: float  # in (0, 1]: how much the statement counts
+    weak: bool = False  # a tag: the species is somewhere between the two times, and nobody said where
 
     @property
     def duration_s(self) -> float:
@@ -38,6 +40,17 @@ class Event(NamedTuple):
     def has_band(self) -> bool:
         """Whether the frequencies are known."""
         return (self.low_hz, self.high_hz) != UNKNOWN_BAND_HZ
+
+
+class Span(NamedTuple):
+    """A stretch of a recording in which every call was marked: of these species, or of all (None)."""
+
+    start_s: float = 0.0
+    end_s: float = math.inf
+    species: frozenset[int] | None = None
+
+
+WHOLE = Span()
 
 
 class RowProblem(NamedTuple):
@@ -55,36 +68,44 @@ def fail_on_problems(problems: Sequence[RowProblem]) -> None:
 
 
 class Annotations:
-    """Rows of :data:`COLUMNS`, and the set of ``complete`` recordings, where whatever is not marked is absent.
+    """Rows of :data:`COLUMNS`, and the ``complete`` spans of recordings, where whatever is not marked is absent.
 
     ``table`` is sorted by recording, start time and species; ``state`` is ``"present"`` or ``"absent"``; ``source``
-    names the file and line a row came from. Instances are never changed in place.
+    names the file and line a row came from. ``complete`` are spans by recording, or the ids of recordings that are
+    complete from end to end. Instances are never changed in place.
     """
 
-    def __init__(self, table: pd.DataFrame, complete: Iterable[str] = ()) -> None:
+    def __init__(self, table: pd.DataFrame, complete: Mapping[str, Sequence[Span]] | Iterable[str] = ()) -> None:
         missing = [name for name in COLUMNS if name not in table.columns]
         if missing:
             raise AnnotationError(f"annotations lack the columns {', '.join(missing)}")
         order = ["recording_id", "t_min", "t_max", "species_id", "songtype_id", "state"]
         self.table = table.loc[:, list(COLUMNS)].sort_values(order, kind="stable", ignore_index=True)
-        self.complete = frozenset(complete)
+        spans = complete if isinstance(complete, Mapping) else dict.fromkeys(complete, (WHOLE,))
+        self.complete: Mapping[str, tuple[Span, ...]] = {name: tuple(spans[name]) for name in sorted(spans)}
 
     @classmethod
-    def from_rows(cls, rows: Sequence[Mapping[str, Any]], complete: Iterable[str] = ()) -> "Annotations":
-        """Annotations from plain mappings with the keys of :data:`COLUMNS` (already checked)."""
-        table = pd.DataFrame(list(rows), columns=list(COLUMNS))
+    def from_rows(
+        cls, rows: Sequence[Mapping[str, Any]], complete: Mapping[str, Sequence[Span]] | Iterable[str] = ()
+    ) -> "Annotations":
+        """Annotations from plain mappings with the keys of :data:`COLUMNS` (already checked); ``weak`` may be missing."""
+        table = pd.DataFrame([{"weak": False, **row} for row in rows], columns=list(COLUMNS))
         whole = {"species_id": "int64", "songtype_id": "int64"}
         real = dict.fromkeys(("t_min", "f_min", "t_max", "f_max", "weight"), "float64")
-        return cls(table.astype({**whole, **real}), complete)
+        return cls(table.astype({**whole, **real, "weak": "bool"}), complete)
 
     @classmethod
     def concat(cls, parts: Sequence["Annotations"]) -> "Annotations":
-        """All rows and all ``complete`` recordings of ``parts``; exact duplicates of a row are kept once."""
+        """All rows and all ``complete`` spans of ``parts``; exact duplicates of a row or span are kept once."""
         if not parts:
             return cls.from_rows([])
         table = pd.concat([part.table for part in parts], ignore_index=True)
         same = [name for name in COLUMNS if name != "source"]
-        return cls(table.drop_duplicates(same), frozenset().union(*(part.complete for part in parts)))
+        complete: dict[str, dict[Span, None]] = {}
+        for part in parts:
+            for name, spans in part.complete.items():
+                complete.setdefault(name, {}).update(dict.fromkeys(spans))
+        return cls(table.drop_duplicates(same), {name: tuple(spans) for name, spans in complete.items()})
 
     def __len__(self) -> int:
         return len(self.table)
@@ -92,20 +113,21 @@ class Annotations:
     @property
     def recording_ids(self) -> list[str]:
         """Sorted ids of every recording with a row or a ``complete`` flag."""
-        return sorted(set(self.table["recording_id"]) | self.complete)
+        return sorted({*self.table["recording_id"], *self.complete})
 
     def events(self, recording_id: str) -> tuple[Event, ...]:
         """Events of one recording by start time; empty for a recording without rows."""
         return self._by_recording.get(recording_id, ())
 
     def is_complete(self, recording_id: str) -> bool:
-        """Whether every call of the recording was marked."""
-        return recording_id in self.complete
+        """Whether every call of every species was marked, from end to end."""
+        return WHOLE in self.complete.get(recording_id, ())
 
     def select(self, recording_ids: Iterable[str]) -> "Annotations":
         """The part that concerns the given recordings."""
         wanted = set(recording_ids)
-        return Annotations(self.table[self.table["recording_id"].isin(wanted)], self.complete & wanted)
+        complete = {name: spans for name, spans in self.complete.items() if name in wanted}
+        return Annotations(self.table[self.table["recording_id"].isin(wanted)], complete)
 
     def outside(self, durations_s: Mapping[str, float]) -> list[RowProblem]:
         """Rows that end after their recording (recordings without a duration are skipped)."""
@@ -129,9 +151,10 @@ class Annotations:
     @cached_property
     def _by_recording(self) -> dict[str, tuple[Event, ...]]:
         events: dict[str, list[Event]] = {}
-        columns = ("recording_id", "species_id", "songtype_id", "t_min", "t_max", "f_min", "f_max", "state", "weight")
-        for name, species, song, *box, state, weight in zip(*(self.table[c].tolist() for c in columns), strict=True):
-            start_s, end_s, low_hz, high_hz = box
-            event = Event(species, song, start_s, end_s, low_hz, high_hz, state == "present", weight)
+        columns = ("species_id", "songtype_id", "t_min", "t_max", "f_min", "f_max", "state", "weight", "weak")
+        rows = zip(*(self.table[column].tolist() for column in columns), strict=True)
+        for name, row in zip(self.table["recording_id"].tolist(), rows, strict=True):
+            species, song, start_s, end_s, low_hz, high_hz, state, weight, weak = row
+            event = Event(species, song, start_s, end_s, low_hz, high_hz, state == "present", weight, weak)
             events.setdefault(name, []).append(event)
         return {recording_id: tuple(found) for recording_id, found in events.items()}

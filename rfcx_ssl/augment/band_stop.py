@@ -12,7 +12,7 @@ from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
 from rfcx_ssl.settings import settings
-from rfcx_ssl.species import RFCX_CALLS, LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 
 
 @settings
@@ -103,11 +103,10 @@ def output_bands_hz(space: LabelSpace) -> list[tuple[float, float]]:
         if species < 0:
             bands.append((0.0, math.inf))
             continue
-        expected = space.species_names[species]
-        calls = [call for call in RFCX_CALLS if call.name == expected and song in (None, call.songtype_id)]
-        if not calls:
+        band_hz = space.species.band_hz(species, song)
+        if band_hz is None:
             raise ConfigError(
-                f"augment.band_stop: output {name} ({expected}) has no known frequency band; set it to null"
+                f"augment.band_stop: output {name} ({space.species_names[species]}) has no known frequency band; set it to null"
             )
-        bands.append((min(call.f_min_hz for call in calls), max(call.f_max_hz for call in calls)))
+        bands.append(band_hz)
     return bands

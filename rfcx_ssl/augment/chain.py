@@ -22,7 +22,7 @@ from rfcx_ssl.augment.stretch import TimeStretchAugmentation, TimeStretchSetting
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
 from rfcx_ssl.settings import settings
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 
 
 @settings

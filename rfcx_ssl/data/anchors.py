@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, Event
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 
 logger = logging.getLogger(__name__)
 

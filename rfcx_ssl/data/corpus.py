@@ -25,7 +25,7 @@ from rfcx_ssl.labels.clips import clip_labels, heard_outputs
 from rfcx_ssl.labels.frame_wise import frame_labels
 from rfcx_ssl.labels.judged import Judged, judged_boxes, species_labels
 from rfcx_ssl.labels.pseudo import PseudoLabels, add_pseudo_labels, fill_clip_labels
-from rfcx_ssl.species import LabelSpace, rfcx_label_space
+from rfcx_ssl.species import LabelSpace, label_space, read_species, rfcx_species
 
 logger = logging.getLogger(__name__)
 
@@ -211,13 +211,14 @@ def load_tables(settings: DataSettings) -> tuple[Annotations, Folds]:
 
 def _read_labels(settings: DataSettings) -> tuple[LabelSpace, Annotations, tuple[PseudoLabels, ...]]:
     complete = read_complete(settings.complete_file) if settings.complete_file else frozenset()
-    space = rfcx_label_space(split_songtypes=settings.split_songtypes, noise_class=settings.noise_class)
+    species = read_species(settings.species_table) if settings.species_table else rfcx_species()
+    space = label_space(species, split_songtypes=settings.split_songtypes, noise_class=settings.noise_class)
     annotations = read_annotations(
         settings.root,
         extra_tables=settings.extra_tables,
         label_map=settings.label_map,
         complete=complete,
-        num_species=space.num_species,
+        species=species,
     )
     check_song_types(annotations, space)
     return space, annotations, tuple(PseudoLabels.load(path) for path in settings.pseudo_files)

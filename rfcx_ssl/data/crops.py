@@ -12,7 +12,7 @@ from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Crop
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 
 # numpy reads [seed, epoch, index] as [seed, epoch, index, 0]: other draws take another last number
 TEACHER_STREAM, DEAL_STREAM = 1, 2

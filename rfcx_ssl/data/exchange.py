@@ -34,6 +34,7 @@ EVENT_TYPES = {
     "f_max": "float64",
     "state": "string",
     "weight": "float64",
+    "weak": "bool",
 }
 FOLDS_TABLE, COMPLETE_LIST = "folds.csv", "complete.txt"
 

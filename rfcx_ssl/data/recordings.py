@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
-from rfcx_ssl.annotations.rows import iter_csv
 from rfcx_ssl.audio import audio_info, require_exact_time, resampled_samples
 from rfcx_ssl.audio.find import find_audio
 from rfcx_ssl.errors import AudioError
+from rfcx_ssl.files import iter_csv
 
 
 @dataclass(frozen=True, slots=True)

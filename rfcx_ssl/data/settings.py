@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from rfcx_ssl.annotations.layout import ABSENT_TABLE, PRESENT_TABLE, RECORDINGS_TABLE
+from rfcx_ssl.annotations.layout import ABSENT_TABLE, PRESENT_TABLE, RECORDINGS_TABLE, SPECIES_TABLE
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.labels.clips import ClipAbsent
 from rfcx_ssl.settings import settings
+
+Layout = Literal["rfcx", "annotations"]
 
 
 @settings
@@ -33,6 +35,8 @@ class DataSettings:
     """A data set in RFCX's layout and how training examples are drawn from it (docs/labels.md)."""
 
     root: Path
+    layout: Layout = "rfcx"  # rfcx: train_tp.csv and train_fp.csv; annotations: tables of any kind beside the audio
+    species_file: Path | None = None  # the project's species; None: root/species.csv, or RFCX's where there is none
     sample_rate_hz: int = 32_000
     crop_s: float = 5.0
     # folds
@@ -127,6 +131,12 @@ class DataSettings:
         return self.cache_dir or self.root / f"cache_{self.sample_rate_hz}"
 
     @property
+    def species_table(self) -> Path | None:
+        """The file of the project's species, or None where there is none."""
+        beside = self.root / SPECIES_TABLE
+        return self.species_file or (beside if beside.is_file() else None)
+
+    @property
     def pseudo_files(self) -> tuple[Path, ...]:
         """Files of pseudo-labels, if there are any."""
         return () if self.pseudo is None else self.pseudo.files
@@ -135,7 +145,7 @@ class DataSettings:
     def label_files(self) -> tuple[Path, ...]:
         """Every file and folder that shapes labels, folds or sites; some may not exist."""
         tables = tuple(self.root / name for name in (PRESENT_TABLE, ABSENT_TABLE, RECORDINGS_TABLE))
-        single = (self.label_map, self.complete_file, self.folds_file)
+        single = (self.species_table, self.label_map, self.complete_file, self.folds_file)
         return (*tables, *self.extra_tables, *self.pseudo_files, *(path for path in single if path is not None))
 
 

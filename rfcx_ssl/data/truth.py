@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, Event, read_truth_events
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE, TRUTH_TABLE
-from rfcx_ssl.annotations.rows import iter_csv
 from rfcx_ssl.audio import require_exact_time
 from rfcx_ssl.data.recordings import audio_by_id
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.species import RFCX_NUM_SPECIES, LabelSpace, rfcx_label_space
+from rfcx_ssl.files import iter_csv
+from rfcx_ssl.species import LabelSpace, label_space, rfcx_species
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -44,9 +44,7 @@ class Truth:
         return tuple(self.events.events(name) for name in self.recording_ids)
 
 
-def recording_truth(
-    annotations: Annotations, recording_ids: Sequence[str], *, num_species: int = RFCX_NUM_SPECIES
-) -> RecordingTruth:
+def recording_truth(annotations: Annotations, recording_ids: Sequence[str], *, num_species: int) -> RecordingTruth:
     """What is known about whole recordings.
 
     A species with a present box is present. It is absent from a ``complete`` recording in which it has none. An absent
@@ -73,7 +71,7 @@ def load_truth(path: Path, split: str = "test", *, space: LabelSpace | None = No
         AnnotationError: a wrong row or one about another recording, or a recording of the split without an audio file.
         AudioError: a recording with calls is unreadable, cut off, or an MP3 without exact time.
     """
-    path, space = path if path.suffix == ".csv" else path / TRUTH_TABLE, space or rfcx_label_space()
+    path, space = path if path.suffix == ".csv" else path / TRUTH_TABLE, space or label_space(rfcx_species())
     folder = path.parent / split
     audio = audio_by_id(path.parent, [split])
     names = sorted(_split_ids(path.parent, split) or audio)
@@ -88,7 +86,7 @@ def load_truth(path: Path, split: str = "test", *, space: LabelSpace | None = No
         )
     if not path.is_file():
         raise AnnotationError(f"{path}: missing; complete truth is needed to judge recordings")
-    heard = read_truth_events(path, split=split, num_species=space.num_species).table
+    heard = read_truth_events(path, split=split, species=space.species).table
     if len(foreign := heard[~heard["recording_id"].isin(names)]):
         name, source = foreign["recording_id"].iloc[0], foreign["source"].iloc[0]
         raise AnnotationError(f"{source}: no recording {name!r} in {folder}")

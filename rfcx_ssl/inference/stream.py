@@ -17,7 +17,6 @@ from rfcx_ssl.inference.events import EventDecoder, FrameEvent
 from rfcx_ssl.inference.settings import DetectSettings
 from rfcx_ssl.inference.windows import predict_stream
 from rfcx_ssl.models.modeling import RainforestSedModel
-from rfcx_ssl.species import RFCX_CALLS, LabelSpace
 
 
 class Detection(NamedTuple):
@@ -72,24 +71,14 @@ def listen(
     return Heard(events, None if clip is None else clip.tolist(), heard_s, blocks.problem)
 
 
-def species_bands(space: LabelSpace) -> list[tuple[float, float] | None]:
-    """Lowest and highest frequency (Hz) of each species of ``space`` over its song types, None for unknown names."""
-    bands: list[tuple[float, float] | None] = []
-    for name in space.species_names:
-        calls = [call for call in RFCX_CALLS if call.name == name]
-        low, high = min((c.f_min_hz for c in calls), default=0.0), max((c.f_max_hz for c in calls), default=0.0)
-        bands.append((low, high) if calls else None)
-    return bands
-
-
 def rate_warning(source_hz: int, name: str, model: RainforestSedModel) -> str | None:
     """What a recording with a lower rate than the model's cannot show; None where it is high enough."""
     nyquist_hz = source_hz / 2
     if source_hz >= model.config.sample_rate_hz:
         return None
-    names = model.space.species_names
-    bands = zip(names, species_bands(model.space), strict=True)
-    deaf = [species for species, band in bands if band is not None and band[1] > nyquist_hz]
+    table = model.space.species
+    bands = [(name, table.band_hz(species)) for species, name in enumerate(table.names)]
+    deaf = [name for name, band in bands if band is not None and band[1] > nyquist_hz]
     text = (
         f"{name}: recorded at {source_hz} Hz, the model expects {model.config.sample_rate_hz}: resampled, but silent"
     )
@@ -139,8 +128,7 @@ class Blocks:
 
 def _to_detections(found: list[FrameEvent], name: str, model: RainforestSedModel, num_samples: int) -> list[Detection]:
     """Frames to milliseconds, columns to species; nothing without length, nothing beyond the end of the recording."""
-    grid, space = model.grid, model.space
-    bands, songs = species_bands(space), [_first_songtype(species) for species in space.species_names]
+    grid, species = model.grid, model.space.species
     last_ms = num_samples * 1000 // grid.sample_rate_hz
     detections = []
     for event in sorted(found, key=lambda event: (event.start, event.species)):
@@ -149,12 +137,8 @@ def _to_detections(found: list[FrameEvent], name: str, model: RainforestSedModel
         )
         end_ms = min(end_ms, last_ms)
         if start_ms < end_ms:
-            band_hz = bands[event.species] or UNKNOWN_BAND_HZ
-            box = Event(event.species, songs[event.species], start_ms / 1000, end_ms / 1000, *band_hz, True, 1.0)
-            detections.append(Detection(name, space.species_names[event.species], event.peak, box))
+            band_hz = species.band_hz(event.species) or UNKNOWN_BAND_HZ
+            song = species.first_songtype(event.species)  # several outputs make one species: which it was is not said
+            box = Event(event.species, song, start_ms / 1000, end_ms / 1000, *band_hz, True, 1.0)
+            detections.append(Detection(name, species.names[event.species], event.peak, box))
     return detections
-
-
-def _first_songtype(name: str) -> int:
-    """Several outputs make one species: which song it was is not said."""
-    return next((call.songtype_id for call in RFCX_CALLS if call.name == name), 1)

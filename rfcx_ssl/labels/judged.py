@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Event
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]

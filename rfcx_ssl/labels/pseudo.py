@@ -19,7 +19,7 @@ from rfcx_ssl.batching import batched
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.files import atomic_path
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 
 FloatArray = NDArray[np.float32]
 METADATA_KEY = b"rfcx_ssl_pseudo_labels"

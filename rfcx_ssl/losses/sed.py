@@ -23,7 +23,7 @@ from rfcx_ssl.losses.settings import (
     LwlrapSettings,
 )
 from rfcx_ssl.losses.weights import box_weights, cell_weights, weighted_mean
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 
 
 class Output(Protocol):

@@ -5,7 +5,7 @@ from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.encoder import SedSettings
 from rfcx_ssl.models.modeling import RainforestSedModel
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 
 
 def build_model(settings: SedSettings, space: LabelSpace) -> RainforestSedModel:
@@ -31,7 +31,7 @@ def model_config(settings: SedSettings, space: LabelSpace) -> RainforestSedConfi
     return RainforestSedConfig(
         sed=settings_dict(settings),
         window_samples=round(settings.window_s * values["sample_rate_hz"]),
-        species_names=space.species_names,
+        species=space.species.rows(),
         output_names=space.output_names,
         output_species=space.output_species,
         output_songtype=space.output_songtype,

@@ -1,13 +1,14 @@
 """The Hugging Face config of every model of this project; unknown keys are errors, unlike in the base class."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transformers import PreTrainedConfig
 
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
+from rfcx_ssl.species.table import SpeciesTable
 
 # what transformers itself writes into, or passes through, a config
 _HF_KEYS = {field.name for field in dataclasses.fields(PreTrainedConfig)} | {
@@ -31,7 +32,7 @@ class RainforestSedConfig(PreTrainedConfig):
 
     ``sed`` is the plain mapping of the model settings; ``backbone`` the transformers config of a wav2vec-family
     encoder; ``normalize_waveform`` says that the model itself scales each clip to zero mean and unit variance;
-    ``windows`` is how it was validated (``window_s``, ``overlap``, ``aggregate``), None before training.
+    ``species`` are the rows of the project's species table; ``windows`` is how it was validated (``window_s``, ``overlap``, ``aggregate``), None before training.
     """
 
     model_type = "rainforest_sed"
@@ -45,7 +46,7 @@ class RainforestSedConfig(PreTrainedConfig):
         window_samples: int = 160_000,
         windows: dict[str, Any] | None = None,
         normalize_waveform: bool = False,
-        species_names: Sequence[str] = (),
+        species: Sequence[Mapping[str, Any]] = (),
         output_names: Sequence[str] = (),
         output_species: Sequence[int] = (),
         output_songtype: Sequence[int | None] = (),
@@ -60,7 +61,7 @@ class RainforestSedConfig(PreTrainedConfig):
         self.window_samples = window_samples
         self.windows = windows
         self.normalize_waveform = normalize_waveform
-        self.species_names = list(species_names)
+        self.species = [dict(row) for row in species]
         self.output_names = list(output_names)
         self.output_species = list(output_species)
         self.output_songtype = list(output_songtype)
@@ -72,7 +73,7 @@ class RainforestSedConfig(PreTrainedConfig):
     def space(self) -> LabelSpace:
         """The label space the model answers in."""
         return LabelSpace(
-            species_names=tuple(self.species_names),
+            species=SpeciesTable.from_rows(self.species),
             output_names=tuple(self.output_names),
             output_species=tuple(self.output_species),
             output_songtype=tuple(self.output_songtype),

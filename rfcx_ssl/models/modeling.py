@@ -12,7 +12,7 @@ from rfcx_ssl.models.head import SedHead
 from rfcx_ssl.models.outputs import SedOutput
 from rfcx_ssl.models.registry import read_settings
 from rfcx_ssl.models.temporal import build_temporal
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 
 
 class RainforestSedModel(PreTrainedModel):

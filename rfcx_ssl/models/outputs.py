@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers.utils.generic import ModelOutput
 
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 
 
 @dataclass

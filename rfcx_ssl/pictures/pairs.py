@@ -10,7 +10,7 @@ from rfcx_ssl.labels import Batch
 from rfcx_ssl.pictures.palette import add_state_legend
 from rfcx_ssl.pictures.panels import draw_labels, save_figure
 from rfcx_ssl.pictures.spectrogram import contrast, draw_spectrogram, spectrogram_db
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

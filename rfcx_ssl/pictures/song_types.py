@@ -55,15 +55,15 @@ def _panel(axes: "Axes", song: SongType, settings: SynthSettings, rng: np.random
     row = song.row
     samples = two_voices(song, settings, rng)
     decibel, _ = spectrogram_db(
-        samples, SAMPLE_RATE_HZ, window_s=0.042 if row.f_max_hz < 5000 else 0.021, max_columns=900
+        samples, SAMPLE_RATE_HZ, window_s=0.042 if song.f_max_hz < 5000 else 0.021, max_columns=900
     )
     loudest_db = float(decibel.max())
     draw_spectrogram(
         axes, decibel, SAMPLE_RATE_HZ, len(samples) / SAMPLE_RATE_HZ, limits_db=(loudest_db - _RANGE_DB, loudest_db)
     )
-    margin_hz = 0.25 * (row.f_max_hz - row.f_min_hz)
-    axes.set(ylabel="", ylim=(max(row.f_min_hz - margin_hz, 0) / 1000, (row.f_max_hz + margin_hz) / 1000))
-    for edge_hz in (row.f_min_hz, row.f_max_hz):
+    margin_hz = 0.25 * (song.f_max_hz - song.f_min_hz)
+    axes.set(ylabel="", ylim=(max(song.f_min_hz - margin_hz, 0) / 1000, (song.f_max_hz + margin_hz) / 1000))
+    for edge_hz in (song.f_min_hz, song.f_max_hz):
         axes.axhline(edge_hz / 1000, color=PRESENT, linestyle="--", linewidth=0.8)
     axes.set_title(f"s{row.species_id}/{row.songtype_id} {row.name}\n{song.grammar.__name__}", fontsize=8)
     axes.tick_params(labelsize=7)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rfcx_ssl.data import Corpus
 from rfcx_ssl.metrics import partial_auc
 from rfcx_ssl.probing.features import Frames, Rows
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 from rfcx_ssl.training.scores import box_cells
 
 

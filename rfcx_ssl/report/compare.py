@@ -45,7 +45,6 @@ from rfcx_ssl.report.table import (
     system_row,
     write_rows,
 )
-from rfcx_ssl.species import rfcx_prevalence
 
 
 class GateError(RfcxError):
@@ -119,7 +118,12 @@ def compare(request: CompareRequest, console: Console) -> Comparison:
 
 def judge_all(request: CompareRequest, truth: Truth, heard: dict[str, Heard], console: Console) -> Comparison:
     """Turn what was heard into scores, floors, rows and gates."""
-    judge = Judge(truth.truth > 0, np.array(rfcx_prevalence()), resamples=request.resamples, seed=request.seed)
+    judge = Judge(
+        truth.truth > 0,
+        np.array(truth.space.species.prevalence, float),
+        resamples=request.resamples,
+        seed=request.seed,
+    )
     floors = judge.floors()
     raw = {name: judge.score(system.clip) for name, system in heard.items()}
     scaled = {name: judge.score_scaled(system.clip) for name, system in heard.items()}

@@ -82,13 +82,13 @@ def _mistakable(song: SongType, call: TrueCall) -> bool:
     """Whether a detector of ``song`` may fire at a call: another species, and a third of the call in its band."""
     if call.song.row.species_id == song.row.species_id:
         return False
-    shared_hz = min(song.row.f_max_hz, call.f_max) - max(song.row.f_min_hz, call.f_min)
+    shared_hz = min(song.f_max_hz, call.f_max) - max(song.f_min_hz, call.f_min)
     return shared_hz > 0.33 * (call.f_max - call.f_min)
 
 
 def _template(song: SongType, center_s: float, settings: SynthSettings, rng: np.random.Generator) -> Box:
     """The song type's box around ``center_s``, a little off as detectors are, moved inside the recording."""
-    length_s = song.row.duration_s
+    length_s = song.duration_s
     start_s = center_s - 0.5 * length_s + rng.uniform(-settings.box_jitter_s, settings.box_jitter_s)
     start_s = float(np.clip(start_s, 0.0, settings.duration_s - length_s))
     return Box(song, start_s, start_s + length_s)

@@ -25,7 +25,7 @@ from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.files import atomic_folder, write_csv
-from rfcx_ssl.species import RFCX_NUM_SPECIES
+from rfcx_ssl.species import rfcx_species
 from rfcx_ssl.synth.boxes import Box, false_boxes, true_boxes
 from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ
 from rfcx_ssl.synth.plan import SPLITS, Task, plan_forest
@@ -123,16 +123,16 @@ def _write_tables(root: Path, settings: SynthSettings, made: list[Written]) -> N
     write_csv(root / ABSENT_TABLE, BOX_COLUMNS, (row for item in made for row in item.fp))
     write_csv(root / TRUTH_TABLE, TRUTH_COLUMNS, (row for item in made for row in item.truth))
     write_csv(root / RECORDINGS_TABLE, RECORDING_COLUMNS, (item.recording for item in made))
-    columns = ("recording_id", *(f"s{species}" for species in range(RFCX_NUM_SPECIES)))
+    codes = rfcx_species().codes
     test = (item.recording[0] for item in made if item.recording[1] == "test")
-    write_csv(root / SUBMISSION_TABLE, columns, ((name, *[0.5] * RFCX_NUM_SPECIES) for name in test))
+    write_csv(root / SUBMISSION_TABLE, ("recording_id", *codes), ((name, *[0.5] * len(codes)) for name in test))
     (root / "synth.json").write_text(json.dumps(settings_dict(settings), indent=2) + "\n", encoding="utf-8")
 
 
 def _box_rows(name: str, boxes: list[Box]) -> Iterator[Row]:
     for box in boxes:
-        row = box.song.row
-        yield (name, *_ids(box.song), *_rounded(box.t_min, row.f_min_hz, box.t_max, row.f_max_hz))
+        song = box.song
+        yield (name, *_ids(song), *_rounded(box.t_min, song.f_min_hz, box.t_max, song.f_max_hz))
 
 
 def _ids(song: SongType) -> tuple[int, int]:

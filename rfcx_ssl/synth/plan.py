@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.species import RFCX_NUM_SPECIES, rfcx_prevalence
+from rfcx_ssl.species import rfcx_species
 from rfcx_ssl.synth.repertoire import SONG_TYPES
 from rfcx_ssl.synth.settings import SynthSettings
 
@@ -19,9 +19,11 @@ _OFF_HOURS = 0.5  # a species calls half as often as on average in the half of t
 _MOST_SURE = 0.98  # no species is heard in every recording, even in its own half of the day
 _OWN_HOURS = 0.75  # share of the recordings kept for a species' call that were made in its own half of the day
 
+NUM_SPECIES = len(rfcx_species())
+_PREVALENCE = [prevalence or 0.0 for prevalence in rfcx_species().prevalence]
 _SONGS_OF = [
     [number for number, song in enumerate(SONG_TYPES) if song.row.species_id == species]
-    for species in range(RFCX_NUM_SPECIES)
+    for species in range(NUM_SPECIES)
 ]
 _NOCTURNAL = np.array([SONG_TYPES[songs[0]].nocturnal for songs in _SONGS_OF])
 
@@ -46,7 +48,7 @@ def plan_forest(settings: SynthSettings) -> list[Task]:
 
 def activity(species_id: int, own_hours: bool, own_share: float) -> float:
     """Probability that a species is heard in (or out of) its half of the day; over all of it the table's prevalence."""
-    prevalence = rfcx_prevalence()[species_id]
+    prevalence = _PREVALENCE[species_id]
     off = max(_OFF_HOURS * prevalence, (prevalence - _MOST_SURE * own_share) / (1.0 - own_share))
     return (prevalence - (1.0 - own_share) * off) / own_share if own_hours else off
 
@@ -58,10 +60,10 @@ def _plan_split(settings: SynthSettings, split: str) -> Iterator[Task]:
     sites = settings.train_sites if train else settings.test_sites
     confirmed = rng.permutation(_deal(round(settings.tp_fraction * count) if train else 0, count, rng))
     night = _nights(confirmed, settings, rng)
-    heard = np.stack([_heard(s, confirmed, night, settings.night, rng) for s in range(RFCX_NUM_SPECIES)], axis=1)
+    heard = np.stack([_heard(s, confirmed, night, settings.night, rng) for s in range(NUM_SPECIES)], axis=1)
     num_rejected = rng.integers(settings.fp_min, settings.fp_max + 1, count) if train else np.zeros(count, int)
     rejected = np.split(_deal(int(num_rejected.sum()), int(num_rejected.sum()), rng), np.cumsum(num_rejected)[:-1])
-    pick = rng.random((count, RFCX_NUM_SPECIES))
+    pick = rng.random((count, NUM_SPECIES))
     for index in range(count):
         forced = int(confirmed[index])
         present = (_SONGS_OF[s][int(pick[index, s] * len(_SONGS_OF[s]))] for s in np.flatnonzero(heard[index]))
@@ -101,7 +103,7 @@ def _heard(
 ) -> NDArray[np.bool_]:
     """Which recordings hold a species: those with a confirmed call, and others until its prevalence is met."""
     heard: NDArray[np.bool_] = np.isin(confirmed, _SONGS_OF[species])
-    wanted = max(round(rfcx_prevalence()[species] * len(heard)), 1)
+    wanted = max(round(_PREVALENCE[species] * len(heard)), 1)
     own_hours = night == _NOCTURNAL[species]
     own_share = night_share if _NOCTURNAL[species] else 1.0 - night_share
     odds = np.where(own_hours, activity(species, True, own_share), activity(species, False, own_share))

@@ -63,9 +63,9 @@ def compose(
 
 def hearing_band(call: Call, song: SongType) -> tuple[float, float]:
     """Band (Hz) in which a call competes with noise: its own, widened to half of its species' band."""
-    missing_hz = max(0.5 * (song.row.f_max_hz - song.row.f_min_hz) - (call.f_max_hz - call.f_min_hz), 0.0)
-    low_hz = max(call.f_min_hz - 0.5 * missing_hz, song.row.f_min_hz)
-    high_hz = min(max(call.f_max_hz, low_hz + call.f_max_hz - call.f_min_hz + missing_hz), song.row.f_max_hz)
+    missing_hz = max(0.5 * (song.f_max_hz - song.f_min_hz) - (call.f_max_hz - call.f_min_hz), 0.0)
+    low_hz = max(call.f_min_hz - 0.5 * missing_hz, song.f_min_hz)
+    high_hz = min(max(call.f_max_hz, low_hz + call.f_max_hz - call.f_min_hz + missing_hz), song.f_max_hz)
     return low_hz, high_hz
 
 
@@ -85,7 +85,7 @@ def _let_sing(
     drift_db = rng.normal(0.0, 2.0)
     distance = np.clip((settings.snr_max_db - snr_db) / max(settings.snr_max_db - settings.snr_min_db, 1.0), 0.1, 0.9)
     wanted = settings.call_rate * song.calls_per_min * settings.duration_s / 60
-    fits = max(int(settings.duration_s / (1.25 * song.row.duration_s)), 1)
+    fits = max(int(settings.duration_s / (1.25 * song.duration_s)), 1)
     count = min(max(int(rng.poisson(wanted)), 1), fits)
     slot_s = settings.duration_s / count
     calls = []

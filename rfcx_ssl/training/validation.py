@@ -19,7 +19,7 @@ from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.judged import Judged, species_labels
 from rfcx_ssl.metrics import partial_auc, partial_lwlrap
 from rfcx_ssl.pictures.validation import draw_scores
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species.space import LabelSpace
 from rfcx_ssl.training.scores import HEADLINES, Cells, box_cells, box_values, is_undefined, needs, recording_values
 
 FloatArray = NDArray[np.float32]

@@ -25,7 +25,7 @@ from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import PannsSettings
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -33,7 +33,7 @@ with warnings.catch_warnings():
     from torch_audiomentations.augmentations.mix import Mix
 
 RATE_HZ, HOP, SIZE, SAMPLES = 32_000, 640, 32, 160_000
-GRID, SPACE = FrameGrid(RATE_HZ, HOP), rfcx_label_space()
+GRID, SPACE = FrameGrid(RATE_HZ, HOP), label_space(rfcx_species())
 LABELS = {"coverage": 0.5, "edge_tolerance_s": 0.1}  # as in configs/finetune/data
 
 

@@ -31,7 +31,7 @@ from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint
 from rfcx_ssl.pretraining.convert import feature_extractor, to_transformers
 from rfcx_ssl.pretraining.parity import build_fairseq_model, prove_parity
 from rfcx_ssl.pretraining.preflight import compose_pretraining
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 RATE_HZ = 32_000
 MEL_50 = {"time_strides": [2, 1, 1]}  # 50 frames/s
@@ -108,7 +108,7 @@ def finetuning_rows(rounds: int) -> Iterator[dict[str, object]]:
                 ModelSettings, "finetune/model", "wav2vec2_mel_demo", [f"encoder={folder}"]
             ),
         }
-        models = {name: build_model(own, rfcx_label_space()) for name, own in settings.items()}
+        models = {name: build_model(own, label_space(rfcx_species())) for name, own in settings.items()}
     crops, minute = 0.05 * torch.randn(16, round(2.5 * RATE_HZ)), 0.05 * torch.randn(24, round(2.5 * RATE_HZ))
 
     def train(model: nn.Module) -> Callable[[], None]:

@@ -32,7 +32,7 @@ from rfcx_ssl.models.panns import PannsEncoder, PannsSettings
 from rfcx_ssl.models.panns_checkpoint import load_panns_encoder
 from rfcx_ssl.models.settings import ModelSettings
 from rfcx_ssl.models.wav2vec import FAMILY
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 WINDOW_S = 5.0
 
@@ -70,7 +70,7 @@ def encoder_rows(names: list[str], encoders: Path, repeats: int) -> Iterator[dic
         overrides = [f"window_s={WINDOW_S}"] + ([f"encoder={encoders / name}"] if name in FAMILY else [])
         config = "wav2vec2" if name in FAMILY else name
         settings = load_settings(ModelSettings, "finetune/model", config, overrides)
-        model = build_model(settings, rfcx_label_space()).eval()
+        model = build_model(settings, label_space(rfcx_species())).eval()
         waveform = 0.1 * torch.randn(1, round(WINDOW_S * model.config.sample_rate_hz))
         with torch.inference_mode():
             cpu_s = median_cpu_s(lambda: model(waveform), repeats)  # noqa: B023 - called at once

@@ -26,7 +26,7 @@ from rfcx_ssl.losses.sed import build_loss
 from rfcx_ssl.losses.settings import LossSettings
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import PannsSettings
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 from rfcx_ssl.training.learner import Parts, make_accelerator, seed_everything
 from rfcx_ssl.training.optim import AdamWSettings, build_optimizer, set_learning_rates
 from rfcx_ssl.training.run_folder import RunFolder
@@ -36,7 +36,7 @@ from rfcx_ssl.training.settings import LoopSettings
 from rfcx_ssl.training.signals import StopRequest
 from rfcx_ssl.training.trainer import Trainer
 
-SPACE = rfcx_label_space()
+SPACE = label_space(rfcx_species())
 MODELS = {
     "small": ({"channels": [16, 32, 64, 128], "time_pools": [2, 2, 2, 1], "freq_pools": [2, 2, 2, 2]}, 80_000, 16),
     "tiny": ({"channels": [8, 8], "time_pools": [2, 2], "freq_pools": [2, 2]}, 16_000, 4),

@@ -15,7 +15,7 @@ import torch
 from rfcx_ssl.cli import main
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 REAL_RECORDING = Path(__file__).parents[2].parent / "shared/data/rfcx/train/0a4e7e350.flac"
 LOW_RATE_HZ = 4_000  # so that an hour of audio is cheap
@@ -33,7 +33,7 @@ def save_model(folder, rate_hz):
         mel=MelSettings(n_mels=16, f_max_hz=rate_hz / 2),
         window_s=2.0,
     )
-    model = build_model(settings, rfcx_label_space())
+    model = build_model(settings, label_space(rfcx_species()))
     with torch.no_grad():
         model.head.classify.bias.zero_()
     model.save_pretrained(folder)

@@ -27,7 +27,7 @@ from rfcx_ssl.config import check_settings, load_settings
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.settings import ModelSettings
 from rfcx_ssl.program import run_program
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 from rfcx_ssl.synth.forest import generate
 from rfcx_ssl.synth.settings import SynthSettings
 
@@ -134,7 +134,7 @@ def shelf(tmp_path_factory):
     }
     mel = {"n_fft": 256, "hop_samples": 128, "n_mels": 16}
     torch.manual_seed(0)
-    model = build_model(check_settings(ModelSettings, panns | {"mel": mel}, "tiny"), rfcx_label_space())
+    model = build_model(check_settings(ModelSettings, panns | {"mel": mel}, "tiny"), label_space(rfcx_species()))
     model.save_pretrained(folder / "model")
     for kind in ((), ("--virtual",)):
         call(

@@ -15,7 +15,7 @@ import torch
 
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import PannsSettings
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,7 +79,7 @@ def test_commands_work_from_the_wheel(installed, arguments):
 
 def test_detect_works_from_the_wheel(installed, tmp_path):
     settings = PannsSettings(channels=(4,), time_pools=(4,), freq_pools=(4,), embedding_dim=4, window_s=1.0)
-    model = build_model(settings, rfcx_label_space())
+    model = build_model(settings, label_space(rfcx_species()))
     with torch.no_grad():
         model.head.classify.bias.zero_()  # an untrained detector that hears everything everywhere
     model.save_pretrained(tmp_path / "model")

@@ -23,7 +23,7 @@ from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.models.registry import ENCODERS
 from rfcx_ssl.models.settings import ModelSettings
 from rfcx_ssl.models.wav2vec import FAMILY
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 RATE_HZ, HOP = 32_000, 640
 PROGRAM = Path(__file__).parents[1] / "pipeline" / "programs" / "toy_finetune.py"
@@ -147,7 +147,7 @@ def tiny_settings(encoder_dir: Callable[[str], Path]) -> Callable[..., SedSettin
 @pytest.fixture
 def tiny(tiny_settings: Callable[..., SedSettings]) -> Callable[..., RainforestSedModel]:
     """``tiny(name, **changes)``: a built model, in evaluation mode."""
-    space = rfcx_label_space(split_songtypes=True, noise_class=True)
+    space = label_space(rfcx_species(), split_songtypes=True, noise_class=True)
     return lambda name, **changes: build_model(tiny_settings(name, **changes), space).eval()
 
 

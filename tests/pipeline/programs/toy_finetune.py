@@ -24,7 +24,7 @@ from rfcx_ssl.labels.judged import Judged, JudgedBox
 from rfcx_ssl.losses.sed import build_loss
 from rfcx_ssl.losses.settings import LossSettings
 from rfcx_ssl.program import run_program
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species import LabelSpace, SpeciesTable
 from rfcx_ssl.training.learner import Parts, make_accelerator, seed_everything
 from rfcx_ssl.training.settings import LoopSettings
 from rfcx_ssl.training.trainer import fit
@@ -32,7 +32,9 @@ from rfcx_ssl.training.validation import RecordingScores, Validation
 
 HOP, FRAMES, RATE = 8, 6, 80
 CALLS = np.repeat(2 * np.eye(4)[:3], 2, axis=1).astype(np.float32)  # (3 species, HOP samples)
-SPACE = LabelSpace(("frog", "bird", "bat"), ("frog", "bird", "bat"), (0, 1, 2), (None, None, None))
+SPACE = LabelSpace(
+    SpeciesTable.of_names(("frog", "bird", "bat")), ("frog", "bird", "bat"), (0, 1, 2), (None, None, None)
+)
 
 
 class ToyOutput(NamedTuple):

@@ -3,9 +3,10 @@ import pytest
 from rfcx_ssl.annotations import default_label_map, read_audacity, read_extra, read_raven
 from rfcx_ssl.annotations.exchange import recording_of_table
 from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.species import rfcx_species
 
 RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tAnnotation"
-LABELS = default_label_map()
+LABELS = default_label_map(rfcx_species())
 
 
 def write(path, *lines):
@@ -23,8 +24,8 @@ def test_a_raven_table_of_one_file(tmp_path):
     )
     annotations = read_raven(path, LABELS)
     assert annotations.events("abc") == (
-        (3, 1, 1.0, 2.0, 1000.5, 2800.0, True, 1.0),
-        (0, 1, 5.0, 6.5, 900.0, 2000.0, True, 1.0),
+        (3, 1, 1.0, 2.0, 1000.5, 2800.0, True, 1.0, False),
+        (0, 1, 5.0, 6.5, 900.0, 2000.0, True, 1.0, False),
     )
     assert annotations.table["source"].tolist() == [f"{path}:3", f"{path}:4"]
 

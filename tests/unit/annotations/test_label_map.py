@@ -3,7 +3,7 @@ import pytest
 from rfcx_ssl.annotations import default_label_map, read_label_map
 from rfcx_ssl.annotations.label_map import Meaning
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.species import typical_call
+from rfcx_ssl.species import rfcx_species
 
 
 @pytest.mark.parametrize(
@@ -19,16 +19,16 @@ from rfcx_ssl.species import typical_call
     ],
 )
 def test_without_a_map_numbers_and_names_are_understood(label, meaning):
-    assert default_label_map()[label] == Meaning(*meaning, "present")
+    assert default_label_map(rfcx_species())[label] == Meaning(*meaning, "present")
 
 
 def test_an_unknown_label_gets_a_suggestion():
     with pytest.raises(
         ValueError, match="unknown label 'eleutherodactylus coki': did you mean 'eleutherodactylus coqui'"
     ):
-        default_label_map()["eleutherodactylus coki"]
+        default_label_map(rfcx_species())["eleutherodactylus coki"]
     with pytest.raises(ValueError, match="unknown label 'zzzzzz': add it to the label map"):
-        default_label_map()["zzzzzz"]
+        default_label_map(rfcx_species())["zzzzzz"]
 
 
 def test_a_map_may_skip_and_reject(tmp_path):
@@ -36,7 +36,7 @@ def test_a_map_may_skip_and_reject(tmp_path):
     path.write_text(
         "label,species_id,songtype_id,state\nCoqui,3,,\nno coqui,3,1,absent\ncar,,,\nthrush,17,4,present\n"
     )
-    labels = read_label_map(path)
+    labels = read_label_map(path, rfcx_species())
     assert labels["COQUI"] == (3, 1, "present") and labels["no coqui"] == (3, 1, "absent")
     assert labels["car"] is None and labels["thrush"] == (17, 4, "present")
 
@@ -54,9 +54,4 @@ def test_a_wrong_line_is_named(tmp_path, row, message):
     path = tmp_path / "map.csv"
     path.write_text(f"label,species_id,songtype_id,state\ncar,,,\n{row}\n")
     with pytest.raises(AnnotationError, match=r"map\.csv:3: " + message):
-        read_label_map(path)
-
-
-def test_typical_calls():
-    assert typical_call(17, 4).f_max_hz == 7406 and typical_call(17, 9).songtype_id == 1
-    assert typical_call(99) is None
+        read_label_map(path, rfcx_species())

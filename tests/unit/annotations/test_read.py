@@ -6,6 +6,7 @@ import pytest
 
 from rfcx_ssl.annotations import Conflicts, find_conflicts, read_annotations, read_complete, read_truth_events
 from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.species import rfcx_species
 
 HEADER = "recording_id,species_id,songtype_id,t_min,f_min,t_max,f_max"
 REAL = Path(__file__).parents[3].parent / "shared" / "data" / "rfcx"
@@ -21,22 +22,22 @@ def test_tables_of_a_folder_and_extra_tables_come_together(tmp_path):
     write(tmp_path / "train_tp.csv", "aaa,3,1,1,1000,2,2000")
     write(tmp_path / "train_fp.csv", "aaa,4,1,1,1000,2,2000")
     extra = write(tmp_path / "more.csv", "bbb,5,1,1,1000,2,2000")
-    annotations = read_annotations(tmp_path, extra_tables=[extra], complete=["ccc"])
+    annotations = read_annotations(tmp_path, species=rfcx_species(), extra_tables=[extra], complete=["ccc"])
     assert Counter(annotations.table["state"]) == {"present": 2, "absent": 1}
     assert annotations.recording_ids == ["aaa", "bbb", "ccc"]
 
 
 def test_a_folder_without_rejected_boxes_is_reported(tmp_path, caplog):
     write(tmp_path / "train_tp.csv", "aaa,3,1,1,1000,2,2000")
-    assert len(read_annotations(tmp_path)) == 1
+    assert len(read_annotations(tmp_path, species=rfcx_species())) == 1
     assert "no train_fp.csv: no species will be known to be absent" in caplog.text
 
 
 def test_a_missing_root_or_table_is_an_annotation_error(tmp_path):
     with pytest.raises(AnnotationError, match="is not a folder"):
-        read_annotations(tmp_path / "nowhere")
+        read_annotations(tmp_path / "nowhere", species=rfcx_species())
     with pytest.raises(AnnotationError, match=r"train_tp\.csv: cannot be read"):
-        read_annotations(tmp_path)
+        read_annotations(tmp_path, species=rfcx_species())
 
 
 def test_complete_recordings_are_one_id_a_line(tmp_path):
@@ -57,15 +58,15 @@ def test_truth_is_complete_and_split(tmp_path):
         *rows,
         header="recording_id,split,species_id,songtype_id,t_min,f_min,t_max,f_max,snr_db",
     )
-    assert read_truth_events(path, split="test").recording_ids == ["aaa"]
-    assert read_truth_events(path).complete == {"aaa", "bbb"}
+    assert read_truth_events(path, species=rfcx_species(), split="test").recording_ids == ["aaa"]
+    assert read_truth_events(path, species=rfcx_species()).complete.keys() == {"aaa", "bbb"}
     with pytest.raises(AnnotationError, match="no row has split='valid'; have test, train"):
-        read_truth_events(path, split="valid")
+        read_truth_events(path, species=rfcx_species(), split="valid")
 
 
 @needs_real_tables
 def test_the_real_tables_are_read_whole():
-    annotations = read_annotations(REAL)
+    annotations = read_annotations(REAL, species=rfcx_species())
     assert Counter(annotations.table["state"]) == {"present": 1216, "absent": 7781}
     assert len(annotations.recording_ids) == 4727
     present = annotations.table[annotations.table["state"] == "present"]
@@ -79,7 +80,7 @@ def test_the_real_tables_are_read_whole():
 
 @needs_real_tables
 def test_conflicts_of_the_real_tables_are_those_that_docs_labels_md_states():
-    annotations = read_annotations(REAL)
+    annotations = read_annotations(REAL, species=rfcx_species())
     same_species, crossing, overlapping_present = Counter(), 0, 0
     for name in annotations.recording_ids:
         events = annotations.events(name)

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from rfcx_ssl.labels import Batch
-from rfcx_ssl.species import LabelSpace, rfcx_label_space
+from rfcx_ssl.species import LabelSpace, label_space, rfcx_species
 
 HOP = 640
 
 
 @pytest.fixture
 def space() -> LabelSpace:
-    return rfcx_label_space()
+    return label_space(rfcx_species())
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from rfcx_ssl.config import check_settings, config_root, load_settings, settings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Batch
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 HOP = 640
 LABELS = {"coverage": 0.5, "edge_tolerance_s": 0.1}
@@ -41,7 +41,7 @@ def build(names, pool, p=1.0, **more):
     for name, extra in more.items():
         values.get(name, {}).update(extra)
     config = check_settings(AugmentSettings, values, "augment")
-    return build_augment(config, FrameGrid(32_000, HOP), rfcx_label_space(), **LABELS)
+    return build_augment(config, FrameGrid(32_000, HOP), label_space(rfcx_species()), **LABELS)
 
 
 def follow_clicks(chain, batch: Batch, generator: torch.Generator):

@@ -4,7 +4,7 @@ import torch
 
 from rfcx_ssl.augment.band_stop import BandStopAugmentation, BandStopSettings, output_bands_hz
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.species import RFCX_CALLS, LabelSpace, rfcx_label_space
+from rfcx_ssl.species import LabelSpace, SpeciesTable, label_space, rfcx_species
 
 RATE_HZ = 32_000
 
@@ -34,7 +34,7 @@ def test_labels_of_species_that_lost_their_band_are_forgotten(grid, space, make_
     result = module.transform(batch, bands([10_000.0, 10_000.0], [12_000.0, 12_000.0], [True, False]))
     lost = set((result.clip_known[0] == 0).nonzero().flatten().tolist())
     for species in range(24):
-        rows = [call for call in RFCX_CALLS if call.species_id == species]
+        rows = [call for call in rfcx_species().calls if call.species_id == species]
         low, high = min(call.f_min_hz for call in rows), max(call.f_max_hz for call in rows)
         share = max(0.0, min(high, 12_000) - max(low, 10_000)) / (high - low)
         assert (species in lost) == (share > 0.3)
@@ -44,15 +44,15 @@ def test_labels_of_species_that_lost_their_band_are_forgotten(grid, space, make_
 
 
 def test_bands_follow_song_types_and_noise_is_endless() -> None:
-    space = rfcx_label_space(split_songtypes=True, noise_class=True)
+    space = label_space(rfcx_species(), split_songtypes=True, noise_class=True)
     table = dict(zip(space.output_names, output_bands_hz(space), strict=True))
     assert table["s17_song1"] == (1312, 3938) and table["s17_song4"] == (1312, 7406)
     assert table["noise"] == (0.0, float("inf"))
-    assert output_bands_hz(rfcx_label_space())[23] == (6460, 11628)
+    assert output_bands_hz(label_space(rfcx_species()))[23] == (6460, 11628)
 
 
 def test_noise_is_never_forgotten(grid, make_batch) -> None:
-    space = rfcx_label_space(noise_class=True)
+    space = label_space(rfcx_species(), noise_class=True)
     batch = make_batch(size=1, outputs=25)
     batch.known.fill_(1.0)
     module = BandStopAugmentation(BandStopSettings(p=1.0, max_loss=0.0), grid, space)
@@ -70,7 +70,7 @@ def test_draws_lie_in_their_ranges(grid, space, make_batch) -> None:
 
 
 def test_unknown_species_need_a_band(grid) -> None:
-    space = LabelSpace(("Bufo bufo",), ("s0",), (0,), (None,))
+    space = LabelSpace(SpeciesTable.of_names(("Bufo bufo",)), ("s0",), (0,), (None,))
     with pytest.raises(ConfigError, match=r"augment.band_stop: output s0 \(Bufo bufo\) has no known frequency band"):
         BandStopAugmentation(BandStopSettings(p=1.0), grid, space)
 

@@ -90,7 +90,7 @@ def test_labels_outside_the_budget_are_gone(settings_of, budget, complete, fold)
     corpus, outside = whole.within_budget(fold), outside_of(whole, fold)
     assert outside
     assert not set(corpus.annotations.table["recording_id"]) & set(outside)
-    assert not corpus.annotations.complete & set(outside)
+    assert not corpus.annotations.complete.keys() & set(outside)
     assert not set(corpus.recording_of) & set(outside)
 
 

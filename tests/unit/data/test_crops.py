@@ -8,7 +8,7 @@ from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.clips import clip_labels
 from rfcx_ssl.labels.frame_wise import frame_labels
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 GRID = FrameGrid(16_000, 320)
 
@@ -129,7 +129,7 @@ def test_a_model_that_does_not_fit_the_data_is_refused(corpus):
     with pytest.raises(ConfigError, match=r"data\.sample_rate_hz=16000, the model's is 32000"):
         CropDataset(corpus, 0, FrameGrid(32_000, 640))
     with pytest.raises(ConfigError, match="the model has 26 outputs, the data 24"):
-        CropDataset(corpus, 0, GRID, rfcx_label_space(split_songtypes=True))
+        CropDataset(corpus, 0, GRID, label_space(rfcx_species(), split_songtypes=True))
     with pytest.raises(AnnotationError, match="fold=3 does not exist"):
         CropDataset(corpus, 3, GRID, split="valid")
     with pytest.raises(IndexError):

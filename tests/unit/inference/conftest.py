@@ -5,7 +5,7 @@ import torch
 
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 RATE_HZ = 8_000  # low, so that hours of audio are cheap
 
@@ -23,7 +23,7 @@ def model_dir(tmp_path_factory):
         mel=mel,
         window_s=2.0,
     )
-    model = build_model(settings, rfcx_label_space(split_songtypes=True))
+    model = build_model(settings, label_space(rfcx_species(), split_songtypes=True))
     with torch.no_grad():
         model.head.classify.bias.zero_()  # untrained, but with opinions
     folder = tmp_path_factory.mktemp("model")

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Event, default_label_map, read_extra
 from rfcx_ssl.annotations.label_map import LabelMap, Meaning
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.inference.stream import Detection, species_bands
+from rfcx_ssl.inference.stream import Detection
 from rfcx_ssl.inference.writers import check_label_texts, open_writers
-from rfcx_ssl.species import RFCX_CALLS, rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 NYQUIST_HZ = 16_000.0
-SPACE = rfcx_label_space()
+SPACE = label_space(rfcx_species())
 
 
 def is_writable(name):
@@ -48,12 +48,13 @@ def expected(events, band_hz):
 
 @pytest.mark.parametrize("kind", ["csv", "raven", "audacity"])
 def test_every_species_of_rfcx_comes_back(tmp_path, kind):
-    bands, songs = species_bands(SPACE), {call.species_id: call.songtype_id for call in reversed(RFCX_CALLS)}
+    songs = {call.species_id: call.songtype_id for call in reversed(rfcx_species().calls)}
+    bands = [SPACE.species.band_hz(species) for species in range(24)]
     events = [
         Detection("a/b", name, 0.005 + s / 24, Event(s, songs[s], s + 0.123, s + 1.5, *bands[s], True, 1.0))
         for s, name in enumerate(SPACE.species_names)
     ]
-    read = written_and_read(tmp_path, kind, default_label_map(), events, SPACE.species_names)
+    read = written_and_read(tmp_path, kind, default_label_map(rfcx_species()), events, SPACE.species_names)
     assert read == {"a/b": [event.box for event in events]}
     assert read["a/b"][17][1] == 1 and read["a/b"][16][1] == 4, "of several song types the first is meant"
 
@@ -89,8 +90,10 @@ def test_whatever_the_names_and_times(data, names, kind):
         ),
         label="events",
     )
-    labels = LabelMap({name.strip().lower(): Meaning(s, 1, "present") for s, name in enumerate(names)})
-    usual = {s: (call.f_min_hz, call.f_max_hz) for s, call in ((c.species_id, c) for c in reversed(RFCX_CALLS))}
+    labels = LabelMap(rfcx_species(), {name.strip().lower(): Meaning(s, 1, "present") for s, name in enumerate(names)})
+    usual = {
+        s: (call.f_min_hz, call.f_max_hz) for s, call in ((c.species_id, c) for c in reversed(rfcx_species().calls))
+    }
     band_hz = (lambda species: usual[species]) if kind == "csv" else (lambda species: (0.0, NYQUIST_HZ))
     if not events:
         return
@@ -102,4 +105,4 @@ def test_an_audacity_track_without_events_is_a_table_without_rows(tmp_path):
     (writer,) = open_writers(["audacity"], tmp_path, SPACE.species_names, NYQUIST_HZ)
     with writer:
         writer.add("quiet", [])
-    assert len(read_extra(tmp_path / "audacity", default_label_map())) == 0
+    assert len(read_extra(tmp_path / "audacity", default_label_map(rfcx_species()))) == 0

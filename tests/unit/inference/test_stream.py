@@ -9,9 +9,8 @@ from rfcx_ssl.audio import read_audio
 from rfcx_ssl.inference.events import EventDecoder
 from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.settings import DetectSettings, WindowSettings
-from rfcx_ssl.inference.stream import listen, rate_warning, species_bands
+from rfcx_ssl.inference.stream import listen, rate_warning
 from rfcx_ssl.inference.windows import predict_recording
-from rfcx_ssl.species import LabelSpace, rfcx_label_space
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +118,3 @@ def test_low_rates_are_warned_about_with_the_species_that_are_lost(model):
     text = rate_warning(4_000, "a.wav", model)
     assert "a.wav: recorded at 4000 Hz, the model expects 8000" in text and "above 2 kHz" in text
     assert "Nesospingus speculiferus" in text and "Megascops nudipes" not in text
-
-
-def test_bands_span_all_song_types_and_are_unknown_for_unknown_species():
-    bands = species_bands(rfcx_label_space())
-    assert bands[17] == (1312, 7406) and bands[23] == (6460, 11628)
-    assert species_bands(LabelSpace(("Corvus corax",), ("o",), (0,), (None,))) == [None]

@@ -11,7 +11,7 @@ from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.inference.windows import Windows, predict_recording, predict_stream, windows_in_force
 from rfcx_ssl.models.outputs import SedOutput, merge_outputs
-from rfcx_ssl.species import LabelSpace, rfcx_label_space
+from rfcx_ssl.species import LabelSpace, SpeciesTable, label_space, rfcx_species
 
 HOP = 10
 
@@ -26,7 +26,7 @@ class MeanModel(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.grid = FrameGrid(100, HOP)
-        self.space = LabelSpace(("a",), ("a",), (0,), (None,))
+        self.space = LabelSpace(SpeciesTable.of_names(("a",)), ("a",), (0,), (None,))
         self.device = torch.device("cpu")
         self.eval()
 
@@ -100,7 +100,7 @@ def test_real_models_answer_on_the_recordings_grid(tiny, tiny_name):
 
 
 def test_outputs_of_one_species_are_merged_by_max_and_noise_dropped():
-    space = rfcx_label_space(split_songtypes=True, noise_class=True)
+    space = label_space(rfcx_species(), split_songtypes=True, noise_class=True)
     values = torch.rand(2, 5, space.num_outputs)
     merged = merge_outputs(values, space)
     assert merged.shape == (2, 5, 24)

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 
 from rfcx_ssl.annotations import Event
 from rfcx_ssl.labels.clips import clip_labels
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species import LabelSpace, SpeciesTable
 
-SPACE = LabelSpace(("a", "b"), ("s0", "s1"), (0, 1), (None, None))
-NOISY = LabelSpace(("a", "b"), ("s0", "s1", "noise"), (0, 1, -1), (None, None, None))
+SPACE = LabelSpace(SpeciesTable.of_names(("a", "b")), ("s0", "s1"), (0, 1), (None, None))
+NOISY = LabelSpace(SpeciesTable.of_names(("a", "b")), ("s0", "s1", "noise"), (0, 1, -1), (None, None, None))
 
 
 def box(species, start_s, end_s, *, present=True, weight=1.0):

@@ -7,10 +7,10 @@ from rfcx_ssl.annotations import Event
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.frames import FrameGrid, seconds_to_samples
 from rfcx_ssl.labels.frame_wise import frame_labels
-from rfcx_ssl.species import LabelSpace, rfcx_label_space
+from rfcx_ssl.species import LabelSpace, SpeciesTable, label_space, rfcx_species
 
-SPACE = LabelSpace(("a", "b"), ("s0", "s1"), (0, 1), (None, None))
-NOISY = LabelSpace(("a", "b"), ("s0", "s1", "noise"), (0, 1, -1), (None, None, None))
+SPACE = LabelSpace(SpeciesTable.of_names(("a", "b")), ("s0", "s1"), (0, 1), (None, None))
+NOISY = LabelSpace(SpeciesTable.of_names(("a", "b")), ("s0", "s1", "noise"), (0, 1, -1), (None, None, None))
 GRID = FrameGrid(1000, 100)
 
 
@@ -114,9 +114,9 @@ def test_overlapping_calls_of_two_species_are_both_present():
 
 def test_song_types_are_one_species_unless_split():
     events = [box(17, 0.0, 0.2, song=4)]
-    target, known = frame_labels(events, GRID, rfcx_label_space(), start_s=0.0, num_frames=2)
+    target, known = frame_labels(events, GRID, label_space(rfcx_species()), start_s=0.0, num_frames=2)
     assert target.shape == (2, 24) and target[:, 17].tolist() == [1, 1]
-    split = rfcx_label_space(split_songtypes=True)
+    split = label_space(rfcx_species(), split_songtypes=True)
     target, known = frame_labels(events, GRID, split, start_s=0.0, num_frames=2)
     assert [split.output_names[k] for k in np.flatnonzero(target[0])] == ["s17_song4"]
     assert known[0, split.output_of(17, 1)] == 0

@@ -9,10 +9,10 @@ from rfcx_ssl.annotations import Event
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.frame_wise import frame_labels
 from rfcx_ssl.labels.judged import Judged, judged_boxes, species_labels
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 GRID, FRAMES, TOLERANCE_S = FrameGrid(1000, 20), 150, 0.06
-SPACE = rfcx_label_space()
+SPACE = label_space(rfcx_species())
 
 
 def random_events(seed, count=14):
@@ -77,7 +77,7 @@ def test_a_contradicted_absent_box_is_judged_where_the_present_one_is_not():
 
 
 def test_a_species_is_absent_where_all_its_song_types_are():
-    space = rfcx_label_space(split_songtypes=True, noise_class=True)
+    space = label_space(rfcx_species(), split_songtypes=True, noise_class=True)
     song = {type_: space.output_of(17, type_) for type_ in (1, 4)}
     target, known = np.zeros((5, space.num_outputs), np.float32), np.zeros((5, space.num_outputs), np.float32)
     known[1, song[1]] = 1  # one song type ruled out: the other may be heard

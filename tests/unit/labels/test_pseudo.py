@@ -11,9 +11,9 @@ from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.clips import clip_labels, heard_outputs
 from rfcx_ssl.labels.frame_wise import frame_labels
 from rfcx_ssl.labels.pseudo import PseudoLabels, SoftScores, add_pseudo_labels, fill_clip_labels, write_pseudo_labels
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species import LabelSpace, SpeciesTable
 
-SPACE = LabelSpace(("a", "b"), ("s0", "s1"), (0, 1), (None, None))
+SPACE = LabelSpace(SpeciesTable.of_names(("a", "b")), ("s0", "s1"), (0, 1), (None, None))
 GRID = FrameGrid(1000, 100)
 
 

@@ -10,7 +10,7 @@ from rfcx_ssl.annotations import read_annotations
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.clips import clip_labels
 from rfcx_ssl.labels.frame_wise import frame_labels
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data" / "rfcx"
 pytestmark = pytest.mark.skipif(not (REAL / "train_tp.csv").is_file(), reason="the real tables are not here")
@@ -18,7 +18,7 @@ GRID = FrameGrid(32_000, 3200)  # 0.1 s: the shortest call has 3 frames
 
 
 def test_every_box_becomes_the_label_of_its_frames_and_nothing_else_is_known():
-    annotations, space = read_annotations(REAL), rfcx_label_space()
+    annotations, space = read_annotations(REAL, species=rfcx_species()), label_space(rfcx_species())
     present_s, absent_s = 0.0, 0.0
     for name in annotations.recording_ids:
         events = annotations.events(name)
@@ -35,7 +35,10 @@ def test_every_box_becomes_the_label_of_its_frames_and_nothing_else_is_known():
 
 
 def test_split_song_types_have_outputs_of_their_own():
-    annotations, space = read_annotations(REAL), rfcx_label_space(split_songtypes=True)
+    annotations, space = (
+        read_annotations(REAL, species=rfcx_species()),
+        label_space(rfcx_species(), split_songtypes=True),
+    )
     table = pd.read_csv(REAL / "train_tp.csv")
     with_call = np.zeros(26, int)
     for name in sorted(set(table["recording_id"])):
@@ -50,7 +53,7 @@ def test_split_song_types_have_outputs_of_their_own():
 
 
 def test_a_centred_crop_is_present_or_absent_as_its_box_says():
-    annotations, space = read_annotations(REAL), rfcx_label_space()
+    annotations, space = read_annotations(REAL, species=rfcx_species()), label_space(rfcx_species())
     states = {True: [], False: []}
     for name in annotations.recording_ids[:500]:
         events = annotations.events(name)

@@ -24,9 +24,9 @@ from rfcx_ssl.losses.settings import (
     LwlrapSettings,
     UnknownSettings,
 )
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
-SPACE = rfcx_label_space()
+SPACE = label_space(rfcx_species())
 B, T, K, D = 3, 9, SPACE.num_outputs, 6
 
 

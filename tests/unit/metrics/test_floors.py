@@ -4,12 +4,12 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from rfcx_ssl.metrics import average_precision, lwlrap, prior_floor, random_average_precision, random_floor
-from rfcx_ssl.species import rfcx_prevalence
+from rfcx_ssl.species import rfcx_species
 
 
 def draw_truth(recordings=50):
     rng = np.random.default_rng(3)
-    truth = rng.random((recordings, 24)) < rfcx_prevalence()
+    truth = rng.random((recordings, 24)) < rfcx_species().prevalence
     return truth, rng.random(truth.shape) < 0.7, rng
 
 
@@ -31,7 +31,7 @@ def test_random_average_precision_is_the_mean_over_random_scores():
 
 def test_prior_floor_ranks_every_recording_alike():
     truth, known, _ = draw_truth()
-    prevalence = np.array(rfcx_prevalence())
+    prevalence = np.array(rfcx_species().prevalence)
     expected = lwlrap(truth, np.tile(prevalence, (len(truth), 1)), known)
     result = prior_floor(truth, prevalence, known)
     assert_allclose(result.per_class, expected.per_class)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rfcx_ssl.species import LabelSpace, rfcx_label_space
+from rfcx_ssl.species import LabelSpace, label_space, rfcx_species
 
 
 @pytest.fixture(autouse=True)
@@ -11,4 +11,4 @@ def _seed() -> None:
 
 @pytest.fixture(scope="session")
 def space() -> LabelSpace:
-    return rfcx_label_space(split_songtypes=True, noise_class=True)
+    return label_space(rfcx_species(), split_songtypes=True, noise_class=True)

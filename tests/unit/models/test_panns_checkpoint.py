@@ -19,7 +19,7 @@ from rfcx_ssl.models.mel import MelSettings, PowerMel, power_to_db
 from rfcx_ssl.models.panns import PannsEncoder, PannsSettings
 from rfcx_ssl.models.panns_checkpoint import load_panns_encoder, read_panns_checkpoint
 from rfcx_ssl.models.pooling import MaxPoolingSettings
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 NUM_SAMPLES = 2 * 10240
 CENTERED = MelSettings(alignment="center")
@@ -71,7 +71,7 @@ def _copy(linear: nn.Linear, state: dict[str, torch.Tensor], published: str) -> 
 
 def test_decision_level_max_equals_published(oracle):
     head = HeadSettings(pooling=MaxPoolingSettings())
-    model = build_model(PannsSettings(mel=CENTERED, head=head), rfcx_label_space()).eval()
+    model = build_model(PannsSettings(mel=CENTERED, head=head), label_space(rfcx_species())).eval()
     load_panns_encoder(model.encoder, oracle.state_dict(), "published")
     _copy(model.head.classify, oracle.state_dict(), "fc_audioset")
     with torch.inference_mode():
@@ -120,7 +120,7 @@ def _small_state() -> dict[str, torch.Tensor]:
 
 def test_attention_block_loads_as_published():
     """The published AttBlock: 1x1 convolutions, softmax over time of the clamped attention, sum of w * sigmoid."""
-    space = rfcx_label_space()
+    space = label_space(rfcx_species())
     torch.manual_seed(0)
     cla, att = nn.Conv1d(6, 24, 1), nn.Conv1d(6, 24, 1)
     state = _small_state()
@@ -181,7 +181,7 @@ def test_checkpoint_with_the_sampler_of_the_published_training(tmp_path):
     state = _small_state()
     sampler = {"indexes": np.arange(3), "pointer": np.int64(2)}
     torch.save({"iteration": 1, "model": state, "sampler": sampler}, path)
-    model = build_model(dataclasses.replace(SMALL, checkpoint=str(path)), rfcx_label_space())
+    model = build_model(dataclasses.replace(SMALL, checkpoint=str(path)), label_space(rfcx_species()))
     for key, value in state.items():
         torch.testing.assert_close(model.encoder.state_dict()[key], value, rtol=0, atol=0)
 

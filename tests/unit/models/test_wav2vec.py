@@ -23,7 +23,7 @@ from rfcx_ssl.models import wav2vec
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.models.wav2vec import Wav2Vec2Settings, conv_geometry, normalize
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 
 def test_pretrained_weights_and_outputs_are_those_of_transformers(tiny, encoder_dir, backbone_name):
@@ -65,7 +65,7 @@ def test_a_converted_encoder_hears_quiet_audio_as_fairseq_did(encoder_dir, tmp_p
     config = json.loads((tmp_path / "encoder" / "config.json").read_text())
     config["rfcx_ssl"] = {"normalize_eps": 1e-5}
     (tmp_path / "encoder" / "config.json").write_text(json.dumps(config))
-    build_model(Wav2Vec2Settings(encoder=str(tmp_path / "encoder")), rfcx_label_space()).save_pretrained(
+    build_model(Wav2Vec2Settings(encoder=str(tmp_path / "encoder")), label_space(rfcx_species())).save_pretrained(
         tmp_path / "m"
     )
     encoder = RainforestSedModel.from_pretrained(tmp_path / "m").encoder

@@ -21,7 +21,7 @@ from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
 from rfcx_ssl.report.compare import CompareRequest, GateError, compare, require_gates
 from rfcx_ssl.report.scoring import Promise
-from rfcx_ssl.species import rfcx_label_space
+from rfcx_ssl.species import label_space, rfcx_species
 
 PROMISES = (Promise("best", "prior", 0.1), Promise("one", "two", 0.03))
 PROGRAM = Path(__file__).parents[3] / "finetune" / "compare.py"
@@ -37,7 +37,7 @@ def save_model(folder, seed):
         mel=MelSettings(n_mels=16),
         window_s=1.0,
     )
-    build_model(settings, rfcx_label_space()).save_pretrained(folder)
+    build_model(settings, label_space(rfcx_species())).save_pretrained(folder)
     return folder
 
 
@@ -95,7 +95,7 @@ def test_models_are_heard_through_the_windows_they_were_validated_with(forest, m
 
 def test_a_model_of_other_species_is_refused(forest, models, tmp_path):
     config = json.loads((models["one"] / "config.json").read_text())
-    config["species_names"][0] = "Corvus corax"
+    config["species"][0]["name"] = "Corvus corax"
     (models["one"] / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="species are not the 24 of the truth"):
         compare(CompareRequest(data=forest, out=tmp_path / "out", runs=models), Console(quiet=True))

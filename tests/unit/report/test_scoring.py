@@ -5,9 +5,9 @@ import pytest
 
 from rfcx_ssl.metrics import lwlrap, prior_scale
 from rfcx_ssl.report.scoring import Judge, Promise, best_system
-from rfcx_ssl.species import rfcx_prevalence
+from rfcx_ssl.species import rfcx_species
 
-PREVALENCE = np.array(rfcx_prevalence())
+PREVALENCE = np.array(rfcx_species().prevalence)
 
 
 @pytest.fixture

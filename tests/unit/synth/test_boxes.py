@@ -13,14 +13,14 @@ SETTINGS = SynthSettings(duration_s=20.0, second_tp=0.0)
 
 def call_of(song_number, t_min, snr_db=5.0):
     song = SONG_TYPES[song_number]
-    return TrueCall(song, t_min, t_min + song.row.duration_s, song.row.f_min_hz, song.row.f_max_hz, snr_db)
+    return TrueCall(song, t_min, t_min + song.duration_s, song.f_min_hz, song.f_max_hz, snr_db)
 
 
 def test_the_loudest_call_is_confirmed_with_the_detectors_fixed_length():
     calls = [call_of(3, 2.0, 1.0), call_of(3, 9.0, 8.0), call_of(0, 5.0, 20.0)]
     (box,) = true_boxes(calls, SONG_TYPES[3], SETTINGS, np.random.default_rng(0))
     assert box.song is SONG_TYPES[3]
-    assert box.t_max - box.t_min == pytest.approx(SONG_TYPES[3].row.duration_s)
+    assert box.t_max - box.t_min == pytest.approx(SONG_TYPES[3].duration_s)
     assert abs(0.5 * (box.t_min + box.t_max) - (9.0 + 0.37)) <= SETTINGS.box_jitter_s + 1e-9
 
 
@@ -39,7 +39,7 @@ def test_a_second_call_is_confirmed_only_where_it_is_audible():
 )
 def test_rejected_boxes_never_touch_a_call_of_their_species(songs, wanted, seed):
     rng = np.random.default_rng(seed)
-    calls = [call_of(song, float(rng.uniform(0, 20 - SONG_TYPES[song].row.duration_s))) for song in songs]
+    calls = [call_of(song, float(rng.uniform(0, 20 - SONG_TYPES[song].duration_s))) for song in songs]
     boxes = false_boxes(calls, [SONG_TYPES[song] for song in wanted], SETTINGS, rng)
     assert len(boxes) <= len(wanted)
     for box in boxes:

@@ -7,9 +7,9 @@ import pytest
 import soundfile
 
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.species import RFCX_CALLS
 from rfcx_ssl.synth import SynthSettings, generate
 from rfcx_ssl.synth.forest import recording_id
+from rfcx_ssl.synth.repertoire import SONG_TYPES
 
 LABELS = ["recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max"]
 REAL = Path(__file__).parents[4] / "shared/data/rfcx"
@@ -70,7 +70,7 @@ def test_no_rejected_box_touches_a_true_call_of_its_species(forest):
 
 
 def test_boxes_are_the_detectors_templates(forest):
-    size = {(c.species_id, c.songtype_id): (c.f_min_hz, c.f_max_hz, c.duration_s) for c in RFCX_CALLS}
+    size = {(c.row.species_id, c.row.songtype_id): (*c.row.band_hz, c.duration_s) for c in SONG_TYPES}
     for name in ("train_tp.csv", "train_fp.csv"):
         for box in pd.read_csv(forest / name).itertuples():
             low, high, length_s = size[box.species_id, box.songtype_id]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rfcx_ssl.config import load_settings
-from rfcx_ssl.species import RFCX_NUM_SPECIES, rfcx_prevalence
+from rfcx_ssl.species import rfcx_species
 from rfcx_ssl.synth import SynthSettings
 from rfcx_ssl.synth.plan import activity, plan_forest
 from rfcx_ssl.synth.repertoire import SONG_TYPES
@@ -10,7 +10,7 @@ from rfcx_ssl.synth.repertoire import SONG_TYPES
 
 def presence(plan, split):
     rows = [[SONG_TYPES[song].row.species_id for song in task.songs] for task in plan if task.split == split]
-    table = np.zeros((len(rows), RFCX_NUM_SPECIES), bool)
+    table = np.zeros((len(rows), len(rfcx_species())), bool)
     for row, species in enumerate(rows):
         table[row, species] = True
     return table
@@ -20,7 +20,7 @@ def presence(plan, split):
 def test_test_prevalences_are_the_tables(preset):
     plan = plan_forest(load_settings(SynthSettings, "synth", preset))
     heard = presence(plan, "test")
-    wanted = np.maximum(np.round(np.array(rfcx_prevalence()) * len(heard)), 1)
+    wanted = np.maximum(np.round(np.array(rfcx_species().prevalence) * len(heard)), 1)
     np.testing.assert_array_equal(heard.sum(axis=0), wanted)
 
 
@@ -28,8 +28,8 @@ def test_training_truth_is_the_prevalence_or_the_confirmed_calls():
     plan = plan_forest(load_settings(SynthSettings, "synth", "demo"))
     heard = presence(plan, "train")
     confirmed = [SONG_TYPES[task.confirmed].row.species_id for task in plan if task.confirmed is not None]
-    prevalence = np.round(np.array(rfcx_prevalence()) * len(heard))
-    expected = np.maximum(prevalence, np.bincount(confirmed, minlength=RFCX_NUM_SPECIES))
+    prevalence = np.round(np.array(rfcx_species().prevalence) * len(heard))
+    expected = np.maximum(prevalence, np.bincount(confirmed, minlength=len(rfcx_species())))
     np.testing.assert_array_equal(heard.sum(axis=0), expected)
 
 
@@ -73,7 +73,7 @@ def test_frogs_call_by_night_and_birds_by_day():
 
 @pytest.mark.parametrize("own_share", [0.1, 0.45, 0.55, 0.9])
 def test_activity_averages_to_the_prevalence(own_share):
-    for species, prevalence in enumerate(rfcx_prevalence()):
+    for species, prevalence in enumerate(rfcx_species().prevalence):
         on, off = activity(species, True, own_share), activity(species, False, own_share)
         assert own_share * on + (1 - own_share) * off == pytest.approx(prevalence)
         assert 0 < off <= on * 1.0001 and on < 1

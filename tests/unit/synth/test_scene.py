@@ -39,7 +39,7 @@ def test_calls_lie_inside_the_recording_in_order_and_in_their_band():
     assert {call.song for call in scene.calls} == {COQUI, OWL, SONG_TYPES[25]}
     for call in scene.calls:
         assert 0 <= call.t_min < call.t_max <= 10.0
-        assert call.song.row.f_min_hz <= call.f_min < call.f_max <= call.song.row.f_max_hz
+        assert call.song.f_min_hz <= call.f_min < call.f_max <= call.song.f_max_hz
 
 
 def test_a_call_is_heard_where_the_truth_says():
