@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rfcx_ssl.annotations import Annotations, LabelMap, RowProblem, fail_on_problems
+from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Annotations, LabelMap, RowProblem, fail_on_problems
 from rfcx_ssl.annotations.layout import BOX_COLUMNS
 from rfcx_ssl.annotations.rows import check_box
 from rfcx_ssl.errors import AnnotationError, ConfigError
@@ -16,10 +16,11 @@ from rfcx_ssl.files import write_csv
 from rfcx_ssl.review.grammar import Said, is_ruled_out, read_label
 from rfcx_ssl.review.plan import Item
 from rfcx_ssl.review.tables import AUDACITY_TABLE, RAVEN_TABLE, Label, read_labels
+from rfcx_ssl.species import SpeciesTable
 
 ANSWER_COLUMNS = (*BOX_COLUMNS, "state", "weight", "annotator", "weak")
 RECORD = "review.json"
-_MOVED_S = 0.02  # tables round times: less is no move
+_MOVED_S, _MOVED_HZ = 0.02, 1.0  # tables round: less is no move
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def read_answers(
         said, no = [read.said for read in found], read_label("no", item.species, names)
         rows += [read.row for read in found if read.said.present is not None]
         if is_ruled_out(said, no.species_id):
-            rows.append(_row(item, Label("", "", *item.box_s, None), no, common))
+            rows.append(_row(item, Label("", "", *item.box_s, None), no, names.species, common))
         outcome[item.question] = _outcome(said, no.species_id)
     return Answers(rows, outcome)
 
@@ -160,7 +161,7 @@ def _read(label: Label, items: Sequence[Item], names: LabelMap, common: dict[str
     """``ValueError`` says what is wrong with a label."""
     item = _clip_of(label, items)
     said = read_label(label.text, item.species, names)
-    return _Read(item, said, _row(item, label, said, common))
+    return _Read(item, said, _row(item, label, said, names.species, common))
 
 
 def _clip_of(label: Label, items: Sequence[Item]) -> Item:
@@ -171,12 +172,12 @@ def _clip_of(label: Label, items: Sequence[Item]) -> Item:
     raise ValueError(f"label {label.text!r} at {middle_s:.2f} s lies outside all clips")
 
 
-def _row(item: Item, label: Label, said: Said, common: dict[str, Any]) -> dict[str, Any]:
+def _row(item: Item, label: Label, said: Said, species: SpeciesTable, common: dict[str, Any]) -> dict[str, Any]:
     """A row of the table; ``ValueError`` for a broken box."""
     start_s = max(label.start_s, item.at_s) - item.at_s + item.clip_start_s
     end_s = min(label.end_s, item.at_s + item.clip_s) - item.at_s + item.clip_start_s
     moved = max(abs(start_s - item.start_s), abs(end_s - item.end_s)) > _MOVED_S
-    low_hz, high_hz = label.band_hz or (item.low_hz, item.high_hz)
+    low_hz, high_hz = _band(item, label, said, species)
     row = {
         "recording_id": item.recording,
         "species_id": said.species_id,
@@ -189,8 +190,18 @@ def _row(item: Item, label: Label, said: Said, common: dict[str, Any]) -> dict[s
         "weak": int(bool(said.present) and item.why == "random" and not moved),
         **common,
     }
-    check_box(row, said.species_id + 1)
+    check_box(row, species)
     return row
+
+
+def _band(item: Item, label: Label, said: Said, species: SpeciesTable) -> tuple[float, float]:
+    """The band as drawn; where it is still that of the species that was asked about, that of the species said."""
+    asked_hz = (item.low_hz, item.high_hz)
+    drawn_hz = label.band_hz or asked_hz
+    untouched = max(abs(a - b) for a, b in zip(drawn_hz, asked_hz, strict=True)) <= _MOVED_HZ
+    if untouched and species.id_of(item.species) != said.species_id:
+        return species.band_hz(said.species_id) or UNKNOWN_BAND_HZ
+    return drawn_hz
 
 
 def _outcome(said: Sequence[Said], asked: int) -> str:

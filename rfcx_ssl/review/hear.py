@@ -32,7 +32,7 @@ class Scored(NamedTuple):
     start: IntArray  # (C,) first frame
     stop: IntArray  # (C,) one past the last frame
     score: FloatArray  # (C, S) highest probability in the stretch
-    peak_start: IntArray  # (C, S) the part around that frame with at least half of its probability
+    peak_start: IntArray  # (C, S) the part around that frame with at least half of its probability, widened if short
     peak_stop: IntArray  # (C, S)
 
 
@@ -55,12 +55,17 @@ class Pool:
 def cut_stretches(frames: FloatArray, longest: int) -> Scored:
     """Frame probabilities (T, S) of a recording as equal stretches of at most ``longest`` frames, none left out.
 
-    The peak of a stretch may reach into its neighbours, but is itself no longer than ``longest``.
+    The peak of a stretch may reach into its neighbors. It is no longer than ``longest``, and at least half as long:
+    what is shorter is too little to say that a species is absent from.
     """
     total, reach = len(frames), (longest - 1) // 2
     edges = np.linspace(0, total, -(-total // longest) + 1).round().astype(np.int32)
     parts = [_peaks(frames, int(a), int(b), reach) for a, b in pairwise(edges)]
     score, first, last = (np.stack(arrays) for arrays in zip(*parts, strict=True))
+    shortest = min(total, (longest + 1) // 2)
+    missing = np.maximum(shortest - (last - first), 0)
+    first = np.clip(first - missing // 2, 0, total - np.maximum(last - first, shortest))
+    last = np.maximum(last, first + shortest)
     return Scored(edges[:-1], edges[1:], score, first, last)
 
 

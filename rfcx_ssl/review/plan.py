@@ -6,15 +6,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rfcx_ssl.annotations.rows import iter_csv
 from rfcx_ssl.annotations.table import UNKNOWN_BAND_HZ
 from rfcx_ssl.audio import audio_info
 from rfcx_ssl.errors import AnnotationError, ConfigError
-from rfcx_ssl.files import write_csv
-from rfcx_ssl.inference.stream import species_bands
+from rfcx_ssl.files import iter_csv, write_csv
 from rfcx_ssl.review.choose import Question
 from rfcx_ssl.review.hear import Pool
-from rfcx_ssl.species import LabelSpace
+from rfcx_ssl.species import SpeciesTable
 
 PLAN_TABLE = "review.csv"
 _WAV_BYTES = 2**32 - 2**10  # what the header of a WAV can state
@@ -49,7 +47,7 @@ class Item:
 
 
 def make_plan(
-    questions: Sequence[Question], pool: Pool, space: LabelSpace, context_s: float
+    questions: Sequence[Question], pool: Pool, species: SpeciesTable, context_s: float
 ) -> tuple[list[Item], int]:
     """Items by species, recording and time, and the sample rate of their clips: the highest of their recordings.
 
@@ -60,16 +58,16 @@ def make_plan(
     rates = {
         n: audio_info(pool.recordings[n].path, partial=True).sample_rate_hz for n in {q.recording for q in chosen}
     }
-    rate, bands, items, at = max(rates.values(), default=1), species_bands(space), [], 0
+    rate, items, at = max(rates.values(), default=1), [], 0
     for number, q in enumerate(chosen, start=1):
         recording = pool.recordings[q.recording]
         start = round(max(0.0, q.start_s - context_s) * rate)
         length = max(1, round(min(pool.heard_s[q.recording], q.end_s + context_s) * rate) - start)
-        low_hz, high_hz = bands[q.species_id] or UNKNOWN_BAND_HZ
+        low_hz, high_hz = species.band_hz(q.species_id) or UNKNOWN_BAND_HZ
         items.append(Item(
             number, clip_name(number, recording.name, start / rate), at / rate, length / rate, recording.name,
             str(recording.path.resolve()), start / rate, q.start_s, q.end_s, low_hz, min(high_hz, rate / 2),
-            space.species_names[q.species_id], round(q.score, 4), q.why,
+            species.names[q.species_id], round(q.score, 4), q.why,
         ))  # fmt: skip
         at += length
     if 2 * at > _WAV_BYTES:

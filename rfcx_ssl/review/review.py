@@ -66,15 +66,15 @@ def review(request: ReviewRequest, settings: ReviewSettings, console: Console) -
     model = load_model(made.model, request.device)
     check_label_texts(model.space.species_names)
     check_names(model.space.species_names)
-    asked = [item for path in request.answered for item in read_asked(path, default_label_map())]
+    asked = [item for path in request.answered for item in read_asked(path, default_label_map(model.space.species))]
     pool = _hear(model, _recordings(request, made, settings), made.settings, settings.stretch_s, console)
     threshold = made.settings.threshold if settings.threshold is None else settings.threshold
     places = find_places(pool.recordings, request.sites)
     questions = choose(pool, settings, threshold=threshold, places=places, embed=partial(embed, model), asked=asked)
     if not questions:
         raise ConfigError("nothing is left to ask: all stretches of these recordings are answered")
-    items, rate_hz = make_plan(questions, pool, model.space, settings.context_s)
-    write_review(items, rate_hz, request.out, _record(made, settings, threshold))
+    items, rate_hz = make_plan(questions, pool, model.space.species, settings.context_s)
+    write_review(items, rate_hz, request.out, model.space.species, _record(made, settings, threshold))
     counts = Counter(question.why for question in questions)
     text = f"{len(items)} questions ({', '.join(f'{why} {n}' for why, n in counts.items())})"
     few = f"; no more are left of the {settings.budget} asked for" if len(items) < settings.budget else ""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rfcx_ssl.annotations.exchange import RAVEN_BAND, RAVEN_TIMES, audacity_lines, spectrogram_rows
-from rfcx_ssl.annotations.rows import iter_csv
 from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.files import iter_csv
 from rfcx_ssl.review.plan import Item
 
 RAVEN_TABLE, AUDACITY_TABLE = "review.selections.txt", "review.labels.txt"
@@ -70,7 +70,7 @@ def read_labels(path: Path, items: Sequence[Item]) -> list[Label]:
 
 def _read_raven(path: Path, items: Sequence[Item]) -> list[Label]:
     at_s = {item.clip: item.at_s for item in items}
-    optional = ("View", *RAVEN_BAND, FILE, OFFSET, ANSWER)
+    optional = (*_COLUMNS, "Begin Path")
     labels = []
     for line, cells in spectrogram_rows(list(iter_csv(path, (*RAVEN_TIMES, LABEL), optional, delimiter="\t"))):
         source = f"{path}:{line}"

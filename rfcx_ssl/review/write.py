@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from rfcx_ssl.annotations.layout import SPECIES_TABLE
 from rfcx_ssl.audio import FloatArray, read_audio, write_wav
 from rfcx_ssl.files import atomic_folder, write_text
 from rfcx_ssl.review.answers import RECORD, digest
@@ -22,9 +23,12 @@ from rfcx_ssl.review.tables import (
     clip_track_text,
     raven_text,
 )
+from rfcx_ssl.species import SpeciesTable, write_species
 
 
-def write_review(items: Sequence[Item], rate_hz: int, folder: Path, record: dict[str, Any]) -> None:
+def write_review(
+    items: Sequence[Item], rate_hz: int, folder: Path, species: SpeciesTable, record: dict[str, Any]
+) -> None:
     """Write everything below ``folder``, which appears whole or not at all; ``record`` is kept in ``review.json``.
 
     Raises:
@@ -35,6 +39,7 @@ def write_review(items: Sequence[Item], rate_hz: int, folder: Path, record: dict
         (temporary / CLIPS).mkdir()
         write_wav(temporary / SOUND, _clips(items, rate_hz, temporary / CLIPS), rate_hz)
         write_plan(items, temporary)
+        write_species(species, temporary / SPECIES_TABLE)
         tables = {RAVEN_TABLE: raven_text(items), AUDACITY_TABLE: audacity_text(items)}
         for name, text in {**tables, CLIP_TRACK: clip_track_text(items), "README.txt": read_me(items)}.items():
             write_text(temporary / name, text)
