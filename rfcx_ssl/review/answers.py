@@ -15,7 +15,7 @@ from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.files import write_csv
 from rfcx_ssl.review.grammar import Said, is_ruled_out, read_label
 from rfcx_ssl.review.plan import Item
-from rfcx_ssl.review.tables import AUDACITY_TABLE, RAVEN_TABLE, Label, read_labels
+from rfcx_ssl.review.tables import AUDACITY_TABLE, RAVEN_TABLE, SOUND, Label, read_labels
 from rfcx_ssl.species import SpeciesTable
 
 ANSWER_COLUMNS = (*BOX_COLUMNS, "state", "weight", "annotator", "weak")
@@ -114,7 +114,7 @@ def read_answers(
     common = {"weight": weight, "annotator": annotator}
     by_clip: dict[int, list[_Read]] = {}
     problems: list[RowProblem] = []
-    for label in read_labels(table, items):
+    for label in read_labels(table):
         try:
             read = _read(label, items, names, common)
         except ValueError as error:
@@ -165,11 +165,17 @@ def _read(label: Label, items: Sequence[Item], names: LabelMap, common: dict[str
 
 
 def _clip_of(label: Label, items: Sequence[Item]) -> Item:
+    """The question in whose clip the middle of a label lies; ``ValueError`` where there is none, or another is named."""
     middle_s = (label.start_s + label.end_s) / 2
-    for item in items:
-        if item.at_s <= middle_s <= item.at_s + item.clip_s:
-            return item
-    raise ValueError(f"label {label.text!r} at {middle_s:.2f} s lies outside all clips")
+    item = next((item for item in items if item.at_s <= middle_s <= item.at_s + item.clip_s), None)
+    if item is None:
+        raise ValueError(f"label {label.text!r} at {middle_s:.2f} s lies outside all clips")
+    if label.file != item.clip and label.file in {other.clip for other in items}:
+        raise ValueError(
+            f"label {label.text!r} at {middle_s:.2f} s lies in clip {item.question}, the table says {label.file}: "
+            f"open {SOUND}, or all clips as one sequence"
+        )
+    return item
 
 
 def _row(item: Item, label: Label, said: Said, species: SpeciesTable, common: dict[str, Any]) -> dict[str, Any]:

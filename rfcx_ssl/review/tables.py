@@ -26,6 +26,7 @@ class Label(NamedTuple):
     start_s: float
     end_s: float
     band_hz: tuple[float, float] | None  # None where none is drawn
+    file: str = ""  # in which Raven says that it begins
 
 
 def raven_text(items: Sequence[Item]) -> str:
@@ -54,8 +55,10 @@ def clip_track_text(items: Sequence[Item]) -> str:
     return "".join(f"{item.at_s:.6f}\t{item.at_s + item.clip_s:.6f}\t{item.question}\n" for item in items)
 
 
-def read_labels(path: Path, items: Sequence[Item]) -> list[Label]:
+def read_labels(path: Path) -> list[Label]:
     """The labels of a Raven or Audacity table that :func:`raven_text` or :func:`audacity_text` began.
+
+    ``File Offset (s)`` is not read: some programs keep it as it was when a box is moved.
 
     Raises:
         AnnotationError: naming file and line of a missing column or of what is no number.
@@ -65,20 +68,16 @@ def read_labels(path: Path, items: Sequence[Item]) -> list[Label]:
             head = lines.readline()
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"{path}: cannot be read as a label table ({error})") from None
-    return _read_raven(path, items) if RAVEN_TIMES[0] in head else _read_audacity(path)
+    return _read_raven(path) if RAVEN_TIMES[0] in head else _read_audacity(path)
 
 
-def _read_raven(path: Path, items: Sequence[Item]) -> list[Label]:
-    at_s = {item.clip: item.at_s for item in items}
-    optional = (*_COLUMNS, "Begin Path")
+def _read_raven(path: Path) -> list[Label]:
     labels = []
-    for line, cells in spectrogram_rows(list(iter_csv(path, (*RAVEN_TIMES, LABEL), optional, delimiter="\t"))):
+    for line, cells in spectrogram_rows(list(iter_csv(path, (*RAVEN_TIMES, LABEL), _COLUMNS, delimiter="\t"))):
         source = f"{path}:{line}"
         start_s, end_s = (_number(source, name, cells[name]) for name in RAVEN_TIMES)
-        if cells.get(FILE) in at_s and cells.get(OFFSET):  # the clips are open, maybe some of them only
-            moved_s = at_s[cells[FILE]] + _number(source, OFFSET, cells[OFFSET]) - start_s
-            start_s, end_s = start_s + moved_s, end_s + moved_s
-        labels.append(Label(source, cells.get(ANSWER) or cells[LABEL], start_s, end_s, _raven_band(source, cells)))
+        text, band_hz = cells.get(ANSWER) or cells[LABEL], _raven_band(source, cells)
+        labels.append(Label(source, text, start_s, end_s, band_hz, cells.get(FILE, "")))
     return labels
 
 
