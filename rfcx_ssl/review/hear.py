@@ -124,22 +124,24 @@ class Part(NamedTuple):
 @torch.inference_mode()
 def embed(model: RainforestSedModel, parts: Sequence[Part]) -> FloatArray:
     """Embeddings (N, D) of parts of recordings: the mean over each of what the model's head sees."""
-    rows = [np.zeros((0, model.embedding_dim), np.float32)]
-    for start in range(0, len(parts), BATCH_SIZE):
-        sounds = [_read(part, model.grid.sample_rate_hz) for part in parts[start : start + BATCH_SIZE]]
-        lengths = torch.tensor([len(sound) for sound in sounds], device=model.device)
-        batch = torch.nn.utils.rnn.pad_sequence(sounds, batch_first=True).to(model.device)
-        rows.append(model(batch, lengths).embedding.float().cpu().numpy())
-    return np.concatenate(rows)
+    rate = model.grid.sample_rate_hz
+    found = np.zeros((len(parts), model.embedding_dim), np.float32)
+    by_length: dict[int, list[int]] = {}  # parts of one length make a batch: padding would not leave them as they are
+    for row, part in enumerate(parts):
+        by_length.setdefault(_samples(part, rate), []).append(row)
+    for rows in by_length.values():
+        for start in range(0, len(rows), BATCH_SIZE):
+            batch = rows[start : start + BATCH_SIZE]
+            sounds = torch.stack([_read(parts[row], rate) for row in batch])
+            found[batch] = model(sounds.to(model.device)).embedding.float().cpu().numpy()
+    return found
+
+
+def _samples(part: Part, rate_hz: int) -> int:
+    return max(1, round((part.end_s - part.start_s) * rate_hz))
 
 
 def _read(part: Part, rate_hz: int) -> torch.Tensor:
-    start = round(part.start_s * rate_hz)
-    samples = read_audio(
-        part.path,
-        start_samples=start,
-        num_samples=max(1, round(part.end_s * rate_hz) - start),
-        sample_rate_hz=rate_hz,
-        partial=True,
-    )
+    start, length = round(part.start_s * rate_hz), _samples(part, rate_hz)
+    samples = read_audio(part.path, start_samples=start, num_samples=length, sample_rate_hz=rate_hz, partial=True)
     return torch.from_numpy(samples)
