@@ -4,28 +4,37 @@
 
 Starts from one labelled recording of each call (data.labels_per_species=1). Each round hears a random part of the training
 recordings without labels, asks --budget questions, and trains again from the encoder on all labels so far; every model is judged on
-the test recordings' complete truth. Arms differ in --strategy alone. Everything runs through the commands that a user would type;
-what is there already is not done again. Writes curve.csv: seed, arm, round, answers, heard, LWLRAP with and without prior, mAP, PSDS.
+the test recordings' complete truth. Arms differ in --strategy alone. Questions, answers and training go through the commands that
+a user would type; what is there already is not done again, so that an experiment that was stopped goes on. Writes curve.csv: seed,
+arm, round, answers, how many of them say present, LWLRAP, LWLRAP with prior, mAP.
 """
 
 import argparse
 import csv
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from rfcx_ssl.cli import main as rfcx_ssl
+from rfcx_ssl.data import load_truth
 from rfcx_ssl.data.budget import choose_labels
 from rfcx_ssl.data.corpus import load_tables
 from rfcx_ssl.data.settings import load_data_settings
-from rfcx_ssl.files import write_csv
+from rfcx_ssl.files import write_csv, write_text
+from rfcx_ssl.report.runs import read_run
+from rfcx_ssl.report.scoring import Judge
+from rfcx_ssl.report.systems import hear
 from rfcx_ssl.review.answers import edited_table
 from rfcx_ssl.review.plan import read_plan
 from rfcx_ssl.review.tables import RAVEN_TABLE
 
 ROOT = Path(__file__).parents[2]
 ARMS = {"chosen": [], "random": ["--strategy", "random=1"]}
-SCORES = ("lwlrap", "lwlrap_prior", "map_macro", "psds")
+SCORES = ("lwlrap", "lwlrap_prior", "map_macro")
 
 
 def main():
@@ -37,7 +46,7 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--budget", type=int, default=100)
-    parser.add_argument("--recordings", type=int, default=300, help="heard in each round")
+    parser.add_argument("--recordings", type=int, default=200, help="heard in each round")
     parser.add_argument("--steps", type=int, default=320)
     args = parser.parse_args()
     args.forest, args.out, args.encoder = args.forest.resolve(), args.out.resolve(), args.encoder.resolve()
@@ -148,9 +157,14 @@ def train(args, seed, here, tables):
         words.append(f"data.extra_tables=[{','.join(map(str, tables))}]")
         program("finetune/train.py", *words)
         (here / "trained").touch()
-    if not (here / "judged/comparison.csv").exists():
-        place = ["--data", args.forest, "--out", here / "judged", "--resamples", "20"]
-        program("finetune/compare.py", *place, f"model={run}")
+    if not (here / "scores.json").exists():
+        truth = load_truth(args.forest)
+        heard = hear(read_run(run), truth.paths, truth.space.species_names, "cpu")
+        judge = Judge(truth.truth > 0, np.array(truth.space.species.prevalence), resamples=1)
+        raw, scaled = judge.score(heard.clip), judge.score_scaled(heard.clip)
+        scores = dict(zip(SCORES, (raw.ranking.overall, scaled.ranking.overall, raw.precision.macro), strict=True))
+        write_text(here / "scores.json", json.dumps(scores))
+        print(here, scores, flush=True)
 
 
 def write_curve(args):
@@ -160,8 +174,7 @@ def write_curve(args):
         for arm in args.arms:
             for number in range(args.rounds + 1):
                 here = args.out / f"seed{seed}" / (f"{arm}{number}" if number else "round0")
-                with (here / "judged/comparison.csv").open() as lines:
-                    scores = next(row for row in csv.DictReader(lines) if row["system"] == "model")
+                scores = json.loads((here / "scores.json").read_text())
                 tables = [args.out / f"seed{seed}/{arm}{n}/answers.csv" for n in range(1, number + 1)]
                 states = [row["state"] for table in tables for row in csv.DictReader(table.open())]
                 rows.append([seed, arm, number, len(states), states.count("present"), *(scores[k] for k in SCORES)])
@@ -169,14 +182,17 @@ def write_curve(args):
 
 
 def command(*words):
-    program("-m", "rfcx_ssl", *words)
+    """A command of rfcx-ssl, in this process."""
+    words = list(map(str, words))
+    print("rfcx-ssl", *words, flush=True)
+    rfcx_ssl(words)
 
 
 def program(*words):
-    """Run one of our programs; what it says goes to ours."""
+    """A program of a stage, in a process of its own."""
     words = [sys.executable, *map(str, words)]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(ROOT)}
     print(*words, flush=True)
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(ROOT)}
     subprocess.run(words, check=True, cwd=ROOT, env=environment)
 
 
