@@ -98,23 +98,17 @@ def _ask(args: argparse.Namespace) -> None:
 
 
 def _read(args: argparse.Namespace) -> None:
-    from rfcx_ssl.annotations import Annotations, default_label_map, read_extra
-    from rfcx_ssl.annotations.layout import SPECIES_TABLE
-    from rfcx_ssl.review.answers import contradictions, edited_table, read_answers
-    from rfcx_ssl.review.plan import read_plan
-    from rfcx_ssl.species import read_species
+    from rfcx_ssl.annotations import Annotations, read_extra
+    from rfcx_ssl.review.answers import contradictions, names_of_review, read_review
 
     if not args.annotator:
         raise ConfigError("--read needs --annotator NAME: who listened")
-    items = read_plan(args.read)
-    names = default_label_map(read_species(args.read / SPECIES_TABLE))
-    table = args.table or edited_table(args.read)
-    others = Annotations.concat([read_extra(path, names) for path in args.others])
-    answers = read_answers(table, items, names, annotator=args.annotator, weight=args.weight, upto=args.upto)
+    answers = read_review(args.read, annotator=args.annotator, weight=args.weight, table=args.table, upto=args.upto)
+    others = [read_extra(path, names_of_review(args.read)) for path in args.others]
     answers.write(args.out)
-    sys.stdout.write(f"{table}: {answers.summary(items)}")
-    if args.others:
-        _report(contradictions(answers, others))
+    sys.stdout.write(answers.summary())
+    if others:
+        _report(contradictions(answers, Annotations.concat(others)))
 
 
 def _report(lines: Sequence[str]) -> None:

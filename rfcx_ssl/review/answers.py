@@ -8,15 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Annotations, LabelMap, RowProblem, fail_on_problems
-from rfcx_ssl.annotations.layout import BOX_COLUMNS
+from rfcx_ssl.annotations import (
+    UNKNOWN_BAND_HZ,
+    Annotations,
+    LabelMap,
+    RowProblem,
+    default_label_map,
+    fail_on_problems,
+)
+from rfcx_ssl.annotations.layout import BOX_COLUMNS, SPECIES_TABLE
 from rfcx_ssl.annotations.rows import check_box
 from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.files import write_csv
 from rfcx_ssl.review.grammar import Said, is_ruled_out, read_label
-from rfcx_ssl.review.plan import Item
+from rfcx_ssl.review.plan import Item, read_plan
 from rfcx_ssl.review.tables import AUDACITY_TABLE, RAVEN_TABLE, SOUND, Label, read_labels
-from rfcx_ssl.species import SpeciesTable
+from rfcx_ssl.species import SpeciesTable, read_species
 
 ANSWER_COLUMNS = (*BOX_COLUMNS, "state", "weight", "annotator", "weak")
 RECORD = "review.json"
@@ -25,29 +32,42 @@ _MOVED_S, _MOVED_HZ = 0.02, 1.0  # tables round: less is no move
 
 @dataclass(frozen=True)
 class Answers:
-    """What was said: rows of :data:`ANSWER_COLUMNS`, and what became of each question (by its number)."""
+    """What was said in ``table``: rows of :data:`ANSWER_COLUMNS`, and what became of each question that was listened to."""
 
+    table: Path
     rows: list[dict[str, Any]]
-    outcome: dict[int, str]  # present, absent, unsure, or none where no label is left
+    outcome: dict[Item, str]  # present, absent, unsure, or none where no label is left
 
     def write(self, path: Path) -> None:
         """Write the table, atomically."""
         write_csv(path, ANSWER_COLUMNS, ([row[name] for name in ANSWER_COLUMNS] for row in self.rows))
 
-    def summary(self, items: Sequence[Item]) -> str:
-        """Lines for people: counts, and how often each kind of question was right."""
-        counts = Counter(self.outcome.values())
-        kinds: dict[str, Counter[str]] = {}
-        for item in items:
-            if item.question in self.outcome:
-                kinds.setdefault(item.why, Counter())[self.outcome[item.question]] += 1
-        heard = ", ".join(
-            f"{why} {of['present']} of {of['present'] + of['absent']}" for why, of in sorted(kinds.items())
-        )
+    def summary(self) -> str:
+        """Lines for people: counts, and how often each kind of question was answered with yes."""
+        counts, kinds = Counter(self.outcome.values()), sorted({item.why for item in self.outcome})
+        by_kind = {why: Counter(what for item, what in self.outcome.items() if item.why == why) for why in kinds}
+        heard = ", ".join(f"{why} {of['present']} of {of['present'] + of['absent']}" for why, of in by_kind.items())
         return (
-            f"{len(self.outcome)} questions: {counts['present']} present, {counts['absent']} absent, "
+            f"{self.table}: {len(self.outcome)} questions, {counts['present']} present, {counts['absent']} absent, "
             f"{counts['unsure']} unsure, {counts['none']} without a label; {len(self.rows)} boxes\nheard: {heard}\n"
         )
+
+
+def read_review(
+    folder: Path, *, annotator: str, weight: float = 1.0, table: Path | None = None, upto: int | None = None
+) -> Answers:
+    """The answers in a folder that :func:`rfcx_ssl.review.write.write_review` made, or in a ``table`` beside its plan.
+
+    Raises:
+        AnnotationError: as of :func:`edited_table` and :func:`read_answers`.
+    """
+    items, names = read_plan(folder), names_of_review(folder)
+    return read_answers(table or edited_table(folder), items, names, annotator=annotator, weight=weight, upto=upto)
+
+
+def names_of_review(folder: Path) -> LabelMap:
+    """What the labels of a review may say: the species of its model."""
+    return default_label_map(read_species(folder / SPECIES_TABLE))
 
 
 def edited_table(folder: Path) -> Path:
@@ -123,15 +143,15 @@ def read_answers(
             by_clip.setdefault(read.item.question, []).append(read)
     fail_on_problems(problems)
     rows: list[dict[str, Any]] = []
-    outcome: dict[int, str] = {}
+    outcome: dict[Item, str] = {}
     for item in items[:upto]:
         found = by_clip.get(item.question, [])
         said, no = [read.said for read in found], read_label("no", item.species, names)
         rows += [read.row for read in found if read.said.present is not None]
         if is_ruled_out(said, no.species_id):
             rows.append(_row(item, Label("", "", *item.box_s, None), no, names.species, common))
-        outcome[item.question] = _outcome(said, no.species_id)
-    return Answers(rows, outcome)
+        outcome[item] = _outcome(said, no.species_id)
+    return Answers(table, rows, outcome)
 
 
 def contradictions(answers: Answers, others: Annotations) -> list[str]:

@@ -63,10 +63,10 @@ def make_plan(
         recording = pool.recordings[q.recording]
         start = round(max(0.0, q.start_s - context_s) * rate)
         length = max(1, round(min(pool.heard_s[q.recording], q.end_s + context_s) * rate) - start)
-        low_hz, high_hz = species.band_hz(q.species_id) or UNKNOWN_BAND_HZ
+        low_hz, high_hz = _drawn_band(species.band_hz(q.species_id), rate / 2)
         items.append(Item(
             number, clip_name(number, recording.name, start / rate), at / rate, length / rate, recording.name,
-            str(recording.path.resolve()), start / rate, q.start_s, q.end_s, low_hz, min(high_hz, rate / 2),
+            str(recording.path.resolve()), start / rate, q.start_s, q.end_s, low_hz, high_hz,
             species.names[q.species_id], round(q.score, 4), q.why,
         ))  # fmt: skip
         at += length
@@ -75,6 +75,12 @@ def make_plan(
             f"{len(items)} clips, {at / rate:.0f} s at {rate} Hz, do not fit one WAV file: lower --budget"
         )
     return items, rate
+
+
+def _drawn_band(band_hz: tuple[float, float] | None, nyquist_hz: float) -> tuple[float, float]:
+    """A species' band as far as the clips hold it; all that they hold where it is not known, or above them."""
+    low_hz, high_hz = band_hz or UNKNOWN_BAND_HZ
+    return (low_hz, min(high_hz, nyquist_hz)) if low_hz < nyquist_hz else (0.0, nyquist_hz)
 
 
 def clip_name(number: int, recording: str, start_s: float) -> str:

@@ -51,6 +51,10 @@ def said(answers):
     return [(row["recording_id"], row["species_id"], row["state"], row["t_min"], row["t_max"]) for row in answers.rows]
 
 
+def outcome(answers):
+    return [answers.outcome[item] for item in sorted(answers.outcome, key=lambda item: item.question)]
+
+
 def test_left_as_it_is_means_heard(edit, items, names):
     answers = read_answers(edit(), items, names, annotator="me", weight=0.5)
     assert said(answers) == [
@@ -68,8 +72,8 @@ def test_no_unsure_and_deleted(edit, items, names):
 
     answers = read_answers(edit(change), items, names, annotator="me")
     assert said(answers) == [("a", TIT, "absent", 11.5, 12.5)]
-    assert answers.outcome == {1: "absent", 2: "unsure", 3: "none"}
-    assert "1 absent, 1 unsure, 1 without a label" in answers.summary(items)
+    assert outcome(answers) == ["absent", "unsure", "none"]
+    assert "1 absent, 1 unsure, 1 without a label" in answers.summary()
 
 
 def test_another_species_is_there_and_the_one_asked_about_is_not(edit, items, names):
@@ -92,12 +96,12 @@ def test_boxes_that_are_moved_and_added(edit, items, names):
     moved = next(row for row in answers.rows if row["species_id"] == FROG)
     assert (moved["weak"], moved["f_min"], moved["f_max"]) == (0, 500.0, 700.0)
     assert ("a", LARK, "present", 10.5, 11.0) in said(answers)
-    assert answers.outcome == {1: "present", 2: "present", 3: "present"}  # the tit of clip 1 has its own label
+    assert outcome(answers) == ["present"] * 3  # the tit of clip 1 has its own label
 
 
 def test_only_what_was_listened_to(edit, items, names):
     answers = read_answers(edit(), items, names, annotator="me", upto=2)
-    assert [name for name, *_ in said(answers)] == ["a", "b"] and set(answers.outcome) == {1, 2}
+    assert [name for name, *_ in said(answers)] == ["a", "b"] and len(answers.outcome) == 2
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,11 @@ def test_a_species_without_a_band_takes_all_that_the_clip_holds(heard, species):
     assert (item.low_hz, item.high_hz) == (0.0, rate / 2) and item.clip_s == 1.0
 
 
+def test_a_band_is_drawn_as_far_as_the_clips_hold_it():
+    assert plan._drawn_band((2000.0, 6000.0), 4000.0) == (2000.0, 4000.0)
+    assert plan._drawn_band((5000.0, 6000.0), 4000.0) == (0.0, 4000.0)
+
+
 def test_too_much_for_one_file(heard, species, monkeypatch):
     monkeypatch.setattr(plan, "_WAV_BYTES", 1000)
     with pytest.raises(ConfigError, match="lower --budget"):
