@@ -213,7 +213,7 @@ def _row(item: Item, label: Label, said: Said, species: SpeciesTable, common: di
         "t_max": round(end_s, 4),
         "f_max": high_hz,
         "state": "present" if said.present else "absent",
-        "weak": int(bool(said.present) and item.why == "random" and not moved),
+        "weak": "yes" if said.present and item.why == "random" and not moved else "no",
         **common,
     }
     check_box(row, species)

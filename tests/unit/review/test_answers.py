@@ -60,7 +60,7 @@ def test_left_as_it_is_means_heard(edit, items, names):
     assert said(answers) == [
         ("a", TIT, "present", 11.5, 12.5), ("b", TIT, "present", 1.5, 2.5), ("b", FROG, "present", 21.5, 22.5),
     ]  # fmt: skip
-    assert [row["weak"] for row in answers.rows] == [0, 0, 1]  # a blind stretch: somewhere in it
+    assert [row["weak"] for row in answers.rows] == ["no", "no", "yes"]  # a blind stretch: somewhere in it
     assert {(row["annotator"], row["weight"]) for row in answers.rows} == {("me", 0.5)}
     assert set(answers.outcome.values()) == {"present"}
 
@@ -94,7 +94,7 @@ def test_boxes_that_are_moved_and_added(edit, items, names):
     answers = read_answers(edit(change), items, names, annotator="me")
     assert ("b", FROG, "present", 22.5, 24.0) in said(answers)
     moved = next(row for row in answers.rows if row["species_id"] == FROG)
-    assert (moved["weak"], moved["f_min"], moved["f_max"]) == (0, 500.0, 700.0)
+    assert (moved["weak"], moved["f_min"], moved["f_max"]) == ("no", 500.0, 700.0)
     assert ("a", LARK, "present", 10.5, 11.0) in said(answers)
     assert outcome(answers) == ["present"] * 3  # the tit of clip 1 has its own label
 
