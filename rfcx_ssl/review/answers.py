@@ -20,7 +20,7 @@ from rfcx_ssl.annotations.layout import BOX_COLUMNS, SPECIES_TABLE
 from rfcx_ssl.annotations.rows import check_box
 from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.files import write_csv
-from rfcx_ssl.review.grammar import Said, is_ruled_out, read_label
+from rfcx_ssl.review.grammar import Said, is_note, is_ruled_out, read_label
 from rfcx_ssl.review.plan import Item, read_plan
 from rfcx_ssl.review.tables import AUDACITY_TABLE, RAVEN_TABLE, SOUND, Label, read_labels
 from rfcx_ssl.species import SpeciesTable, read_species
@@ -134,7 +134,7 @@ def read_answers(
     common = {"weight": weight, "annotator": annotator}
     by_clip: dict[int, list[_Read]] = {}
     problems: list[RowProblem] = []
-    for label in read_labels(table):
+    for label in (label for label in read_labels(table) if not is_note(label.text)):
         try:
             read = _read(label, items, names, common)
         except ValueError as error:

@@ -9,6 +9,7 @@ the name as it was written  the species is heard in the box
 ``-NAME``                   this species is not in the box
 another species' name       that species is heard in the box; the one that was asked about is not
 ``?``, ``NAME?``, nothing   unsure: nothing is said
+``#`` and any text          a note, as if it were not there (the numbers of the clips are such)
 ==========================  ==========================================================================
 
 Names are read without regard to case. A clip may hold several labels: each says its own, and the species that was asked about
@@ -22,7 +23,7 @@ from rfcx_ssl.annotations import LabelMap
 from rfcx_ssl.errors import ConfigError
 
 YES, NO = ("yes", "y"), ("no", "n", "-")
-NOT, UNSURE = "-", "?"
+NOT, UNSURE, NOTE = "-", "?", "#"
 
 GRAMMAR = """\
   leave it        NAME is there
@@ -38,6 +39,11 @@ class Said(NamedTuple):
     species_id: int
     songtype_id: int
     present: bool | None  # None: unsure
+
+
+def is_note(text: str) -> bool:
+    """Whether a label is for people only."""
+    return text.strip().startswith(NOTE)
 
 
 def read_label(text: str, asked: str, names: LabelMap) -> Said:
@@ -66,9 +72,10 @@ def check_names(names: Sequence[str]) -> None:
         ConfigError: naming the first such species.
     """
     for name in names:
-        if name.strip().lower() in (*YES, *NO) or name.strip().startswith(NOT) or name.strip().endswith(UNSURE):
+        word = name.strip().lower()
+        if word in (*YES, *NO) or word.startswith((NOT, NOTE)) or word.endswith(UNSURE):
             raise ConfigError(
-                f"species name {name!r}: reads as an answer in a review (yes, no, -NAME, NAME?); give it another name"
+                f"species name {name!r}: reads as an answer in a review (yes, no, -NAME, NAME?, #); give it another name"
             )
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rfcx_ssl.annotations.exchange import RAVEN_BAND, RAVEN_TIMES, audacity_lines, spectrogram_rows
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.files import iter_csv
+from rfcx_ssl.review.grammar import NOTE
 from rfcx_ssl.review.plan import Item
 
 RAVEN_TABLE, AUDACITY_TABLE = "review.selections.txt", "review.labels.txt"
@@ -51,8 +52,8 @@ def audacity_text(items: Sequence[Item]) -> str:
 
 
 def clip_track_text(items: Sequence[Item]) -> str:
-    """A label track with the number of each clip, to be shown beside the other one."""
-    return "".join(f"{item.at_s:.6f}\t{item.at_s + item.clip_s:.6f}\t{item.question}\n" for item in items)
+    """A label track with the number of each clip, to be shown beside the other one; Audacity exports both as one file."""
+    return "".join(f"{item.at_s:.6f}\t{item.at_s + item.clip_s:.6f}\t{NOTE}{item.question}\n" for item in items)
 
 
 def read_labels(path: Path) -> list[Label]:

@@ -61,8 +61,9 @@ Change only one of the two tables below, and save it under its own name.
 Raven (Lite or Pro): open {SOUND}, then File > Open Selection Table: {RAVEN_TABLE}. Write answers into the column
 {ANSWER}, or over the name in {LABEL}. The files in {CLIPS}/, opened together as one sequence, fit the same table.
 
-Audacity: open {SOUND}, then File > Import > Labels: {AUDACITY_TABLE}, and {CLIP_TRACK} (the numbers of the clips).
-Write over the label. Then select the first label track and File > Export Other > Export Labels: {AUDACITY_TABLE}.
+Audacity: open {SOUND}, then File > Import > Labels: {AUDACITY_TABLE}, and once more: {CLIP_TRACK} (the numbers of the
+clips). Write over the labels. Then File > Export Other > Export Labels, under the name {AUDACITY_TABLE}. Audacity exports both
+tracks together, which is fine: labels that begin with # are passed over.
 
 Then: rfcx-ssl review --read THIS_FOLDER --annotator YOUR_NAME --out answers.csv
 If you stopped after clip 40: add --upto 40. All that you left as it was counts as heard, so say where you stopped.

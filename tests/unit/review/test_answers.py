@@ -9,7 +9,7 @@ import pytest
 from rfcx_ssl.annotations import Annotations, read_audacity, read_extra, read_raven
 from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.review.answers import ANSWER_COLUMNS, contradictions, digest, edited_table, read_answers
-from rfcx_ssl.review.tables import audacity_text, raven_text, read_labels
+from rfcx_ssl.review.tables import audacity_text, clip_track_text, raven_text, read_labels
 
 TIT, LARK, FROG = 0, 1, 2
 BEGIN, END = "Begin Time (s)", "End Time (s)"
@@ -97,6 +97,15 @@ def test_boxes_that_are_moved_and_added(edit, items, names):
     assert (moved["weak"], moved["f_min"], moved["f_max"]) == ("no", 500.0, 700.0)
     assert ("a", LARK, "present", 10.5, 11.0) in said(answers)
     assert outcome(answers) == ["present"] * 3  # the tit of clip 1 has its own label
+
+
+def test_both_tracks_of_audacity_come_back_in_one_file(items, names, tmp_path):
+    path = tmp_path / "both.txt"
+    lines = audacity_text(items).replace("Great Tit", "no", 1).splitlines()
+    path.write_text("\n".join([*lines[::2], *clip_track_text(items).splitlines()]))  # and without bands, by default
+    answers = read_answers(path, items, names, annotator="me")
+    assert outcome(answers) == ["absent", "present", "present"] and len(answers.rows) == 3
+    assert [row["f_max"] for row in answers.rows] == [item.high_hz for item in items]
 
 
 def test_only_what_was_listened_to(edit, items, names):

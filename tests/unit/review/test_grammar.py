@@ -58,7 +58,7 @@ def test_another_species_rules_out_the_one_asked_about(labels, ruled_out):
     assert is_ruled_out(labels, 0) is ruled_out
 
 
-@pytest.mark.parametrize("name", ["no", "Yes", "-tit", "tit?", " ? "])
+@pytest.mark.parametrize("name", ["no", "Yes", "-tit", "tit?", " ? ", "#1 tit"])
 def test_names_that_read_as_answers_are_refused(name):
     with pytest.raises(ConfigError, match="reads as an answer"):
         check_names(["Great Tit", name])
