@@ -188,47 +188,55 @@ class _Unlike:
     """
 
     def __init__(self, choice: _Choice, embed: Embed) -> None:
-        self.choice = choice
+        self.choice, self.embed = choice, embed
         score = choice.pool.stretches.score
-        likely = _Ranked(choice, "diverse", lambda species: -score[:, species])
-        self._stretches = {species: likely.first(species, LIKELY) for species in range(score.shape[1])}
-        parts: list[Part] = []
-        rows: dict[int, tuple[slice, slice]] = {}  # of each species: its stretches, what was asked about it
-        for species, stretches in self._stretches.items():
-            boxes = [choice.box(species, stretch, "diverse") for stretch in stretches]
-            asked = [
-                (n, *times) for (n, of), all_times in choice.covered.items() if of == species for times in all_times
-            ]
-            begin, middle = len(parts), len(parts) + len(boxes)
-            parts += [self._around(*box) for box in (*boxes, *asked)]
-            rows[species] = slice(begin, middle), slice(middle, len(parts))
-        self._vectors = _directions(embed(parts))
-        self._rows = rows
-        self._distance = {species: self._nearest(*both) for species, both in rows.items()}
+        self._likely = _Ranked(choice, "diverse", lambda species: -score[:, species])
+        self._heard: dict[int, _Heard] = {}  # only what is asked for is embedded
 
     def of(self, species: int) -> list[int]:
         """The farthest of those that are free."""
-        stretches, distance = self._stretches[species], self._distance[species]
-        free = [i for i, c in enumerate(stretches) if self.choice.is_free(species, c, "diverse")]
-        return [stretches[max(free, key=lambda i: (distance[i], -i))]] if free else []
+        if species not in self._heard:
+            self._heard[species] = self._hear(species)
+        heard = self._heard[species]
+        free = [i for i, c in enumerate(heard.stretches) if self.choice.is_free(species, c, "diverse")]
+        return [heard.stretches[max(free, key=lambda i: (heard.distance[i], -i))]] if free else []
 
     def took(self, species: int, stretch: int) -> None:
         """It is asked about from now on."""
-        mine = self._rows[species][0]
-        row = mine.start + self._stretches[species].index(stretch)
-        closer = self._nearest(mine, slice(row, row + 1))
-        self._distance[species] = np.minimum(self._distance[species], closer)
+        heard = self._heard[species]
+        row = heard.stretches.index(stretch)
+        np.minimum(heard.distance, _nearest(heard.vectors, heard.vectors[row : row + 1]), out=heard.distance)
 
-    def _nearest(self, rows: slice, others: slice) -> NDArray[np.float64]:
-        """Distance of each row to the nearest of ``others``; infinite where there are none."""
-        gaps = np.linalg.norm(self._vectors[rows, None] - self._vectors[None, others], axis=2)
-        return gaps.min(axis=1, initial=np.inf)  # type: ignore[no-any-return]
+    def _hear(self, species: int) -> "_Heard":
+        stretches = list(self._likely.first(species, LIKELY))
+        boxes = [self.choice.box(species, stretch, "diverse") for stretch in stretches]
+        for (recording, about), times in self.choice.covered.items():
+            boxes += [(recording, *box) for box in times if about == species]
+        if not stretches:
+            return _Heard([], np.zeros((0, 0)), np.zeros(0))
+        vectors = _directions(self.embed([self._around(*box) for box in boxes]))
+        mine, asked = vectors[: len(stretches)], vectors[len(stretches) :]
+        return _Heard(stretches, mine, _nearest(mine, asked))
 
     def _around(self, recording: int, start_s: float, end_s: float) -> Part:
         """A stretch of full length around a box, so that all embeddings are of as much sound."""
         pool, length_s = self.choice.pool, self.choice.settings.stretch_s
         start = max(0.0, min((start_s + end_s - length_s) / 2, pool.heard_s[recording] - length_s))
         return Part(pool.recordings[recording].path, start, min(start + length_s, pool.heard_s[recording]))
+
+
+class _Heard(NamedTuple):
+    """Likely stretches of a species: their embeddings, and how far each is from what was asked about it."""
+
+    stretches: list[int]
+    vectors: NDArray[np.float64]  # (n, D)
+    distance: NDArray[np.float64]  # (n,)
+
+
+def _nearest(vectors: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance (n,) of each vector to the nearest of ``others``; infinite where there are none."""
+    gaps = np.linalg.norm(vectors[:, None] - others[None], axis=2)
+    return gaps.min(axis=1, initial=np.inf)  # type: ignore[no-any-return]
 
 
 def _directions(vectors: FloatArray) -> NDArray[np.float64]:
