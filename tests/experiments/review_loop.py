@@ -6,11 +6,12 @@ Starts from one labelled recording of each call (data.labels_per_species=1). Eac
 recordings without labels, asks --budget questions, and trains again from the encoder on all labels so far; every model is judged on
 the test recordings' complete truth. Arms differ in --strategy alone. Questions, answers and training go through the commands that
 a user would type; what is there already is not done again, so that an experiment that was stopped goes on. Writes curve.csv: seed,
-arm, round, answers, how many of them say present, LWLRAP, LWLRAP with prior, mAP.
+arm, round, answers, how many of them say present, LWLRAP, LWLRAP with prior, mAP; and curve.png of it. --only-curve draws what is judged so far.
 """
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import subprocess
@@ -25,6 +26,8 @@ from rfcx_ssl.data.budget import choose_labels
 from rfcx_ssl.data.corpus import load_tables
 from rfcx_ssl.data.settings import load_data_settings
 from rfcx_ssl.files import write_csv, write_text
+from rfcx_ssl.pictures.palette import SYSTEMS
+from rfcx_ssl.pictures.panels import save_figure
 from rfcx_ssl.report.runs import read_run
 from rfcx_ssl.report.scoring import Judge
 from rfcx_ssl.report.systems import hear
@@ -48,10 +51,11 @@ def main():
     parser.add_argument("--budget", type=int, default=100)
     parser.add_argument("--recordings", type=int, default=200, help="heard in each round")
     parser.add_argument("--steps", type=int, default=320)
+    parser.add_argument("--only-curve", action="store_true")
     args = parser.parse_args()
     args.forest, args.out, args.encoder = args.forest.resolve(), args.out.resolve(), args.encoder.resolve()
     truth = read_truth(args.forest)
-    for seed in args.seeds:
+    for seed in args.seeds if not args.only_curve else ():
         folder = args.out / f"seed{seed}"
         begin(args.forest, folder, seed)
         train(args, seed, folder / "round0", [])
@@ -168,17 +172,33 @@ def train(args, seed, here, tables):
 
 
 def write_curve(args):
-    """curve.csv of whatever is judged."""
+    """curve.csv and curve.png of whatever is judged so far."""
+    from matplotlib.figure import Figure
+
     rows = []
-    for seed in args.seeds:
-        for arm in args.arms:
-            for number in range(args.rounds + 1):
-                here = args.out / f"seed{seed}" / (f"{arm}{number}" if number else "round0")
-                scores = json.loads((here / "scores.json").read_text())
-                tables = [args.out / f"seed{seed}/{arm}{n}/answers.csv" for n in range(1, number + 1)]
-                states = [row["state"] for table in tables for row in csv.DictReader(table.open())]
-                rows.append([seed, arm, number, len(states), states.count("present"), *(scores[k] for k in SCORES)])
-    write_csv(args.out / "curve.csv", ["seed", "arm", "round", "answers", "heard", *SCORES], rows)
+    for seed, arm, number in itertools.product(args.seeds, args.arms, range(args.rounds + 1)):
+        folder = args.out / f"seed{seed}"
+        path = folder / (f"{arm}{number}" if number else "round0") / "scores.json"
+        if path.exists():
+            tables = [folder / f"{arm}{n}/answers.csv" for n in range(1, number + 1)]
+            states = [row["state"] for table in tables for row in csv.DictReader(table.open())]
+            rows.append(
+                [seed, arm, number, len(states), states.count("present"), *json.loads(path.read_text()).values()]
+            )
+    columns = ["seed", "arm", "round", "answers", "present", *SCORES]
+    write_csv(args.out / "curve.csv", columns, rows)
+    figure = Figure(figsize=(12, 3.6), layout="constrained", dpi=110)
+    for column, axes in enumerate(figure.subplots(1, len(SCORES)), start=len(columns) - len(SCORES)):
+        for arm, color in zip(ARMS, SYSTEMS, strict=False):
+            mine = np.array([[row[2] * args.budget, row[column]] for row in rows if row[1] == arm]).reshape(-1, 2)
+            axes.plot(*mine.T, ".", color=color, alpha=0.6)
+            answers = np.unique(mine[:, 0])
+            axes.plot(answers, [mine[mine[:, 0] == x, 1].mean() for x in answers], color=color, label=arm)
+        axes.set(title=columns[column], xlabel="answers")
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].legend(frameon=False)
+    save_figure(figure, args.out / "curve.png")
 
 
 def command(*words):
