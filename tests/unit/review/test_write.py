@@ -33,7 +33,7 @@ def test_what_is_written_is_mono_and_whole(real_items, species, tmp_path):
 
 def test_a_recording_that_is_gone_leaves_nothing_behind(real_items, species, tmp_path):
     (tmp_path / "a.wav").unlink()
-    with pytest.raises(AudioError, match="a.wav"):
+    with pytest.raises(AudioError, match=r"a\.wav"):
         write_review(real_items, 8_000, tmp_path / "round1", species, {})
     assert not list(tmp_path.iterdir())
 
