@@ -35,6 +35,7 @@ EVENT_TYPES = {
     "state": "string",
     "weight": "float64",
     "weak": "bool",
+    "annotator": "string",
 }
 FOLDS_TABLE, COMPLETE_LIST = "folds.csv", "complete.txt"
 

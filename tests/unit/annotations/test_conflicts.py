@@ -2,7 +2,7 @@ from rfcx_ssl.annotations import COLUMNS, Annotations, find_conflicts
 
 
 def box(recording, species, start, end, state):
-    return dict(zip(COLUMNS[:-1], (recording, species, 1, start, 1.0, end, 2.0, state, 1.0, "t:2"), strict=True))
+    return dict(zip(COLUMNS[:-2], (recording, species, 1, start, 1.0, end, 2.0, state, 1.0, "t:2"), strict=True))
 
 
 def test_each_kind_of_meeting_is_counted_once():
