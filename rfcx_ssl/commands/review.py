@@ -98,17 +98,16 @@ def _ask(args: argparse.Namespace) -> None:
 
 
 def _read(args: argparse.Namespace) -> None:
-    from rfcx_ssl.annotations import Annotations, read_extra
-    from rfcx_ssl.review.answers import contradictions, names_of_review, read_review
+    from rfcx_ssl.review.answers import contradictions, read_review
 
     if not args.annotator:
         raise ConfigError("--read needs --annotator NAME: who listened")
     answers = read_review(args.read, annotator=args.annotator, weight=args.weight, table=args.table, upto=args.upto)
-    others = [read_extra(path, names_of_review(args.read)) for path in args.others]
+    contradicting = contradictions(answers, args.others)
     answers.write(args.out)
     sys.stdout.write(answers.summary())
-    if others:
-        _report(contradictions(answers, Annotations.concat(others)))
+    if args.others:
+        _report(contradicting)
 
 
 def _report(lines: Sequence[str]) -> None:

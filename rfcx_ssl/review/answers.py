@@ -10,22 +10,24 @@ from typing import Any, NamedTuple
 
 from rfcx_ssl.annotations import (
     UNKNOWN_BAND_HZ,
-    Annotations,
     LabelMap,
     RowProblem,
     default_label_map,
     fail_on_problems,
 )
-from rfcx_ssl.annotations.layout import BOX_COLUMNS, SPECIES_TABLE
+from rfcx_ssl.annotations.layout import SPECIES_TABLE
 from rfcx_ssl.annotations.rows import check_box
 from rfcx_ssl.errors import AnnotationError, ConfigError
-from rfcx_ssl.files import write_csv
+from rfcx_ssl.files import iter_csv, write_csv
 from rfcx_ssl.review.grammar import Said, is_note, is_ruled_out, read_label
 from rfcx_ssl.review.plan import Item, read_plan
-from rfcx_ssl.review.tables import AUDACITY_TABLE, RAVEN_TABLE, SOUND, Label, read_labels
+from rfcx_ssl.review.tables import AUDACITY_TABLE, RAVEN_TABLE, SOUND, Label, parse_number, read_labels
 from rfcx_ssl.species import SpeciesTable, read_species
 
-ANSWER_COLUMNS = (*BOX_COLUMNS, "state", "weight", "annotator", "weak")
+#: Of the plain label table (:mod:`rfcx_ssl.annotations.kinds.plain`): files by their path, species by their name.
+ANSWER_COLUMNS = (
+    "file", "start_s", "end_s", "label", "low_hz", "high_hz", "state", "songtype", "weight", "annotator", "weak",
+)  # fmt: skip
 RECORD = "review.json"
 _MOVED_S, _MOVED_HZ = 0.02, 1.0  # tables round: less is no move
 
@@ -154,17 +156,26 @@ def read_answers(
     return Answers(table, rows, outcome)
 
 
-def contradictions(answers: Answers, others: Annotations) -> list[str]:
-    """A sentence for each answer that an overlapping box of the same species in ``others`` contradicts."""
+def contradictions(answers: Answers, others: Sequence[Path]) -> list[str]:
+    """A sentence for each answer that an overlapping box of the same species in other tables of answers contradicts.
+
+    Raises:
+        AnnotationError: naming file and line, if one of ``others`` is no table of answers.
+    """
+    said: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for path in others:
+        for line, cells in iter_csv(path, ANSWER_COLUMNS):
+            for name in ("start_s", "end_s"):
+                parse_number(f"{path}:{line}", name, cells[name])
+            said.setdefault((cells["file"], cells["label"]), []).append(cells)
     lines = []
     for row in answers.rows:
-        for event in others.events(row["recording_id"]):
-            overlaps = event.start_s < row["t_max"] and row["t_min"] < event.end_s
-            if event.species_id == row["species_id"] and overlaps and event.present != (row["state"] == "present"):
-                other = "present" if event.present else "absent"
+        for other in said.get((row["file"], row["label"]), ()):
+            overlaps = float(other["start_s"]) < row["end_s"] and row["start_s"] < float(other["end_s"])
+            if overlaps and other["state"] != row["state"]:
                 lines.append(
-                    f"{row['recording_id']} {row['t_min']:.2f}-{row['t_max']:.2f} s: species {event.species_id} is "
-                    f"{row['state']} here, {other} at {event.start_s:.2f}-{event.end_s:.2f} s there"
+                    f"{Path(row['file']).name} {row['start_s']:.2f} s: {row['label']} is {row['state']} for "
+                    f"{row['annotator']}, {other['state']} for {other['annotator']}"
                 )
     return lines
 
@@ -204,20 +215,22 @@ def _row(item: Item, label: Label, said: Said, species: SpeciesTable, common: di
     end_s = min(label.end_s, item.at_s + item.clip_s) - item.at_s + item.clip_start_s
     moved = max(abs(start_s - item.start_s), abs(end_s - item.end_s)) > _MOVED_S
     low_hz, high_hz = _band(item, label, said, species)
-    row = {
-        "recording_id": item.recording,
-        "species_id": said.species_id,
-        "songtype_id": said.songtype_id,
-        "t_min": round(start_s, 4),
-        "f_min": low_hz,
-        "t_max": round(end_s, 4),
-        "f_max": high_hz,
-        "state": "present" if said.present else "absent",
+    state = "present" if said.present else "absent"
+    box = {"t_min": start_s, "t_max": end_s, "f_min": low_hz, "f_max": high_hz, "state": state}
+    check_box({"recording_id": item.recording, "species_id": said.species_id, **box, **common}, species)
+    known = (low_hz, high_hz) != UNKNOWN_BAND_HZ
+    return {
+        "file": item.file,
+        "start_s": round(start_s, 4),
+        "end_s": round(end_s, 4),
+        "label": species.names[said.species_id],
+        "low_hz": low_hz if known else "",
+        "high_hz": high_hz if known else "",
+        "state": state,
+        "songtype": said.songtype_id,
         "weak": "yes" if said.present and item.why == "random" and not moved else "no",
         **common,
     }
-    check_box(row, species)
-    return row
 
 
 def _band(item: Item, label: Label, said: Said, species: SpeciesTable) -> tuple[float, float]:

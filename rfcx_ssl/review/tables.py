@@ -76,7 +76,7 @@ def _read_raven(path: Path) -> list[Label]:
     labels = []
     for line, cells in spectrogram_rows(list(iter_csv(path, (*RAVEN_TIMES, LABEL), _COLUMNS, delimiter="\t"))):
         source = f"{path}:{line}"
-        start_s, end_s = (_number(source, name, cells[name]) for name in RAVEN_TIMES)
+        start_s, end_s = (parse_number(source, name, cells[name]) for name in RAVEN_TIMES)
         text, band_hz = cells.get(ANSWER) or cells[LABEL], _raven_band(source, cells)
         labels.append(Label(source, text, start_s, end_s, band_hz, cells.get(FILE, "")))
     return labels
@@ -86,7 +86,7 @@ def _raven_band(source: str, cells: Mapping[str, str]) -> tuple[float, float] | 
     texts = [cells.get(name, "") for name in RAVEN_BAND]
     if not all(texts):
         return None
-    low_hz, high_hz = (_number(source, name, text) for name, text in zip(RAVEN_BAND, texts, strict=True))
+    low_hz, high_hz = (parse_number(source, name, text) for name, text in zip(RAVEN_BAND, texts, strict=True))
     return low_hz, high_hz
 
 
@@ -94,14 +94,17 @@ def _read_audacity(path: Path) -> list[Label]:
     labels = []
     for line, cells, band in audacity_lines(path):
         source = f"{path}:{line}"
-        start_s, end_s = (_number(source, "time", cell) for cell in cells[:2])
+        start_s, end_s = (parse_number(source, "time", cell) for cell in cells[:2])
         low, high = band
-        band_hz = (_number(source, "frequency", low), _number(source, "frequency", high)) if low and high else None
+        band_hz = (
+            (parse_number(source, "frequency", low), parse_number(source, "frequency", high)) if low and high else None
+        )
         labels.append(Label(source, cells[2], start_s, end_s, band_hz))
     return labels
 
 
-def _number(source: str, name: str, text: str) -> float:
+def parse_number(source: str, name: str, text: str) -> float:
+    """A cell as a number; :class:`AnnotationError` names its source, ``file:line``."""
     try:
         return float(text)
     except ValueError:

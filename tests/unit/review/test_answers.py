@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rfcx_ssl.annotations import Annotations, read_audacity, read_extra, read_raven
+from rfcx_ssl.annotations import read_extra
 from rfcx_ssl.errors import AnnotationError, ConfigError
-from rfcx_ssl.review.answers import ANSWER_COLUMNS, contradictions, digest, edited_table, read_answers
+from rfcx_ssl.review.answers import contradictions, digest, edited_table, read_answers
 from rfcx_ssl.review.tables import audacity_text, clip_track_text, raven_text, read_labels
 
 TIT, LARK, FROG = 0, 1, 2
@@ -48,7 +48,10 @@ def edit(items, tmp_path, kind):
 
 
 def said(answers):
-    return [(row["recording_id"], row["species_id"], row["state"], row["t_min"], row["t_max"]) for row in answers.rows]
+    ids = {"Great Tit": TIT, "Sånglärka": LARK, "Tree frog, small": FROG}
+    return [
+        (Path(row["file"]).stem, ids[row["label"]], row["state"], row["start_s"], row["end_s"]) for row in answers.rows
+    ]
 
 
 def outcome(answers):
@@ -82,8 +85,8 @@ def test_another_species_is_there_and_the_one_asked_about_is_not(edit, items, na
 
     answers = read_answers(edit(change), items, names, annotator="me", upto=1)
     assert said(answers) == [("a", FROG, "present", 11.5, 12.5), ("a", TIT, "absent", 11.5, 12.5)]
-    assert [(row["f_min"], row["f_max"]) for row in answers.rows] == [(300.0, 1000.0), (2000.0, 6000.0)]
-    assert answers.rows[0]["songtype_id"] == 3
+    assert [(row["low_hz"], row["high_hz"]) for row in answers.rows] == [(300.0, 1000.0), (2000.0, 6000.0)]
+    assert answers.rows[0]["songtype"] == 3
 
 
 def test_boxes_that_are_moved_and_added(edit, items, names):
@@ -93,8 +96,8 @@ def test_boxes_that_are_moved_and_added(edit, items, names):
 
     answers = read_answers(edit(change), items, names, annotator="me")
     assert ("b", FROG, "present", 22.5, 24.0) in said(answers)
-    moved = next(row for row in answers.rows if row["species_id"] == FROG)
-    assert (moved["weak"], moved["f_min"], moved["f_max"]) == ("no", 500.0, 700.0)
+    moved = next(row for row in answers.rows if row["label"] == "Tree frog, small")
+    assert (moved["weak"], moved["low_hz"], moved["high_hz"]) == ("no", 500.0, 700.0)
     assert ("a", LARK, "present", 10.5, 11.0) in said(answers)
     assert outcome(answers) == ["present"] * 3  # the tit of clip 1 has its own label
 
@@ -105,7 +108,7 @@ def test_both_tracks_of_audacity_come_back_in_one_file(items, names, tmp_path):
     path.write_text("\n".join([*lines[::2], *clip_track_text(items).splitlines()]))  # and without bands, by default
     answers = read_answers(path, items, names, annotator="me")
     assert outcome(answers) == ["absent", "present", "present"] and len(answers.rows) == 3
-    assert [row["f_max"] for row in answers.rows] == [item.high_hz for item in items]
+    assert [row["high_hz"] for row in answers.rows] == [item.high_hz for item in items]
 
 
 def test_only_what_was_listened_to(edit, items, names):
@@ -151,9 +154,8 @@ def test_the_answer_column_wins_over_the_label(items, names, tmp_path):
     path = tmp_path / "r.txt"
     path.write_text("\n".join("\t".join(row) for row in rows))
     answers = read_answers(path, items, names, annotator="me", upto=2)
-    assert [(row["species_id"], row["state"]) for row in answers.rows] == [
-        (TIT, "absent"), (LARK, "present"), (TIT, "absent"),
-    ]  # fmt: skip
+    assert [what[1:3] for what in said(answers)] == [(TIT, "absent"), (LARK, "present"), (TIT, "absent")]
+    assert (answers.rows[1]["low_hz"], answers.rows[1]["high_hz"]) == ("", "")  # nobody knows the lark's band
 
 
 def test_times_along_some_of_the_clips_are_refused(items, names, tmp_path):
@@ -170,33 +172,41 @@ def test_unedited_tables_are_what_the_readers_of_training_read(items, names, tmp
     raven, audacity = tmp_path / "review.selections.txt", tmp_path / "review.labels.txt"
     raven.write_text(raven_text(items))
     audacity.write_text(audacity_text(items))
-    clips = read_raven(raven, names)
+    clips = read_extra(raven, names)
     for item in items:
         (event,) = clips.events(Path(item.clip).stem)
         assert (event.start_s, event.end_s) == (1.5, 2.5) and event.low_hz == item.low_hz
         assert names.species.names[event.species_id] == item.species
-    together = read_audacity(audacity, names).events("review")
+    together = read_extra(audacity, names).events("review")
     assert [(event.start_s, event.end_s) for event in together] == [item.box_s for item in items]
     assert [label.text for label in read_labels(raven)] == [label.text for label in read_labels(audacity)]
 
 
-def test_what_is_written_is_an_extra_table(edit, items, names, tmp_path):
-    answers = read_answers(edit(lambda labels: labels[0].update(text="no")), items, names, annotator="me", weight=0.5)
+def test_what_is_written_is_a_label_table(edit, items, names, tmp_path):
+    def change(labels):
+        labels[0]["text"], labels[1]["text"] = "no", "Sånglärka"
+
+    answers = read_answers(edit(change), items, names, annotator="me", weight=0.5)
     answers.write(tmp_path / "answers.csv")
-    assert tuple((tmp_path / "answers.csv").read_text().splitlines()[0].split(",")) == ANSWER_COLUMNS
     table = read_extra(tmp_path / "answers.csv", names)
     (event,) = table.events("a")
-    assert not event.present and event.weight == 0.5 and (event.start_s, event.end_s) == (11.5, 12.5)
-    assert len(table.events("b")) == 2
+    assert event[:6] == (TIT, 1, 11.5, 12.5, 2000.0, 6000.0) and not event.present and event.weight == 0.5
+    lark, tit, frog = sorted(table.events("b"), key=lambda event: (event.start_s, not event.present))
+    assert lark.species_id == LARK and not lark.has_band and tit.species_id == TIT and not tit.present
+    assert frog.weak and frog.songtype_id == 3 and not lark.weak
+    assert set(table.table["annotator"]) == {"me"}
 
 
 def test_contradictions_of_two_people(edit, items, names, tmp_path):
     one = read_answers(edit(), items, names, annotator="one")
     one.write(tmp_path / "one.csv")
     other = read_answers(edit(lambda labels: labels[1].update(text="no")), items, names, annotator="two")
-    (line,) = contradictions(other, read_extra(tmp_path / "one.csv", names))
-    assert line == "b 1.50-2.50 s: species 0 is absent here, present at 1.50-2.50 s there"
-    assert not contradictions(one, Annotations.from_rows([]))
+    (line,) = contradictions(other, [tmp_path / "one.csv"])
+    assert line == "b.wav 1.50 s: Great Tit is absent for two, present for one"
+    assert not contradictions(one, [tmp_path / "one.csv"])
+    (tmp_path / "one.csv").write_text((tmp_path / "one.csv").read_text().replace("11.5", "x"))
+    with pytest.raises(AnnotationError, match=r"one.csv:2: start_s 'x' is not a number"):
+        contradictions(one, [tmp_path / "one.csv"])
 
 
 def test_which_table_was_edited(items, tmp_path):
