@@ -14,6 +14,7 @@ from rfcx_ssl.audio.files import (
     to_int16,
     to_mono,
     write_flac,
+    write_wav,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "to_int16",
     "to_mono",
     "write_flac",
+    "write_wav",
 ]

@@ -6,7 +6,7 @@ both rates meet, with :data:`CONTEXT_SAMPLES` of context on each side for the re
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +137,19 @@ def write_flac(path: str | Path, samples: FloatArray | NDArray[np.int16], sample
             soundfile.write(temporary, pcm, sample_rate_hz, format="FLAC", subtype="PCM_16")
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioError(f"{path}: cannot write {sample_rate_hz} Hz FLAC ({_reason(error)})") from None
+
+
+def write_wav(path: str | Path, pieces: Iterable[FloatArray], sample_rate_hz: int) -> None:
+    """Write mono ``pieces`` (n,), float in [-1, 1], one after the other as 16-bit WAV, atomically, as :func:`write_flac`."""
+    try:
+        with (
+            atomic_path(path) as temporary,
+            soundfile.SoundFile(temporary, "w", sample_rate_hz, 1, subtype="PCM_16", format="WAV") as file,
+        ):
+            for piece in pieces:
+                file.write(to_int16(piece))
+    except (soundfile.SoundFileError, OSError) as error:
+        raise AudioError(f"{path}: cannot write {sample_rate_hz} Hz WAV ({_reason(error)})") from None
 
 
 def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:

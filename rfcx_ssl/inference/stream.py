@@ -56,7 +56,7 @@ def listen(
     grid = model.grid
     decoder = EventDecoder(settings, grid, model.space.num_species)
     found: list[FrameEvent] = []
-    blocks = _Blocks(path, grid.sample_rate_hz, settings.block_s, tick)
+    blocks = Blocks(path, grid.sample_rate_hz, settings.block_s, tick)
     clip: Tensor | None = None
     stream = iter(blocks)
     first = next(stream, None)
@@ -86,10 +86,12 @@ def rate_warning(source_hz: int, name: str, model: RainforestSedModel) -> str | 
     return text + (f"; calls partly or wholly lost: {', '.join(deaf)}" if deaf else "")
 
 
-class _Blocks:
+class Blocks:
     """Blocks (n,) of a file at the model's rate. A decoding error ends them and is kept in ``problem``."""
 
-    def __init__(self, path: Path, sample_rate_hz: int, block_s: float, tick: Callable[[float], None]) -> None:
+    def __init__(
+        self, path: Path, sample_rate_hz: int, block_s: float, tick: Callable[[float], None] = lambda _: None
+    ) -> None:
         self.path, self.rate, self.tick = path, sample_rate_hz, tick
         self.block = round(block_s * sample_rate_hz)
         self.num_samples = 0  # samples handed out

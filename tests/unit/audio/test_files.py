@@ -5,7 +5,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfcx_ssl.audio import audio_info, read_audio, resampled_samples, to_int16, write_flac
+from rfcx_ssl.audio import audio_info, read_audio, resampled_samples, to_int16, write_flac, write_wav
 from rfcx_ssl.errors import AudioError
 
 TARGET_HZ = 32_000
@@ -116,3 +116,23 @@ def test_nan_truncation_wrong_rate_and_late_starts_are_errors(tmp_path):
 def test_negative_crops_are_refused(tmp_path):
     with pytest.raises(ValueError, match="start_samples >= 0"):
         read_audio(tmp_path / "a.wav", start_samples=-1)
+
+
+def test_pieces_of_a_wav_lie_in_a_row(tmp_path):
+    pcm = np.random.default_rng(1).integers(-32768, 32767, 5_000, dtype=np.int16)
+    sound = pcm.astype(np.float32) / 32768
+    write_wav(tmp_path / "a.wav", (sound[:1_000], sound[1_000:1_000], sound[1_000:]), 44_100)
+    read, rate = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    assert rate == 44_100 and np.array_equal(read, pcm)
+
+
+def test_a_wav_that_cannot_be_finished_is_not_there(tmp_path):
+    def pieces():
+        yield np.zeros(10, np.float32)
+        raise AudioError("gone")
+
+    with pytest.raises(AudioError, match="gone"):
+        write_wav(tmp_path / "a.wav", pieces(), 44_100)
+    with pytest.raises(AudioError, match="cannot write"):
+        write_wav(tmp_path / "no" / "a.wav", [], 44_100)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,147 @@
+"""Every stretch of every recording with its scores: what a review chooses from, the unlikely ones included."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rfcx_ssl.audio import read_audio
+from rfcx_ssl.errors import AudioError
+from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.inference.recordings import Recording
+from rfcx_ssl.inference.settings import WindowSettings
+from rfcx_ssl.inference.stream import Blocks
+from rfcx_ssl.inference.windows import predict_stream
+from rfcx_ssl.models.modeling import RainforestSedModel
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int32]
+
+BLOCK_S = 30.0  # decoded at once
+BATCH_SIZE = 8  # windows, or stretches, per forward pass
+
+
+class Scored(NamedTuple):
+    """Stretches of one recording: C of them, S species. Frames count from the start of the recording."""
+
+    start: IntArray  # (C,) first frame
+    stop: IntArray  # (C,) one past the last frame
+    score: FloatArray  # (C, S) highest probability in the stretch
+    peak_start: IntArray  # (C, S) the part around that frame with at least half of its probability, widened if short
+    peak_stop: IntArray  # (C, S)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Stretches of many recordings, with the arrays of :class:`Scored`; ``recording`` (C,) says of which one."""
+
+    recordings: tuple[Recording, ...]
+    heard_s: tuple[float, ...]  # of each recording
+    grid: FrameGrid
+    recording: IntArray
+    stretches: Scored
+
+    def times(self, recording: int, start: int, stop: int) -> tuple[float, float]:
+        """Start and end in seconds of frames [start, stop) of a recording; the last frame ends with it."""
+        hop_s = self.grid.frame_s
+        return round(start * hop_s, 6), round(min(stop * hop_s, self.heard_s[recording]), 6)
+
+
+def cut_stretches(frames: FloatArray, longest: int) -> Scored:
+    """Frame probabilities (T, S) of a recording as equal stretches of at most ``longest`` frames, none left out.
+
+    The peak of a stretch may reach into its neighbors. It is no longer than ``longest``, and at least half as long:
+    what is shorter is too little to say that a species is absent from.
+    """
+    total, reach = len(frames), (longest - 1) // 2
+    edges = np.linspace(0, total, -(-total // longest) + 1).round().astype(np.int32)
+    parts = [_peaks(frames, int(a), int(b), reach) for a, b in pairwise(edges)]
+    score, first, last = (np.stack(arrays) for arrays in zip(*parts, strict=True))
+    shortest = min(total, (longest + 1) // 2)
+    missing = np.maximum(shortest - (last - first), 0)
+    first = np.clip(first - missing // 2, 0, total - np.maximum(last - first, shortest))
+    last = np.maximum(last, first + shortest)
+    return Scored(edges[:-1], edges[1:], score, first, last)
+
+
+def _peaks(frames: FloatArray, start: int, stop: int, reach: int) -> tuple[FloatArray, IntArray, IntArray]:
+    """Highest probability (S,) in frames [start, stop), and the run of at least half of it around that frame."""
+    low, high = max(0, start - reach), min(len(frames), stop + reach)
+    top = frames[start:stop].argmax(axis=0) + start - low  # (S,) frame within the part that is looked at
+    score = frames[start:stop].max(axis=0)
+    place = np.arange(high - low)[:, None]
+    out = (frames[low:high] < score / 2) | (np.abs(place - top) > reach)
+    first = np.where(out & (place < top), place, -1).max(axis=0) + 1 + low
+    last = np.where(out & (place > top), place, high - low).min(axis=0) + low
+    return score, first.astype(np.int32), last.astype(np.int32)
+
+
+def hear_pool(
+    model: RainforestSedModel,
+    recordings: Sequence[Recording],
+    windows: WindowSettings,
+    stretch_s: float,
+    tick: Callable[[], None] = lambda: None,
+) -> Pool:
+    """Score every stretch of the recordings through ``windows``. A recording that breaks is heard up to there.
+
+    Raises:
+        AudioError: nothing could be heard of any of them.
+    """
+    rate = model.grid.sample_rate_hz
+    longest = max(1, round(stretch_s / model.grid.frame_s))
+    found: list[Scored] = []
+    owner: list[int] = []
+    heard_s: list[float] = []
+    for number, recording in enumerate(recordings):
+        blocks = Blocks(recording.path, rate, BLOCK_S)
+        stream = iter(blocks)
+        if first := [*islice(stream, 1)]:
+            pieces = predict_stream(model, chain(first, stream), windows, batch_size=BATCH_SIZE)
+            found.append(cut_stretches(np.concatenate([piece.frame.numpy() for piece in pieces]), longest))
+            owner += [number] * len(found[-1].start)
+        heard_s.append(blocks.num_samples / rate)
+        tick()
+    if not found:
+        raise AudioError(f"none of the {len(recordings)} recordings can be heard (first: {recordings[0].path})")
+    joined = Scored(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
+    return Pool(tuple(recordings), tuple(heard_s), model.grid, np.array(owner, np.int32), joined)
+
+
+class Part(NamedTuple):
+    """A part of a recording, in seconds from its start."""
+
+    path: Path
+    start_s: float
+    end_s: float
+
+
+@torch.inference_mode()
+def embed(model: RainforestSedModel, parts: Sequence[Part]) -> FloatArray:
+    """Embeddings (N, D) of parts of recordings: the mean over each of what the model's head sees."""
+    rate = model.grid.sample_rate_hz
+    found = np.zeros((len(parts), model.embedding_dim), np.float32)
+    by_length: dict[int, list[int]] = {}  # parts of one length make a batch: padding would not leave them as they are
+    for row, part in enumerate(parts):
+        by_length.setdefault(_samples(part, rate), []).append(row)
+    for rows in by_length.values():
+        for start in range(0, len(rows), BATCH_SIZE):
+            batch = rows[start : start + BATCH_SIZE]
+            sounds = torch.stack([_read(parts[row], rate) for row in batch])
+            found[batch] = model(sounds.to(model.device)).embedding.float().cpu().numpy()
+    return found
+
+
+def _samples(part: Part, rate_hz: int) -> int:
+    return max(1, round((part.end_s - part.start_s) * rate_hz))
+
+
+def _read(part: Part, rate_hz: int) -> torch.Tensor:
+    start, length = round(part.start_s * rate_hz), _samples(part, rate_hz)
+    samples = read_audio(part.path, start_samples=start, num_samples=length, sample_rate_hz=rate_hz, partial=True)
+    return torch.from_numpy(samples)
