@@ -37,6 +37,11 @@ class Event(NamedTuple):
         return self.end_s - self.start_s
 
     @property
+    def is_tag(self) -> bool:
+        """Whether the species is somewhere between the two times; an absent statement is about all of its time."""
+        return self.present and self.weak
+
+    @property
     def has_band(self) -> bool:
         """Whether the frequencies are known."""
         return (self.low_hz, self.high_hz) != UNKNOWN_BAND_HZ
@@ -119,9 +124,13 @@ class Annotations:
         """Events of one recording by start time; empty for a recording without rows."""
         return self._by_recording.get(recording_id, ())
 
+    def spans(self, recording_id: str) -> tuple[Span, ...]:
+        """Stretches of one recording in which every call was marked."""
+        return self.complete.get(recording_id, ())
+
     def is_complete(self, recording_id: str) -> bool:
         """Whether every call of every species was marked, from end to end."""
-        return WHOLE in self.complete.get(recording_id, ())
+        return WHOLE in self.spans(recording_id)
 
     def select(self, recording_ids: Iterable[str]) -> "Annotations":
         """The part that concerns the given recordings."""

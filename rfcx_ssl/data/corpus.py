@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, fail_on_problems, find_conflicts, read_annotations, read_complete
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
+from rfcx_ssl.annotations.spans import fit_spans
+from rfcx_ssl.annotations.tags import without_answered_tags
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.data.budget import Budget, choose_labels
 from rfcx_ssl.data.cache import AudioCache
@@ -119,7 +121,7 @@ class Corpus:
             start_s=start_samples / grid.sample_rate_hz,
             num_frames=grid.num_frames(length),
             edge_tolerance_s=self.settings.edge_tolerance_s,
-            complete=self.annotations.is_complete(recording_id),
+            complete=self.annotations.spans(recording_id),
         )
         if teacher is not None and self.settings.pseudo is not None:
             add_pseudo_labels(
@@ -152,7 +154,7 @@ class Corpus:
             start_s=start_s,
             end_s=end_s,
             coverage=self.settings.coverage,
-            complete=self.annotations.is_complete(recording_id),
+            complete=self.annotations.spans(recording_id),
             absent=self.settings.clip_absent,
         )
         if self.pseudo:
@@ -189,8 +191,9 @@ def load_corpus(settings: DataSettings) -> Corpus:
         allow_missing=settings.allow_missing_audio,
     )
     recordings = {name: found[name] for name in _random_part(list(found), settings)}
-    annotations = annotations.select(recordings)
-    fail_on_problems(annotations.outside({name: item.duration_s for name, item in recordings.items()}))
+    durations_s = {name: item.duration_s for name, item in recordings.items()}
+    annotations = fit_spans(annotations.select(recordings), durations_s)
+    fail_on_problems(annotations.outside(durations_s))
     _warn(annotations, settings.sample_rate_hz)
     cache = AudioCache(settings.cache_path, settings.sample_rate_hz) if settings.cache_path else None
     if cache is not None:
@@ -221,6 +224,7 @@ def _read_labels(settings: DataSettings) -> tuple[LabelSpace, Annotations, tuple
         species=species,
     )
     check_song_types(annotations, space)
+    annotations = without_answered_tags(annotations, space)
     return space, annotations, tuple(PseudoLabels.load(path) for path in settings.pseudo_files)
 
 
@@ -245,10 +249,13 @@ def _warn(annotations: Annotations, sample_rate_hz: int) -> None:
             "species %d lies above %g kHz (its lowest box starts at %g Hz): inaudible at %g kHz",
             species, sample_rate_hz / 2000, low_hz, sample_rate_hz / 1000,
         )  # fmt: skip
-    if contradicting := find_conflicts(annotations).contradicting:
+    met = find_conflicts(annotations)
+    if met.contradicting:
         logger.warning(
-            "%d absent boxes contradict a present box of their species: the present one counts", contradicting
+            "%d absent boxes contradict a present box of their species: the present one counts", met.contradicting
         )
+    if met.ruled_out:
+        logger.warning("%d tags are ruled out by absent boxes in all of their window: the boxes count", met.ruled_out)
 
 
 def _random_part(names: Sequence[str], settings: DataSettings) -> list[str]:
