@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from rfcx_ssl.annotations.table import END_TOLERANCE_S, WHOLE, Annotations, Event, Span
 
 Stretch = tuple[float, float]  # (start_s, end_s)
@@ -62,13 +64,18 @@ def all_marked_somewhere(spans: Sequence[Span], num_species: int) -> bool:
     return any(all(any(a <= t < b for a, b in group.stretches) for group in groups) for t in starts)
 
 
-def fit_spans(annotations: Annotations, durations_s: Mapping[str, float]) -> Annotations:
-    """The same with spans that reach the end of their recording open (inf), and those of all species joined.
+def fit_to_recordings(annotations: Annotations, durations_s: Mapping[str, float]) -> Annotations:
+    """The same with what is said of "the rest of the recording" in one form, whatever it was stated in.
 
-    Whole recordings are then known as such, in however many pieces and with whatever end they were stated.
+    Spans that reach the end of their recording are open (inf), and those of all species are joined: whole recordings
+    are known as such. Rows that are open (a tag of a whole recording) end with their recording.
     """
     fitted = {name: _fit(spans, durations_s.get(name, math.inf)) for name, spans in annotations.complete.items()}
-    return Annotations(annotations.table, fitted)
+    table = annotations.table
+    if np.isinf(table["t_max"]).any():
+        ends_s = table["recording_id"].map(durations_s).fillna(math.inf)
+        table = table.assign(t_max=table["t_max"].where(np.isfinite(table["t_max"]), ends_s))
+    return Annotations(table, fitted)
 
 
 def _fit(spans: Sequence[Span], duration_s: float) -> tuple[Span, ...]:

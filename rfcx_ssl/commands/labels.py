@@ -59,14 +59,22 @@ def run(args: argparse.Namespace) -> None:
 def describe(annotations: Annotations, folds: Folds) -> str:
     """Totals, conflicts and the table of rows per class and fold, as text that ends in a newline."""
     counts, met = annotations.table["state"].value_counts(), find_conflicts(annotations)
+    whole = sum(map(annotations.is_complete, annotations.complete))
+    parts = len(annotations.complete) - whole
     sizes = [len(folds.valid_ids(fold)) for fold in range(folds.num_folds)]
     lines = [
-        f"{counts.get('present', 0)} present and {counts.get('absent', 0)} absent boxes in {len(folds.fold_of)}"
-        f" recordings, {len(annotations.complete)} of them complete",
+        f"{counts.get('present', 0) - met.tags} present and {counts.get('absent', 0)} absent boxes in {len(folds.fold_of)}"
+        f" recordings, {whole} of them complete",
         f"{met.contradicting} absent boxes contradict a present one of their species (the present one counts)",
         f"{met.same_species} absent boxes name a species that is present at another time of the recording",
         f"{met.crossing} absent boxes overlap a present one of another species",
         f"{met.overlapping} pairs of present boxes overlap",
+        *([f"{parts} recordings are complete in part or for some species"] if parts else []),
+        *(
+            [f"{met.tags} tags, {met.ruled_out} of them ruled out by absent boxes (the boxes count)"]
+            if met.tags
+            else []
+        ),
         f"recordings per fold: {', '.join(map(str, sizes))}",
         fold_table(annotations, folds).to_string(index=False),
     ]

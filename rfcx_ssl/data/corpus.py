@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, fail_on_problems, find_conflicts, read_annotations, read_complete
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
-from rfcx_ssl.annotations.spans import fit_spans
+from rfcx_ssl.annotations.spans import fit_to_recordings
 from rfcx_ssl.annotations.tags import without_answered_tags
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.data.budget import Budget, choose_labels
@@ -192,7 +192,7 @@ def load_corpus(settings: DataSettings) -> Corpus:
     )
     recordings = {name: found[name] for name in _random_part(list(found), settings)}
     durations_s = {name: item.duration_s for name, item in recordings.items()}
-    annotations = fit_spans(annotations.select(recordings), durations_s)
+    annotations = fit_to_recordings(annotations.select(recordings), durations_s)
     fail_on_problems(annotations.outside(durations_s))
     _warn(annotations, settings.sample_rate_hz)
     cache = AudioCache(settings.cache_path, settings.sample_rate_hz) if settings.cache_path else None

@@ -49,8 +49,8 @@ def recording_truth(annotations: Annotations, recording_ids: Sequence[str], *, n
     """What is known about whole recordings.
 
     A species with a present box or tag is present. One without is absent where ``complete`` spans for it cover the
-    recording from end to end, which an open end (inf) says: :func:`rfcx_ssl.annotations.spans.fit_spans` opens the spans
-    that reach the end. An absent box says nothing about the rest of its recording, so it makes nothing known here:
+    recording from end to end, which an open end (inf) says (:func:`rfcx_ssl.annotations.spans.fit_to_recordings` opens
+    spans that reach the end). An absent box says nothing about the rest of its recording, so it makes nothing known here:
     boxes are judged as boxes, by :func:`rfcx_ssl.labels.judged.judged_boxes`.
     """
     truth = np.zeros((len(recording_ids), num_species), np.float32)

@@ -18,7 +18,8 @@ def corpus(settings_of, tmp_path):
 
 def test_one_row_per_recording_with_events_and_fold(corpus):
     dataset = to_dataset(corpus)
-    assert dataset.column_names == ["recording_id", "audio", "duration_s", "site", "fold", "complete", "events"]
+    columns = ["recording_id", "audio", "duration_s", "site", "fold", "complete", "spans", "events"]
+    assert dataset.column_names == columns
     assert len(dataset) == 12 and sum(len(row["events"]) for row in dataset) == len(corpus.annotations)
     row = dataset[3]
     assert (row["recording_id"], row["site"], row["complete"], row["duration_s"]) == ("rec03", "site3", True, 4.0)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfcx_ssl.annotations import Event
+from rfcx_ssl.annotations import WHOLE, Event
 from rfcx_ssl.labels.clips import clip_labels
 from rfcx_ssl.species import LabelSpace, SpeciesTable
 
@@ -63,14 +63,14 @@ def test_absent_boxes_must_cover_the_crop_or_lie_in_it_by_the_rule_chosen(events
 
 
 def test_in_a_complete_recording_silence_is_absence():
-    assert state([], complete=True) == (0, 1)
-    assert state([box(0, 9.4, 10.4)], complete=True) == (0, 0)
-    assert state([box(0, 11, 12)], complete=True, output=1) == (0, 1)
+    assert state([], complete=[WHOLE]) == (0, 1)
+    assert state([box(0, 9.4, 10.4)], complete=[WHOLE]) == (0, 0)
+    assert state([box(0, 11, 12)], complete=[WHOLE], output=1) == (0, 1)
 
 
 def test_noise_of_a_clip():
     assert state([], NOISY, 2) == (0, 0)
-    assert state([], NOISY, 2, complete=True) == (1, 1)
+    assert state([], NOISY, 2, complete=[WHOLE]) == (1, 1)
     assert state([box(0, 11, 12, weight=0.5)], NOISY, 2) == (0, 0.5)
 
 

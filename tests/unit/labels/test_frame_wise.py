@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfcx_ssl.annotations import Event
+from rfcx_ssl.annotations import WHOLE, Event
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.frames import FrameGrid, seconds_to_samples
 from rfcx_ssl.labels.frame_wise import frame_labels
@@ -68,7 +68,13 @@ def test_labels_equal_a_slow_loop_over_cells(events, start_s, num_frames, tolera
     grid = FrameGrid(100, hop)
     expected_target, expected_known = loop_labels(events, grid, SPACE, start_s, num_frames, tolerance_s, complete)
     target, known = frame_labels(
-        events, grid, SPACE, start_s=start_s, num_frames=num_frames, edge_tolerance_s=tolerance_s, complete=complete
+        events,
+        grid,
+        SPACE,
+        start_s=start_s,
+        num_frames=num_frames,
+        edge_tolerance_s=tolerance_s,
+        complete=[WHOLE] * complete,
     )
     np.testing.assert_array_equal(target, expected_target)
     np.testing.assert_array_equal(known, expected_known)
@@ -78,7 +84,7 @@ def test_labels_equal_a_slow_loop_over_cells(events, start_s, num_frames, tolera
 @given(st.lists(boxes, max_size=5), st.booleans())
 def test_a_cell_is_never_present_and_unknown(events, complete):
     target, known = frame_labels(
-        events, GRID, NOISY, start_s=0.5, num_frames=20, edge_tolerance_s=0.1, complete=complete
+        events, GRID, NOISY, start_s=0.5, num_frames=20, edge_tolerance_s=0.1, complete=[WHOLE] * complete
     )
     assert target.dtype == known.dtype == np.float32 and target.shape == known.shape == (20, 3)
     assert not np.any((target > 0) & (known == 0))
@@ -95,7 +101,9 @@ def test_a_present_box_says_nothing_outside_itself_and_its_edges_are_unknown():
     events = [box(0, 0.2, 0.7)]
     target, known = frame_labels(events, GRID, SPACE, start_s=0.0, num_frames=9, edge_tolerance_s=0.1)
     assert target[:, 0].tolist() == known[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0]
-    target, known = frame_labels(events, GRID, SPACE, start_s=0.0, num_frames=9, edge_tolerance_s=0.1, complete=True)
+    target, known = frame_labels(
+        events, GRID, SPACE, start_s=0.0, num_frames=9, edge_tolerance_s=0.1, complete=[WHOLE]
+    )
     assert known[:, 0].tolist() == [1, 0, 0, 1, 1, 1, 0, 0, 1]
     assert known[:, 1].tolist() == [1] * 9
 
@@ -128,5 +136,5 @@ def test_noise_is_known_where_a_call_is_heard_or_a_complete_recording_is_silent(
     events = [box(0, 0.0, 0.2), box(1, 0.3, 0.4, present=False)]
     target, known = frame_labels(events, GRID, NOISY, start_s=0.0, num_frames=5)
     assert target[:, 2].tolist() == [0] * 5 and known[:, 2].tolist() == [1, 1, 0, 0, 0]
-    target, known = frame_labels(events, GRID, NOISY, start_s=0.0, num_frames=5, complete=True)
+    target, known = frame_labels(events, GRID, NOISY, start_s=0.0, num_frames=5, complete=[WHOLE])
     assert target[:, 2].tolist() == [0, 0, 1, 1, 1] and known[:, 2].tolist() == [1] * 5

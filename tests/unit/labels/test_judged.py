@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from rfcx_ssl.annotations import Event
+from rfcx_ssl.annotations import WHOLE, Event
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.frame_wise import frame_labels
 from rfcx_ssl.labels.judged import Judged, judged_boxes, species_labels
@@ -51,7 +51,7 @@ def label_of(frame, species, events, complete):
 def test_frames_of_boxes_equal_a_slow_loop(seed, complete):
     events = random_events(seed)
     target, known = frame_labels(
-        events, GRID, SPACE, start_s=0.0, num_frames=FRAMES, edge_tolerance_s=TOLERANCE_S, complete=complete
+        events, GRID, SPACE, start_s=0.0, num_frames=FRAMES, edge_tolerance_s=TOLERANCE_S, complete=[WHOLE] * complete
     )
     boxes = {box.box: box for box in judged_boxes(events, *species_labels(target, known, SPACE), GRID)}
     for position, event in enumerate(events):
