@@ -72,11 +72,21 @@ def species_labels(target: FloatArray, known: FloatArray, space: LabelSpace) -> 
     A species is present where one of its outputs is, and absent where all of them are known to be.
     """
     merged_target, merged_known = (np.zeros((len(target), space.num_species), np.float32) for _ in range(2))
-    scored = [species for species, outputs in enumerate(space.outputs_of) if outputs]
-    order = [output for species in scored for output in space.outputs_of[species]]
-    firsts = np.cumsum([0, *(len(space.outputs_of[species]) for species in scored[:-1])])
-    target, known = target[:, order], known[:, order]
-    present = np.maximum.reduceat(target * known, firsts, axis=1)
-    merged_target[:, scored] = np.maximum.reduceat(target, firsts, axis=1)
-    merged_known[:, scored] = np.where(present > 0, present, np.minimum.reduceat(known, firsts, axis=1))
+    heard = target * known
+    alone = [species for species, outputs in enumerate(space.outputs_of) if len(outputs) == 1]
+    columns, alone_at = _indices([space.outputs_of[species][0] for species in alone]), _indices(alone)
+    merged_target[:, alone_at] = target[:, columns]
+    merged_known[:, alone_at] = np.where(heard > 0, heard, known)[:, columns]
+    for species, outputs in enumerate(space.outputs_of):
+        if len(outputs) > 1:
+            present = heard[:, outputs].max(axis=1)
+            merged_target[:, species] = target[:, outputs].max(axis=1)
+            merged_known[:, species] = np.where(present > 0, present, known[:, outputs].min(axis=1))
     return merged_target, merged_known
+
+
+def _indices(positions: list[int]) -> slice | list[int]:
+    """The positions, as a slice where they have no gaps: hundreds of columns are then copied as one block."""
+    if positions and positions == list(range(positions[0], positions[-1] + 1)):
+        return slice(positions[0], positions[-1] + 1)
+    return positions
