@@ -115,3 +115,11 @@ def test_select_forget_and_presence() -> None:
     torch.testing.assert_close(select(torch.tensor([False]), present, absent), absent)
     torch.testing.assert_close(forget(present, torch.tensor([True, False])), cells(["unknown", "present"]))
     assert presence(cells(["present", "absent", "unknown"])).tolist() == [[True, False, False]]
+
+
+def test_a_tag_is_as_sure_in_a_mixture_as_it_was_alone() -> None:
+    tag = States(torch.tensor([[1.0, 1.0, 1.0]]), torch.tensor([[0.25, 0.25, 0.25]]))
+    other = cells(["present", "absent", "unknown"])
+    for mixed in (union(tag, other), union(other, tag)):
+        assert mixed.target.tolist() == [[1.0, 1.0, 1.0]] and mixed.known.tolist() == [[1.0, 0.25, 0.25]]
+    torch.testing.assert_close(blend(tag, other, torch.tensor([[0.5]])).known, torch.tensor([[0.625, 0.625, 0.125]]))
