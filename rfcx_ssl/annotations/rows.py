@@ -13,7 +13,8 @@ from rfcx_ssl.species.table import SpeciesTable
 
 logger = logging.getLogger(__name__)
 
-OPTIONAL_COLUMNS = ("state", "weight")
+OPTIONAL_COLUMNS = ("state", "weight", "weak")
+YES_OR_NO = {"yes": True, "no": False, "": False}
 
 
 def read_table(
@@ -24,7 +25,7 @@ def read_table(
     weight: float = 1.0,
     need_songtypes: bool = True,
 ) -> Annotations:
-    """Read a table with the columns :data:`BOX_COLUMNS`, and optionally ``state`` and ``weight`` by row.
+    """Read a table with the columns :data:`BOX_COLUMNS`, and optionally ``state``, ``weight`` and ``weak`` by row.
 
     Args:
         path: comma-separated file with a header line.
@@ -61,6 +62,9 @@ def parse_row(cells: Mapping[str, str], species: SpeciesTable) -> dict[str, Any]
     )
     for name in ("t_min", "f_min", "t_max", "f_max", "weight"):
         row[name] = _number(cells, name)
+    if cells.get("weak", "") not in YES_OR_NO:
+        raise ValueError(f"weak={cells['weak']!r} must be yes or no")
+    row["weak"] = YES_OR_NO[cells.get("weak", "")]
     check_box(row, species)
     return row
 

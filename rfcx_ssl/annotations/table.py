@@ -37,6 +37,11 @@ class Event(NamedTuple):
         return self.end_s - self.start_s
 
     @property
+    def is_tag(self) -> bool:
+        """Whether the species is somewhere between the two times; an absent statement is about all of its time."""
+        return self.present and self.weak
+
+    @property
     def has_band(self) -> bool:
         """Whether the frequencies are known."""
         return (self.low_hz, self.high_hz) != UNKNOWN_BAND_HZ
@@ -125,22 +130,19 @@ class Annotations:
         """Events of one recording by start time; empty for a recording without rows."""
         return self._by_recording.get(recording_id, ())
 
+    def spans(self, recording_id: str) -> tuple[Span, ...]:
+        """Stretches of one recording in which every call was marked."""
+        return self.complete.get(recording_id, ())
+
     def is_complete(self, recording_id: str) -> bool:
         """Whether every call of every species was marked, from end to end."""
-        return WHOLE in self.complete.get(recording_id, ())
+        return WHOLE in self.spans(recording_id)
 
     def select(self, recording_ids: Iterable[str]) -> "Annotations":
         """The part that concerns the given recordings."""
         wanted = set(recording_ids)
         complete = {name: spans for name, spans in self.complete.items() if name in wanted}
         return Annotations(self.table[self.table["recording_id"].isin(wanted)], complete)
-
-    def ending(self, durations_s: Mapping[str, float]) -> "Annotations":
-        """The same, where tags of whole recordings end with them; recordings without a duration keep an open end."""
-        if not (is_open := self.table["t_max"] == math.inf).any():
-            return self
-        ends = self.table["recording_id"].map(durations_s).fillna(math.inf)
-        return Annotations(self.table.assign(t_max=self.table["t_max"].where(~is_open, ends)), self.complete)
 
     def outside(self, durations_s: Mapping[str, float]) -> list[RowProblem]:
         """Rows that end after their recording (recordings without a duration are skipped)."""

@@ -77,7 +77,8 @@ class CallCutMixAugmentation(RowsAugmentation):
         held = self._span_labels(theirs, States(other.clip_target, other.clip_known), pasted, paste.inside)
         after = (presence(own) & ~paste.inside[:, :, None]).sum(1)
         clip = States(part.clip_target, part.clip_known)
-        kept = clip_after_loss(clip, presence(own).sum(1), after, self.coverage)
+        left = 1.0 - paste.inside.to(part.waveform.dtype).mean(1)
+        kept = clip_after_loss(clip, presence(own).sum(1), after, left, self.coverage)
         clip = select(paste.inside.any(1), union(kept, held, self.noise_output), clip)
         return Batch(waveform, frame.target, frame.known, clip.target, clip.known, part.index)
 

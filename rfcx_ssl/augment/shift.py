@@ -32,7 +32,8 @@ class TimeShiftAugmentation(RowsAugmentation):
     """Shift waveform and frame labels by the same whole number of frames.
 
     ``roll``: whole frames are rotated; a trailing partial frame stays where it is; clip labels do not change.
-    ``zero``: the gap is silent and its labels unknown; a clip label whose call left the crop becomes unknown.
+    ``zero``: the gap is silent and its labels unknown; a clip label whose call left the crop becomes unknown, and that of
+    a tag loses weight with the audio.
     """
 
     def __init__(self, config: TimeShiftSettings, grid: FrameGrid, *, coverage: float) -> None:
@@ -77,7 +78,7 @@ class TimeShiftAugmentation(RowsAugmentation):
         before = presence(States(batch.target, batch.known)).sum(1)
         after = presence(States(target, known)).sum(1)
         clip = States(batch.clip_target, batch.clip_known)
-        clip = clip_after_loss(clip, before, after, self.coverage, shift != 0)
+        clip = clip_after_loss(clip, before, after, 1.0 - shift.abs() / frames, self.coverage)
         return Batch(moved.flatten(1)[:, :samples], target, known, clip.target, clip.known, batch.index)
 
 

@@ -76,8 +76,9 @@ class SpeedAugmentation(RowsAugmentation):
         source = States(part.target, part.known)
         warped = warp_frames(source, start, stop, self.span_frames, self.noise_output)
         clip = States(part.clip_target, part.clip_known)
-        after = presence(warped).sum(1) * self.pace.index_select(0, choice)[:, None]
-        clip = clip_after_loss(clip, presence(source).sum(1), after, self.coverage)
+        pace = self.pace.index_select(0, choice)
+        after = presence(warped).sum(1) * pace[:, None]
+        clip = clip_after_loss(clip, presence(source).sum(1), after, pace.clamp(max=1.0), self.coverage)
         return Batch(waveform, warped.target, warped.known, clip.target, clip.known, part.index)
 
     def _frames(self, frames: int, offset: int, ratio: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:

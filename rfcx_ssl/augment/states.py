@@ -69,25 +69,24 @@ def forget(states: States, lost: Tensor) -> States:
     return States(torch.where(lost, zero, states.target), torch.where(lost, zero, states.known))
 
 
-def clip_after_loss(
-    clip: States, before: Tensor, after: Tensor, coverage: float, changed: Tensor | None = None
-) -> States:
+def clip_after_loss(clip: States, before: Tensor, after: Tensor, left: Tensor, coverage: float) -> States:
     """Clip labels once some call frames may have left the crop.
 
     A present clip label stays if at least ``coverage`` of its call frames is still there; otherwise it is unknown. A
-    present label without any call frame (a weak label) becomes unknown too: nobody knows where its call was. Absent
-    stays absent.
+    present label without any call frame is a tag: its call may be anywhere in the crop, so that its weight shrinks to
+    the share of the crop that is still there. Absent stays absent.
 
     Args:
         clip: (B, K) clip labels before the change.
         before: (B, K) number of present frames before it.
         after: (B, K) number of present frames after it, in the same unit.
+        left: (B,) share of each crop's time that is still heard, in [0, 1].
         coverage: Share of the call frames that must remain, in (0, 1].
-        changed: (B,) bool, the crops that may have lost a part; None: all.
     """
-    still_there = (before > 0) & (after >= coverage * before)
-    lost = presence(clip) & ~still_there
-    return forget(clip, lost if changed is None else lost & changed[:, None])
+    is_tag = presence(clip) & (before == 0)
+    lost = presence(clip) & ~is_tag & (after < coverage * before)
+    known = torch.where(is_tag, clip.known * left[:, None], clip.known)
+    return forget(States(_where_known(clip.target, known), known), lost)
 
 
 def _kept_weight(first: States, second: States) -> Tensor:

@@ -67,7 +67,7 @@ class TimeStretchAugmentation(RowsAugmentation):
         warped = warp_frames(source, start, stop, self.span_frames, self.noise_output)
         after = presence(warped).sum(1) * rate[:, None]
         clip = States(part.clip_target, part.clip_known)
-        clip = clip_after_loss(clip, presence(source).sum(1), after, self.coverage)
+        clip = clip_after_loss(clip, presence(source).sum(1), after, rate.clamp(max=1.0), self.coverage)
         waveform = self._vocode(part.waveform, rate)
         return Batch(waveform, warped.target, warped.known, clip.target, clip.known, part.index)
 

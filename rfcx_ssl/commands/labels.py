@@ -73,13 +73,21 @@ def describe(annotations: Annotations, folds: Folds) -> str:
     sizes = [str(len(folds.valid_ids(fold))) for fold in range(folds.num_folds)]
     if folds.test_ids:
         sizes.append(f"test {len(folds.test_ids)}")
+    whole = sum(map(annotations.is_complete, annotations.complete))
+    parts = len(annotations.complete) - whole
     lines = [
-        f"{counts.get('present', 0)} present and {counts.get('absent', 0)} absent boxes in {len(annotations.recording_ids)}"
-        f" recordings, {len(annotations.complete)} of them complete",
+        f"{counts.get('present', 0) - met.tags} present and {counts.get('absent', 0)} absent boxes in "
+        f"{len(annotations.recording_ids)} recordings, {whole} of them complete",
         f"{met.contradicting} absent boxes contradict a present one of their species (the present one counts)",
         f"{met.same_species} absent boxes name a species that is present at another time of the recording",
         f"{met.crossing} absent boxes overlap a present one of another species",
         f"{met.overlapping} pairs of present boxes overlap",
+        *([f"{parts} recordings are complete in part or for some species"] if parts else []),
+        *(
+            [f"{met.tags} tags, {met.ruled_out} of them ruled out by absent boxes (the boxes count)"]
+            if met.tags
+            else []
+        ),
         f"recordings per fold: {', '.join(sizes)}",
         fold_table(annotations, folds).to_string(index=False),
     ]

@@ -19,7 +19,7 @@ KINDS = ("present", "absent", "random")
 
 
 class Anchor(NamedTuple):
-    """What a crop is drawn around: a box of a recording, or None for a place chosen at random."""
+    """What a crop is drawn around: a box or tag of a recording, or None for a place chosen at random."""
 
     recording_id: str
     event: Event | None
@@ -50,7 +50,7 @@ def _cycle(items: IntArray, count: int, rng: np.random.Generator) -> list[int]:
 
 
 def make_decks(annotations: Annotations, recording_ids: Sequence[str], space: LabelSpace) -> list[AnchorDeck]:
-    """Decks of :data:`KINDS`: present boxes, absent boxes (both by output), and recordings as one class."""
+    """Decks of :data:`KINDS`: present boxes and tags, absent boxes (both by output), and recordings as one class."""
     boxes: tuple[list[Anchor], list[Anchor]] = ([], [])
     for name in recording_ids:
         for event in annotations.events(name):

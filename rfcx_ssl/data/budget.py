@@ -151,6 +151,6 @@ def _choice(annotations: Annotations, place: _Place) -> Choice:
 
 
 def _calls(annotations: Annotations, recording_id: str, state: str) -> set[Call]:
-    """(species, song type) pairs with a box of this state in the recording."""
+    """(species, song type) pairs with a box or tag of this state in the recording."""
     events = annotations.events(recording_id)
     return {(event.species_id, event.songtype_id) for event in events if event.present == (state == "present")}

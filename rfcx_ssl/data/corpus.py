@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, fail_on_problems, find_conflicts
+from rfcx_ssl.annotations.spans import fit_to_recordings
+from rfcx_ssl.annotations.tags import without_answered_tags
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.data.budget import Budget, choose_labels
 from rfcx_ssl.data.cache import AudioCache
@@ -117,7 +119,7 @@ class Corpus:
             start_s=start_samples / grid.sample_rate_hz,
             num_frames=grid.num_frames(length),
             edge_tolerance_s=self.settings.edge_tolerance_s,
-            complete=self.annotations.is_complete(recording_id),
+            complete=self.annotations.spans(recording_id),
         )
         if teacher is not None and self.settings.pseudo is not None:
             add_pseudo_labels(
@@ -150,7 +152,7 @@ class Corpus:
             start_s=start_s,
             end_s=end_s,
             coverage=self.settings.coverage,
-            complete=self.annotations.is_complete(recording_id),
+            complete=self.annotations.spans(recording_id),
             absent=self.settings.clip_absent,
         )
         if self.pseudo:
@@ -178,7 +180,7 @@ def load_corpus(settings: DataSettings) -> Corpus:
     """
     sources = read_sources(settings)
     space = _label_space(sources, settings)
-    names, annotations = sources.recording_ids, sources.annotations
+    names, annotations = sources.recording_ids, without_answered_tags(sources.annotations, space)
     found = open_recordings(
         sources.paths,
         names,
@@ -190,7 +192,7 @@ def load_corpus(settings: DataSettings) -> Corpus:
     )
     recordings = {name: found[name] for name in _random_part(list(found), settings)}
     durations_s = {name: item.duration_s for name, item in recordings.items()}
-    annotations = annotations.select(recordings).ending(durations_s)
+    annotations = fit_to_recordings(annotations.select(recordings), durations_s)
     fail_on_problems(annotations.outside(durations_s))
     _warn(annotations, settings.sample_rate_hz)
     cache = AudioCache(settings.cache_path, settings.sample_rate_hz) if settings.cache_path else None
@@ -218,7 +220,7 @@ def load_tables(settings: DataSettings) -> Tables:
     sources = read_sources(settings)
     space = _label_space(sources, settings)
     names = _random_part(sources.recording_ids, settings)
-    annotations = sources.annotations.select(names)
+    annotations = without_answered_tags(sources.annotations, space).select(names)
     return Tables(annotations, corpus_folds(settings, sources, annotations, names), space, sources.sites)
 
 
@@ -244,10 +246,13 @@ def _warn(annotations: Annotations, sample_rate_hz: int) -> None:
             "species %d lies above %g kHz (its lowest box starts at %g Hz): inaudible at %g kHz",
             species, sample_rate_hz / 2000, low_hz, sample_rate_hz / 1000,
         )  # fmt: skip
-    if contradicting := find_conflicts(annotations).contradicting:
+    met = find_conflicts(annotations)
+    if met.contradicting:
         logger.warning(
-            "%d absent boxes contradict a present box of their species: the present one counts", contradicting
+            "%d absent boxes contradict a present box of their species: the present one counts", met.contradicting
         )
+    if met.ruled_out:
+        logger.warning("%d tags are ruled out by absent boxes in all of their window: the boxes count", met.ruled_out)
 
 
 def _random_part(names: Sequence[str], settings: DataSettings) -> list[str]:

@@ -145,12 +145,15 @@ def draw_start_s(anchor: Anchor, settings: DataSettings, uniform: float) -> floa
     """Start of a crop around a box, in seconds, before it is moved into the recording.
 
     ``jitter`` scales the range in which at least ``coverage`` of the box (of the crop, for a longer box) stays inside;
-    ``uniform`` in [0, 1) picks a place in it. Moving the crop into the recording keeps the coverage.
+    ``uniform`` in [0, 1) picks a place in it. Moving the crop into the recording keeps the coverage. Of a tag all of the
+    window stays inside; where it is longer than the crop, the crop lies anywhere in it, whatever the ``jitter``.
     """
     event, crop_s = anchor.event, settings.crop_samples / settings.sample_rate_hz
     if event is None:
         raise ValueError("a random anchor has no box")
-    needed_s = settings.coverage * min(event.duration_s, crop_s) + 2 / settings.sample_rate_hz  # against rounding
+    coverage = 1.0 if event.is_tag else settings.coverage
+    needed_s = coverage * min(event.duration_s, crop_s) + 2 / settings.sample_rate_hz  # against rounding
     earliest_s, latest_s = event.start_s + needed_s - crop_s, event.end_s - needed_s
     middle_s = (earliest_s + latest_s) / 2
-    return middle_s + settings.jitter * (uniform - 0.5) * max(0.0, latest_s - earliest_s)
+    jitter = 1.0 if event.is_tag and event.duration_s > crop_s else settings.jitter
+    return middle_s + jitter * (uniform - 0.5) * max(0.0, latest_s - earliest_s)

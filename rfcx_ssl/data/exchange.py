@@ -4,11 +4,13 @@
 set needs no decoder. :func:`write_folder` turns such a data set back into RFCX's layout, ready for ``load_corpus``.
 """
 
+import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rfcx_ssl.annotations import Span
 from rfcx_ssl.annotations.layout import (
     ABSENT_TABLE,
     BOX_COLUMNS,
@@ -37,16 +39,17 @@ EVENT_TYPES = {
     "weak": "bool",
     "annotator": "string",
 }
+SPAN_COLUMNS = ("file", "start_s", "end_s", "species")  # of a table for data.complete_file
 FOLDS_TABLE, COMPLETE_LIST = "folds.csv", "complete.txt"
 
 
 def to_dataset(corpus: Corpus) -> "Dataset":
-    """Rows ``recording_id, audio, duration_s, site, fold, complete, events`` of every annotated recording, by id.
+    """Rows ``recording_id, audio, duration_s, site, fold, complete, spans, events`` of every annotated recording, by id.
 
-    The test part has no fold (None).
-
-    ``events`` is a list of structs in RFCX's column names with ``state`` (present or absent) and ``weight``; ``audio``
-    is the original file, embedded when the data set is saved or pushed.
+    ``events`` is a list of structs in RFCX's column names with ``state`` (present or absent), ``weight`` and ``weak`` (a
+    tag). ``complete`` says whether every call of the recording is marked; ``spans`` lists the stretches in which that is
+    so, with the names of their species (null: all) and an end of null for the recording's. The test part has no fold
+    (null). ``audio`` is the original file, embedded when the data set is saved or pushed.
     """
     from datasets import Audio, Dataset, Features, List, Value
 
@@ -58,6 +61,7 @@ def to_dataset(corpus: Corpus) -> "Dataset":
             "site": Value("string"),
             "fold": Value("int32"),
             "complete": Value("bool"),
+            "spans": List({"start_s": Value("float64"), "end_s": Value("float64"), "species": List(Value("string"))}),
             "events": List({name: Value(kind) for name, kind in EVENT_TYPES.items()}),
         }
     )
@@ -86,6 +90,8 @@ def push_dataset(dataset: "Dataset", repo_id: str, *, private: bool = True) -> s
 def write_folder(dataset: "Dataset", root: Path) -> None:
     """Write a data set of :func:`to_dataset` as a folder in RFCX's layout, with its folds and complete recordings.
 
+    A data set without ``spans`` or ``weak``, as earlier versions saved it, has whole recordings and boxes alone.
+
     Raises:
         AnnotationError: the folder exists, or the data set lacks a column.
         AudioError: a row carries no audio, or has events and an MP3 without exact time.
@@ -100,22 +106,39 @@ def write_folder(dataset: "Dataset", root: Path) -> None:
         rows = [_write_audio(row, temporary / "train") for row in dataset]
         for state, name in (("present", PRESENT_TABLE), ("absent", ABSENT_TABLE)):
             boxes = [
-                [row["recording_id"], *(event[column] for column in (*BOX_COLUMNS[1:], "weight"))]
+                [row["recording_id"], *(event[column] for column in (*BOX_COLUMNS[1:], "weight")), _is_weak(event)]
                 for row in rows for event in row["events"] if event["state"] == state
             ]  # fmt: skip
-            write_csv(temporary / name, [*BOX_COLUMNS, "weight"], boxes)
+            write_csv(temporary / name, [*BOX_COLUMNS, "weight", "weak"], boxes)
         sites = [[row["recording_id"], "train", row["site"] or "", row["duration_s"]] for row in rows]
         write_csv(temporary / RECORDINGS_TABLE, RECORDING_COLUMNS, sites)
-        complete = "".join(f"{row['recording_id']}\n" for row in rows if row["complete"])
-        (temporary / COMPLETE_LIST).write_text(complete, encoding="utf-8")
+        _write_complete(rows, temporary / COMPLETE_LIST)
         fold_of = {row["recording_id"]: row["fold"] for row in rows if row["fold"] is not None}
         own_group = {row["recording_id"]: row["recording_id"] for row in rows}
         test_ids = frozenset(own_group.keys() - fold_of.keys())
         Folds(fold_of, own_group, max(fold_of.values()) + 1, test_ids).save(temporary / FOLDS_TABLE)
 
 
+def _write_complete(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """``data.complete_file``: ids, one a line, or a table of stretches where not all are whole recordings."""
+    whole = [row["recording_id"] for row in rows if row["complete"]]
+    parts = [(row["recording_id"], span) for row in rows if not row["complete"] for span in row.get("spans") or ()]
+    if not parts:
+        path.write_text("".join(f"{name}\n" for name in whole), encoding="utf-8")
+        return
+    cells = [[name, "", "", ""] for name in whole]
+    for name, span in parts:
+        end_s = "" if span["end_s"] is None else span["end_s"]
+        cells.append([name, span["start_s"], end_s, ";".join(span["species"] or ())])
+    write_csv(path, SPAN_COLUMNS, cells)
+
+
+def _is_weak(event: Mapping[str, Any]) -> str:
+    return "yes" if event.get("weak") else "no"
+
+
 def _rows(corpus: Corpus) -> Iterable[dict[str, Any]]:
-    table = corpus.annotations.table
+    table, names = corpus.annotations.table, corpus.space.species_names
     events: dict[str, list[dict[str, Any]]] = {}
     for name, event in zip(table["recording_id"].tolist(), table[list(EVENT_TYPES)].to_dict("records"), strict=True):
         events.setdefault(name, []).append({str(key): value for key, value in event.items()})
@@ -128,8 +151,15 @@ def _rows(corpus: Corpus) -> Iterable[dict[str, Any]]:
             "site": recording.site,
             "fold": corpus.folds.fold_of.get(name),
             "complete": corpus.annotations.is_complete(name),
+            "spans": [_span(span, names) for span in corpus.annotations.spans(name)],
             "events": events.get(name, []),
         }
+
+
+def _span(span: Span, names: Sequence[str]) -> dict[str, Any]:
+    """A stretch as a plain mapping; ``names`` are those of the species."""
+    species = None if span.species is None else [names[species] for species in sorted(span.species)]
+    return {"start_s": span.start_s, "end_s": span.end_s if math.isfinite(span.end_s) else None, "species": species}
 
 
 def _write_audio(row: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, Event, read_truth_events
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE, TRUTH_TABLE
+from rfcx_ssl.annotations.spans import EVERYWHERE, marked
 from rfcx_ssl.audio import require_exact_time
 from rfcx_ssl.data.recordings import audio_by_id
 from rfcx_ssl.errors import AnnotationError
@@ -47,14 +48,16 @@ class Truth:
 def recording_truth(annotations: Annotations, recording_ids: Sequence[str], *, num_species: int) -> RecordingTruth:
     """What is known about whole recordings.
 
-    A species with a present box is present. It is absent from a ``complete`` recording in which it has none. An absent
-    box says nothing about the rest of its recording, so it makes nothing known here: boxes are judged as boxes, by
-    :func:`rfcx_ssl.labels.judged.judged_boxes`.
+    A species with a present box or tag is present. One without is absent where ``complete`` spans for it cover the
+    recording from end to end, which an open end (inf) says (:func:`rfcx_ssl.annotations.spans.fit_to_recordings` opens
+    spans that reach the end). An absent box says nothing about the rest of its recording, so it makes nothing known here:
+    boxes are judged as boxes, by :func:`rfcx_ssl.labels.judged.judged_boxes`.
     """
     truth = np.zeros((len(recording_ids), num_species), np.float32)
     known = np.zeros((len(recording_ids), num_species), np.bool_)
     for row, name in enumerate(recording_ids):
-        known[row] = annotations.is_complete(name)
+        for group in marked(annotations.spans(name)):
+            known[row, slice(None) if group.species is None else group.species] = group.stretches == (EVERYWHERE,)
         heard = [event.species_id for event in annotations.events(name) if event.present]
         truth[row, heard], known[row, heard] = 1.0, True
     return RecordingTruth(truth, known)

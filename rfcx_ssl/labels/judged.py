@@ -25,6 +25,7 @@ class JudgedBox(NamedTuple):
     end_s: float
     present: bool
     frames: IntArray
+    weak: bool = False  # a tag: the species was heard in some of the frames
 
 
 @dataclass(frozen=True)
@@ -46,19 +47,22 @@ class Judged:
 def judged_boxes(
     events: Iterable[Event], target: FloatArray, known: FloatArray, grid: FrameGrid
 ) -> tuple[JudgedBox, ...]:
-    """The boxes of a recording with the frames they speak for.
+    """The boxes and tags of a recording with the frames they speak for.
 
     Those are the frames that the box touches and whose label, ``target`` and ``known`` (T, S), is known and says the
     same: what training is taught of the box. The margin at its edges is no part of it, nor is what a present box of the
-    same species takes from an absent one. A box without any such frame is left out.
+    same species takes from an absent one. A tag speaks for all frames that its window touches, but those in which the
+    species is known to be absent. A box or tag without any such frame is left out.
     """
     judged = []
     for position, event in enumerate(events):
         touched = grid.frame_slice(event.start_s, event.end_s, len(target))
-        says_so = (target[touched, event.species_id] > 0) == event.present
-        frames = touched.start + np.flatnonzero(says_so & (known[touched, event.species_id] > 0))
+        heard, is_known = target[touched, event.species_id] > 0, known[touched, event.species_id] > 0
+        says_so = heard | ~is_known if event.is_tag else is_known & (heard == event.present)
+        frames = touched.start + np.flatnonzero(says_so)
         if frames.size:
-            judged.append(JudgedBox(position, event.species_id, event.start_s, event.end_s, event.present, frames))
+            box = (position, event.species_id, event.start_s, event.end_s, event.present)
+            judged.append(JudgedBox(*box, frames, event.is_tag))
     return tuple(judged)
 
 
@@ -69,10 +73,20 @@ def species_labels(target: FloatArray, known: FloatArray, space: LabelSpace) -> 
     """
     merged_target, merged_known = (np.zeros((len(target), space.num_species), np.float32) for _ in range(2))
     heard = target * known
-    for species in range(space.num_species):
-        outputs = [output for output, scored_as in enumerate(space.output_species) if scored_as == species]
-        if outputs:
+    alone = [species for species, outputs in enumerate(space.outputs_of) if len(outputs) == 1]
+    columns, alone_at = _indices([space.outputs_of[species][0] for species in alone]), _indices(alone)
+    merged_target[:, alone_at] = target[:, columns]
+    merged_known[:, alone_at] = np.where(heard > 0, heard, known)[:, columns]
+    for species, outputs in enumerate(space.outputs_of):
+        if len(outputs) > 1:
             present = heard[:, outputs].max(axis=1)
             merged_target[:, species] = target[:, outputs].max(axis=1)
             merged_known[:, species] = np.where(present > 0, present, known[:, outputs].min(axis=1))
     return merged_target, merged_known
+
+
+def _indices(positions: list[int]) -> slice | list[int]:
+    """The positions, as a slice where they have no gaps: hundreds of columns are then copied as one block."""
+    if positions and positions == list(range(positions[0], positions[-1] + 1)):
+        return slice(positions[0], positions[-1] + 1)
+    return positions

@@ -30,7 +30,8 @@ def crop_title(dataset: CropDataset, index: int) -> str:
     """Where item ``index`` of the current epoch comes from."""
     start_s = dataset.start_samples(index) / dataset.grid.sample_rate_hz
     event = dataset.anchor(index).event
-    around = "a place at random" if event is None else "a present box" if event.present else "an absent box"
+    kind = "" if event is None else "a tag" if event.is_tag else "a present box" if event.present else "an absent box"
+    around = kind or "a place at random"
     return f"{dataset.anchor(index).recording_id} from {start_s:.2f} s on, drawn around {around}"
 
 

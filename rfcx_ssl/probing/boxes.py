@@ -22,12 +22,15 @@ class HeldBoxes(NamedTuple):
 
 
 def held_boxes(corpus: Corpus, frames: Frames, held_ids: Sequence[str], held_rows: Rows) -> HeldBoxes:
-    """Every box of ``held_ids`` with a frame that says what the box says (``Corpus.judged``)."""
+    """Every box of ``held_ids`` with a frame that says what the box says (``Corpus.judged``).
+
+    Tags are left out: their frames are unknown, and a probe hears none but those that somebody judged.
+    """
     judged = corpus.judged(held_ids, frames.grid)
     boxes, rows = [], []
     for name, of_recording in zip(judged.recording_ids, judged.boxes, strict=True):
         mine = np.flatnonzero(frames.recording[held_rows] == frames.recording_ids.index(name))
-        for box in of_recording:
+        for box in (box for box in of_recording if not box.weak):
             boxes.append(box)
             rows.append(mine[np.searchsorted(frames.place[held_rows[mine]], box.frames)])
     species = np.array([box.species_id for box in boxes], np.int64)
@@ -39,10 +42,9 @@ def box_auc(boxes: HeldBoxes, logits: NDArray[np.floating], space: LabelSpace) -
 
     ``logits`` (seeds, N, K) are of the held-out frames. A species is the best of its outputs.
     """
-    outputs = [np.flatnonzero(np.array(space.output_species) == species) for species in range(space.num_species)]
     values = []
     for one in logits:
-        best = [one[rows][:, outputs[s]].max() for s, rows in zip(boxes.species, boxes.rows, strict=True)]
+        best = [one[rows][:, space.outputs_of[s]].max() for s, rows in zip(boxes.species, boxes.rows, strict=True)]
         cells = box_cells(boxes.species, boxes.present, np.array(best, np.float32), space.num_species)
         values.append(partial_auc(*cells).macro)
     return float(np.mean(values))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species.table import SpeciesTable
@@ -51,6 +52,15 @@ class LabelSpace:
     def noise_output(self) -> int | None:
         """Index of the noise class, or None."""
         return self.output_species.index(-1) if -1 in self.output_species else None
+
+    @cached_property
+    def outputs_of(self) -> tuple[tuple[int, ...], ...]:
+        """Outputs of each species (S,); empty for a species that the model has no output for."""
+        outputs: list[list[int]] = [[] for _ in range(self.num_species)]
+        for output, species in enumerate(self.output_species):
+            if species >= 0:
+                outputs[species].append(output)
+        return tuple(map(tuple, outputs))
 
     def output_of(self, species_id: int, songtype_id: int | None = None) -> int:
         """Output index of a species (and song type, where the space tells song types apart)."""

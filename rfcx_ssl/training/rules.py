@@ -1,5 +1,6 @@
 """Rules between the rooms' settings that can be judged only with the data or the number of processes at hand."""
 
+from rfcx_ssl.annotations.spans import all_marked_somewhere
 from rfcx_ssl.augment import AugmentSettings
 from rfcx_ssl.data import Corpus
 from rfcx_ssl.errors import ConfigError
@@ -44,16 +45,16 @@ def check_activity(loss: LossSettings, head: str, corpus: Corpus, fold: int | No
     if not has_silence(corpus, fold):
         raise ConfigError(
             f"model.head.activity={head} would learn that something always calls: the training part of fold={fold} "
-            "has no complete recording (data.complete_file) and no pseudo-labels that are low for every output at once "
+            "has no stretch in which all species are marked (data.complete_file) and no pseudo-labels that are low for every output at once "
             "(data.pseudo.files with data.pseudo.min_probability=0); "
             "loss.activity.silence_weight=0.1 counts unknown frames as weakly silent"
         )
 
 
 def has_silence(corpus: Corpus, fold: int | None) -> bool:
-    """Whether some training frame is known to hold no call: in a complete recording, or by a pseudo-label."""
+    """Whether some training frame may be known to hold no call: where all is marked, or by a pseudo-label."""
     names = [recording.recording_id for recording in corpus.recordings(fold, "train")]
-    if any(corpus.annotations.is_complete(name) for name in names):
+    if any(all_marked_somewhere(corpus.annotations.spans(name), corpus.space.num_species) for name in names):
         return True
     pseudo = corpus.settings.pseudo
     if pseudo is None:

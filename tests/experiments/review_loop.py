@@ -19,6 +19,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from rfcx_ssl.report.runs import read_run
+from rfcx_ssl.report.scoring import Judge
+from rfcx_ssl.report.systems import hear
 
 from rfcx_ssl.cli import main as rfcx_ssl
 from rfcx_ssl.data import load_truth
@@ -28,9 +31,6 @@ from rfcx_ssl.data.settings import load_data_settings
 from rfcx_ssl.files import write_csv, write_text
 from rfcx_ssl.pictures.palette import SYSTEMS
 from rfcx_ssl.pictures.panels import save_figure
-from rfcx_ssl.report.runs import read_run
-from rfcx_ssl.report.scoring import Judge
-from rfcx_ssl.report.systems import hear
 from rfcx_ssl.review.answers import edited_table
 from rfcx_ssl.review.plan import read_plan
 from rfcx_ssl.review.tables import RAVEN_TABLE

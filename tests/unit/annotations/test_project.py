@@ -3,6 +3,7 @@
 import pytest
 
 from rfcx_ssl.annotations import WHOLE, ProgramRule, ProjectFiles, Span, read_project
+from rfcx_ssl.annotations.spans import fit_to_recordings
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species import SpeciesTable, read_species, write_species
 
@@ -132,7 +133,7 @@ def test_tags_of_recordings_and_windows_are_weak(root):
         [1.0, 2.0, True],
         [3.0, 4.0, False],
     ]
-    assert read_project(ProjectFiles(root)).annotations.ending({"z": 9.0}).events("z")[0].end_s == 9.0
+    assert fit_to_recordings(read_project(ProjectFiles(root)).annotations, {"z": 9.0}).events("z")[0].end_s == 9.0
 
 
 def test_completeness_by_recording_stretch_and_species(root):

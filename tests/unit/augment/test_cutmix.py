@@ -157,3 +157,27 @@ def test_the_span_takes_in_the_edges_that_labels_leave_unknown(edge_tolerance_s,
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ValueError, match=r"p=2\.0"):
         CallCutMixSettings(p=2.0)
+
+
+def test_a_tag_keeps_what_the_paste_leaves_of_its_crop_and_gives_nothing_sure_away() -> None:
+    """Crop 0 is tagged with output 2 (no call frame), crop 1 with output 0; crop 1 gives a call of output 1."""
+    batch = small_batch()
+    for field in batch[1:5]:
+        field.zero_()
+    batch.target[1, 4:6, 1] = batch.known[1, 4:6, 1] = batch.clip_target[1, 1] = batch.clip_known[1, 1] = 1.0
+    batch.clip_target[0, 2], batch.clip_known[0, 2] = 1.0, 0.5
+    batch.clip_known[0, 0] = 1.0  # absent in crop 0, and somewhere in crop 1
+    batch.clip_target[1, 0], batch.clip_known[1, 0] = 1.0, 0.5
+    module = CallCutMixAugmentation(
+        CallCutMixSettings(p=1.0), FrameGrid(1_000, 10), coverage=0.5, edge_tolerance_s=0.01
+    )
+    draws = {
+        "rows": torch.arange(2),
+        "active": torch.tensor([True, False]),
+        "partner": torch.tensor([1, 0]),
+        "lot": torch.rand(2, 10, 4),
+        "place": torch.zeros(2),
+    }
+    mixed = module.transform(batch, draws)  # four of ten frames are replaced
+    np.testing.assert_allclose(mixed.clip_known[0, :3].numpy(), [0.0, 1.0, 0.3], rtol=1e-6)
+    assert mixed.clip_target[0, :3].tolist() == [0.0, 1.0, 1.0]

@@ -76,3 +76,15 @@ def test_a_crop_shorter_than_a_frame_is_left_alone(grid, make_batch) -> None:
 def test_wrong_settings_are_refused(values) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         TimeShiftSettings(**{"p": 1.0, **values})
+
+
+def test_a_tag_loses_weight_with_the_audio_and_rolls_without_loss() -> None:
+    nothing = torch.zeros(3, 10, 1)
+    clip = torch.ones(3, 1), torch.full((3, 1), 0.5)
+    batch = Batch(torch.randn(3, 100), nothing, nothing, *clip, torch.arange(3))
+    draws = {"shift_frames": torch.tensor([-2, 0, 5]), "rows": torch.arange(3)}
+    for fill, left in (("zero", [0.8, 1.0, 0.5]), ("roll", [1.0, 1.0, 1.0])):
+        module = TimeShiftAugmentation(TimeShiftSettings(p=1.0, fill=fill), FrameGrid(1_000, 10), coverage=0.5)
+        moved = module.transform(batch, draws)
+        assert moved.clip_target.tolist() == [[1.0]] * 3
+        np.testing.assert_allclose(moved.clip_known[:, 0].numpy(), 0.5 * np.array(left), rtol=1e-6)

@@ -70,3 +70,13 @@ def test_every_factor_is_drawn(grid, make_batch) -> None:
 def test_wrong_settings_are_refused(values) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         SpeedSettings(**{"p": 1.0, **values})
+
+
+def test_a_tag_loses_the_share_of_its_crop_that_a_slower_one_loses(grid, make_batch) -> None:
+    batch = make_batch(size=2, outputs=1)
+    for field in batch[1:4]:
+        field.zero_()
+    batch.clip_target.fill_(1.0), batch.clip_known.fill_(0.5)
+    module = SpeedAugmentation(SpeedSettings(p=1.0, factors=(0.8, 1.25)), grid, coverage=0.5)
+    played = module.transform(batch, {"factor": torch.tensor([0, 1]), "rows": torch.tensor([0, 1])})
+    np.testing.assert_allclose(played.clip_known[:, 0].numpy(), [0.4, 0.5], rtol=1e-6)

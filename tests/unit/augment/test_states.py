@@ -92,22 +92,21 @@ def test_three_sounds_combine_in_any_grouping() -> None:
         torch.testing.assert_close(left, right, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "changed", "expected"),
-    [
-        (4, 4, True, "present"),
-        (4, 2, True, "present"),
-        (4, 1, True, "unknown"),
-        (4, 1, False, "present"),
-        (0, 0, True, "unknown"),
-        (0, 0, False, "present"),
-    ],
-)
-def test_a_clip_label_needs_enough_of_its_call(before: int, after: int, changed: bool, expected: str) -> None:
+@pytest.mark.parametrize(("before", "after", "expected"), [(4, 4, "present"), (4, 2, "present"), (4, 1, "unknown")])
+def test_a_clip_label_needs_enough_of_its_call(before: int, after: int, expected: str) -> None:
     clip = cells(["present", "absent", "unknown"])
     count = torch.tensor([[before, 0, 0]])
-    kept = clip_after_loss(clip, count, torch.tensor([[after, 0, 0]]), 0.5, torch.tensor([changed]))
+    kept = clip_after_loss(clip, count, torch.tensor([[after, 0, 0]]), torch.tensor([0.25]), 0.5)
     torch.testing.assert_close(kept, cells([expected, "absent", "unknown"]), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("left", [1.0, 0.25, 0.0])
+def test_a_tag_counts_as_much_as_is_left_of_its_crop(left: float) -> None:
+    clip = States(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.5, 0.5, 0.0]]))  # a tag, absent, unknown
+    none = torch.zeros(1, 3)
+    kept = clip_after_loss(clip, none, none, torch.tensor([left]), 0.5)
+    assert kept.known.tolist() == [[0.5 * left, 0.5, 0.0]]
+    assert kept.target.tolist() == [[float(left > 0), 0.0, 0.0]], "what is unknown has target 0"
 
 
 def test_select_forget_and_presence() -> None:
@@ -116,3 +115,11 @@ def test_select_forget_and_presence() -> None:
     torch.testing.assert_close(select(torch.tensor([False]), present, absent), absent)
     torch.testing.assert_close(forget(present, torch.tensor([True, False])), cells(["unknown", "present"]))
     assert presence(cells(["present", "absent", "unknown"])).tolist() == [[True, False, False]]
+
+
+def test_a_tag_is_as_sure_in_a_mixture_as_it_was_alone() -> None:
+    tag = States(torch.tensor([[1.0, 1.0, 1.0]]), torch.tensor([[0.25, 0.25, 0.25]]))
+    other = cells(["present", "absent", "unknown"])
+    for mixed in (union(tag, other), union(other, tag)):
+        assert mixed.target.tolist() == [[1.0, 1.0, 1.0]] and mixed.known.tolist() == [[1.0, 0.25, 0.25]]
+    torch.testing.assert_close(blend(tag, other, torch.tensor([[0.5]])).known, torch.tensor([[0.625, 0.625, 0.125]]))

@@ -42,7 +42,7 @@ def test_what_there_is_of_each_species():
 
 
 def test_without_audio_nothing_is_known_of_hours():
-    rows = species_rows(Annotations.from_rows(ROWS, ["a"]).ending({}), FOLDS, SPECIES, sites={})
+    rows = species_rows(Annotations.from_rows(ROWS, ["a"]), FOLDS, SPECIES, sites={})
     assert {(item.complete_h, item.sites) for item in rows} == {(None, None)}
 
 

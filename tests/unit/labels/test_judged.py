@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from rfcx_ssl.annotations import Event
+from rfcx_ssl.annotations import WHOLE, Event
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.frame_wise import frame_labels
 from rfcx_ssl.labels.judged import Judged, judged_boxes, species_labels
@@ -51,7 +51,7 @@ def label_of(frame, species, events, complete):
 def test_frames_of_boxes_equal_a_slow_loop(seed, complete):
     events = random_events(seed)
     target, known = frame_labels(
-        events, GRID, SPACE, start_s=0.0, num_frames=FRAMES, edge_tolerance_s=TOLERANCE_S, complete=complete
+        events, GRID, SPACE, start_s=0.0, num_frames=FRAMES, edge_tolerance_s=TOLERANCE_S, complete=[WHOLE] * complete
     )
     boxes = {box.box: box for box in judged_boxes(events, *species_labels(target, known, SPACE), GRID)}
     for position, event in enumerate(events):
@@ -74,6 +74,39 @@ def test_a_contradicted_absent_box_is_judged_where_the_present_one_is_not():
     labels = frame_labels([heard, ruled_out, inside], GRID, SPACE, start_s=0.0, num_frames=FRAMES)
     boxes = judged_boxes([heard, ruled_out, inside], *labels, GRID)
     assert [(box.box, box.frames.tolist()) for box in boxes] == [(0, list(range(50, 70))), (1, list(range(40, 50)))]
+
+
+def test_a_tag_is_judged_in_all_of_its_window_that_is_not_known_to_be_silent():
+    seen = Event(0, 1, 1.0, 1.4, 0, 1, True, 1.0, weak=True)
+    for complete in ([], [WHOLE]):
+        labels = frame_labels([seen], GRID, SPACE, start_s=0.0, num_frames=FRAMES, complete=complete)
+        (box,) = judged_boxes([seen], *labels, GRID)
+        assert (box.present, box.weak, box.frames.tolist()) == (True, True, list(range(50, 70)))
+    ruled_out = Event(0, 1, 0.8, 1.2, 0, 1, False, 1.0)
+    labels = frame_labels([seen, ruled_out], GRID, SPACE, start_s=0.0, num_frames=FRAMES)
+    boxes = judged_boxes([seen, ruled_out], *labels, GRID)
+    assert [(box.weak, box.frames.tolist()) for box in boxes] == [
+        (True, list(range(60, 70))),
+        (False, list(range(40, 60))),
+    ]
+    everywhere = Event(0, 1, 0.5, 2.0, 0, 1, False, 1.0)
+    labels = frame_labels([seen, everywhere], GRID, SPACE, start_s=0.0, num_frames=FRAMES)
+    assert [box.box for box in judged_boxes([seen, everywhere], *labels, GRID)] == [1]
+
+
+@pytest.mark.parametrize("options", [{}, {"noise_class": True}, {"split_songtypes": True, "noise_class": True}])
+def test_labels_of_species_equal_a_loop_over_them(options):
+    space, rng = label_space(rfcx_species(), **options), np.random.default_rng(0)
+    known = rng.choice([0.0, 0.25, 1.0], (40, space.num_outputs)).astype(np.float32)
+    target = rng.choice([0.0, 0.3, 1.0], known.shape).astype(np.float32) * (known > 0)
+    merged_target, merged_known = species_labels(target, known, space)
+    for frame in range(40):
+        for species in range(24):
+            outputs = [k for k, scored_as in enumerate(space.output_species) if scored_as == species]
+            present = max(target[frame, k] * known[frame, k] for k in outputs)
+            expected = present if present > 0 else min(known[frame, k] for k in outputs)
+            assert merged_target[frame, species] == max(target[frame, k] for k in outputs)
+            assert merged_known[frame, species] == expected
 
 
 def test_a_species_is_absent_where_all_its_song_types_are():

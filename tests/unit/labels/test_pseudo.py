@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfcx_ssl.annotations import Event
+from rfcx_ssl.annotations import WHOLE, Event
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.clips import clip_labels, heard_outputs
@@ -118,10 +118,10 @@ def test_pseudo_labels_fill_what_nobody_judged_and_never_a_sliver(boxes, complet
     events = [Event(k, 1, 5 + at / 10, 5 + (at + length) / 10, 100, 200, on, 1.0) for k, at, length, on in boxes]
     scores = np.random.default_rng(seed).random((80, 2)).astype(np.float32)
     target, known = frame_labels(
-        events, GRID, SPACE, start_s=5.0, num_frames=30, edge_tolerance_s=tolerance_s, complete=complete
+        events, GRID, SPACE, start_s=5.0, num_frames=30, edge_tolerance_s=tolerance_s, complete=[WHOLE] * complete
     )
     add_pseudo_labels(target, known, pseudo(scores), "aaa", GRID, SPACE, start_s=5.0, weight=0.3)
-    by_rule = clip_labels(events, SPACE, start_s=5.0, end_s=8.0, complete=complete, absent="box")
+    by_rule = clip_labels(events, SPACE, start_s=5.0, end_s=8.0, complete=[WHOLE] * complete, absent="box")
     clip_target, clip_known = (values.copy() for values in by_rule)
     heard = heard_outputs(events, SPACE, start_s=5.0, end_s=8.0)
     fill_clip_labels(clip_target, clip_known, target, known, heard)

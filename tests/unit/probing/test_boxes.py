@@ -57,3 +57,16 @@ def test_boxes_of_one_kind_judge_nothing(settings_of):
     rows = np.arange(len(frames.place))
     boxes = held_boxes(corpus, frames, corpus.folds.recording_ids, rows)
     assert math.isnan(box_auc(boxes, np.zeros((1, len(rows), corpus.space.num_outputs)), corpus.space))
+
+
+def test_tags_are_no_boxes_of_a_probe(settings_of, copied_forest):
+    table = copied_forest / "train_tp.csv"
+    header, *rows = table.read_text().splitlines()
+    tags = [f"rec{i:02d},7,1,0,0,4,100,yes" for i in range(12)]
+    table.write_text("\n".join([f"{header},weak", *(f"{row},no" for row in rows), *tags]) + "\n")
+    corpus = load_corpus(settings_of(root=copied_forest))
+    names = corpus.folds.recording_ids
+    frames = judged_frames(corpus, names, FrameGrid(16_000, 1600))
+    boxes = held_boxes(corpus, frames, names, np.arange(len(frames.place)))
+    assert len(boxes.rows) == 32 and 7 not in boxes.species
+    assert sum(box.weak for of_one in corpus.judged(names, frames.grid).boxes for box in of_one) == 12
