@@ -109,7 +109,7 @@ class Detector:
             "rfcx_ssl": rfcx_ssl.__version__,
             "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "model": self.request.model,
-            "sources": [str(source.resolve()) for source in self.request.sources],
+            "sources": [str(source.absolute()) for source in self.request.sources],
             "sample_rate_hz": self.model.config.sample_rate_hz,
             "frame_s": self.model.grid.frame_s,
             "settings": settings_dict(self.settings),

@@ -234,11 +234,10 @@ def _row(item: Item, label: Label, said: Said, species: SpeciesTable, common: di
 
 
 def _band(item: Item, label: Label, said: Said, species: SpeciesTable) -> tuple[float, float]:
-    """The band as drawn; where it is still that of the species that was asked about, that of the species said."""
-    asked_hz = (item.low_hz, item.high_hz)
-    drawn_hz = label.band_hz or asked_hz
-    untouched = max(abs(a - b) for a, b in zip(drawn_hz, asked_hz, strict=True)) <= _MOVED_HZ
-    if untouched and species.id_of(item.species) != said.species_id:
+    """The band that a person drew; where it is still as it was shown, that of the species that is said."""
+    shown_hz = (item.low_hz, item.high_hz)
+    drawn_hz = label.band_hz or shown_hz
+    if max(abs(drawn - shown) for drawn, shown in zip(drawn_hz, shown_hz, strict=True)) <= _MOVED_HZ:
         return species.band_hz(said.species_id) or UNKNOWN_BAND_HZ
     return drawn_hz
 

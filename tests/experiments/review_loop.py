@@ -69,8 +69,8 @@ def begin(forest, folder, seed):
     if (folder / "pool").exists():
         return
     settings = load_data_settings(forest, "synth", ["labels_per_species=1", f"label_seed={seed}"])
-    annotations, folds = load_tables(settings)
-    kept = choose_labels(annotations, folds.train_ids(None), settings, None).recording_ids
+    tables = load_tables(settings)
+    kept = choose_labels(tables.annotations, tables.folds.train_ids(None), settings, None).recording_ids
     few = folder / "forest"
     few.mkdir(parents=True)
     for name in ("train", "recordings.csv"):
