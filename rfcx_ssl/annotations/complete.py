@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from rfcx_ssl.annotations.kinds.plain import is_yes
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
+from rfcx_ssl.annotations.rows import is_yes
 from rfcx_ssl.annotations.table import WHOLE, RowProblem, Span, fail_on_problems
 from rfcx_ssl.errors import AnnotationError, did_you_mean
 from rfcx_ssl.files import iter_csv

@@ -14,7 +14,7 @@ from rfcx_ssl.species.table import SpeciesTable
 logger = logging.getLogger(__name__)
 
 OPTIONAL_COLUMNS = ("state", "weight", "weak")
-YES_OR_NO = {"yes": True, "no": False, "": False}
+YES, NO = ("yes", "true", "1", "x"), ("no", "false", "0", "")
 
 
 def read_table(
@@ -62,9 +62,7 @@ def parse_row(cells: Mapping[str, str], species: SpeciesTable) -> dict[str, Any]
     )
     for name in ("t_min", "f_min", "t_max", "f_max", "weight"):
         row[name] = _number(cells, name)
-    if cells.get("weak", "") not in YES_OR_NO:
-        raise ValueError(f"weak={cells['weak']!r} must be yes or no")
-    row["weak"] = YES_OR_NO[cells.get("weak", "")]
+    row["weak"] = is_yes("weak", cells.get("weak", ""))
     check_box(row, species)
     return row
 
@@ -84,6 +82,14 @@ def check_box(row: Mapping[str, Any], species: SpeciesTable) -> None:
             raise ValueError(f"{low}={row[low]:g} must not be negative")
         if row[low] >= row[high]:
             raise ValueError(f"{low}={row[low]:g} must be below {high}={row[high]:g}")
+
+
+def is_yes(name: str, cell: str) -> bool:
+    """What a cell says that is yes or no (empty); ``ValueError`` for anything else."""
+    word = cell.strip().lower()
+    if word not in (*YES, *NO):
+        raise ValueError(f"{name}={cell!r} must be yes or no")
+    return word in YES
 
 
 def _number(cells: Mapping[str, str], name: str) -> float:

@@ -96,7 +96,10 @@ def species_difference(model: LabelSpace, data: LabelSpace) -> str | None:
     if ours == theirs:
         if model.output_names == data.output_names:
             return None
-        return f"its outputs ({_some(model.output_names)}) are not the data's ({_some(data.output_names)})"
+        ours, theirs = model.output_names, data.output_names
+        differing = [name for name in (*ours, *theirs) if (name in ours) != (name in theirs)]
+        what = f": {_some(differing)}" if differing else ", in another order"
+        return f"the model has {len(ours)} outputs, the data {len(theirs)}{what}"
     gone, added = [n for n in ours if n not in theirs], [n for n in theirs if n not in ours]
     if not gone and not added:
         return f"its {len(ours)} species are those of the data in another order"

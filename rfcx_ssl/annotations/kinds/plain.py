@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from rfcx_ssl.annotations.exchange import Selection
 from rfcx_ssl.annotations.kinds.table import Kind, LabelTable
+from rfcx_ssl.annotations.rows import is_yes
 from rfcx_ssl.errors import AnnotationError
 
 REQUIRED = ("file", "label")
 OPTIONAL = ("start_s", "end_s", "low_hz", "high_hz", "state", "songtype", "weight", "annotator", "weak")
-YES, NO = ("yes", "true", "1", "x"), ("no", "false", "0", "")
 
 
 def matches(table: LabelTable) -> bool:
@@ -32,16 +32,6 @@ def read(table: LabelTable) -> Iterator[Selection]:
             state=get("state", ""), songtype=get("songtype", ""), weight=get("weight", ""),
             annotator=get("annotator", ""), weak=weak,
         )  # fmt: skip
-
-
-def is_yes(name: str, cell: str) -> bool:
-    """What a cell says that is yes or no; ``ValueError`` for anything else."""
-    word = cell.strip().lower()
-    if word not in (*YES, *NO):
-        raise ValueError(
-            f"{name}={cell!r} must be one of {', '.join(YES)} or {', '.join(word or 'empty' for word in NO)}"
-        )
-    return word in YES
 
 
 PLAIN = Kind("plain table", matches, read)

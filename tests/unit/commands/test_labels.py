@@ -94,6 +94,9 @@ def test_the_report_shows_the_test_part(forest, capsys, tmp_path):
         text.startswith("8 present and 24 absent boxes in 12 recordings")
         and "recordings per fold: 3, 3, 3, test 3" in text
     )
-    header, *rows = [line.split() for line in text.splitlines()[6:]]
+    lines = text.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("recordings per fold")) + 1
+    table = lines[first : lines.index("", first) if "" in lines[first:] else None]
+    header, *rows = [line.split() for line in table]
     assert header[-2:] == ["test", "total"] and sum(int(row[-2]) for row in rows) > 0
     assert len(Folds.load(tmp_path / "folds.csv").test_ids) == 3
