@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -79,42 +80,68 @@ def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[
 
 
 def iter_csv(
-    path: Path, required: Sequence[str], optional: Sequence[str] = (), delimiter: str = ","
+    path: Path, required: Sequence[str], optional: Sequence[str] | None = (), delimiter: str = ","
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and stripped cells of each row; the header must hold every required column.
+
+    ``optional`` are the other columns to take; None takes all.
 
     Raises:
         AnnotationError: for an unreadable or empty file, a missing column, a misspelt optional one, or a ragged row.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines, delimiter=delimiter)
-            header = [name.strip() for name in next(reader, [])]
-            wanted = _check_header(path, header, required, optional)
-            for cells in reader:
-                if not any(cell.strip() for cell in cells):
-                    continue
-                if len(cells) != len(header):
-                    raise AnnotationError(
-                        f"{path}:{reader.line_num}: {len(cells)} cells, the header has {len(header)}"
-                    )
-                row = dict(zip(header, cells, strict=True))
-                yield reader.line_num, {name: row[name].strip() for name in wanted}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            yield from iter_rows(path, lines, required, optional, delimiter)
+    except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"{path}: cannot be read as a table ({error})") from None
 
 
-def _check_header(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str]) -> list[str]:
+def iter_rows(
+    path: Path,
+    lines: Iterable[str],
+    required: Sequence[str],
+    optional: Sequence[str] | None = (),
+    delimiter: str = ",",
+    *,
+    spelling: bool = True,
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """:func:`iter_csv` of text that was read already; without ``spelling`` other columns are nobody's concern."""
+    try:
+        reader = csv.reader(lines, delimiter=delimiter)
+        header = tuple(name.strip() for name in next(reader, []))
+        missing, misspelt, extra = _check_header(
+            header, tuple(required), None if optional is None else tuple(optional), spelling
+        )
+        if missing:
+            raise AnnotationError(f"{path}:1: missing column {', '.join(missing)}; the header is {','.join(header)!r}")
+        if misspelt:
+            raise AnnotationError(f"{path}:1: unknown column {misspelt[0]!r}, did you mean {misspelt[1]!r}?")
+        if extra and spelling:
+            logger.info("%s: columns not used: %s", path, ", ".join(extra))
+        wanted = [(place, name) for place, name in enumerate(header) if name not in extra]
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                raise AnnotationError(f"{path}:{reader.line_num}: {len(cells)} cells, the header has {len(header)}")
+            yield reader.line_num, {name: cells[place].strip() for place, name in wanted}
+    except csv.Error as error:
+        raise AnnotationError(f"{path}: cannot be read as a table ({error})") from None
+
+
+@lru_cache(maxsize=256)
+def _check_header(
+    header: tuple[str, ...], required: tuple[str, ...], optional: tuple[str, ...] | None, spelling: bool
+) -> tuple[list[str], tuple[str, str] | None, list[str]]:
+    """Missing columns, a misspelt one and what it should be, and columns that nobody asked for."""
     missing = [name for name in required if name not in header]
-    if missing:
-        raise AnnotationError(f"{path}:1: missing column {', '.join(missing)}; the header is {','.join(header)!r}")
+    if optional is None:
+        return missing, None, []
     extra = [name for name in header if name not in (*required, *optional)]
-    for name in extra:
+    for name in extra if spelling else ():
         if near := difflib.get_close_matches(name.lower(), optional, n=1, cutoff=0.75):
-            raise AnnotationError(f"{path}:1: unknown column {name!r}, did you mean {near[0]!r}?")
-    if extra:
-        logger.info("%s: columns not used: %s", path, ", ".join(extra))
-    return [name for name in header if name not in extra]
+            return missing, (name, near[0]), extra
+    return missing, None, extra
 
 
 def remove_leftovers(folder: Path) -> None:

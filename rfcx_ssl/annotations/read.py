@@ -1,21 +1,17 @@
 """Reading every label source of a data set: RFCX's two tables, extra tables, complete recordings, full truth."""
 
 import logging
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PureWindowsPath
 
-from rfcx_ssl.annotations.exchange import (
-    DETECTION_COLUMNS,
-    RAVEN_TIMES,
-    read_audacity,
-    read_detections,
-    read_raven,
-    recording_of_table,
-)
+from rfcx_ssl.annotations.audio_index import without_suffix
+from rfcx_ssl.annotations.convert import Conversion, ReadTable
+from rfcx_ssl.annotations.exchange import Selection, recording_of_table
+from rfcx_ssl.annotations.kinds import TABLE_SUFFIXES, LabelTable, kind_of
 from rfcx_ssl.annotations.label_map import LabelMap, default_label_map, read_label_map
 from rfcx_ssl.annotations.layout import ABSENT_TABLE, PRESENT_TABLE
 from rfcx_ssl.annotations.rows import read_table
-from rfcx_ssl.annotations.table import Annotations, RowProblem, fail_on_problems
+from rfcx_ssl.annotations.table import Annotations, Span
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.files import iter_csv
 from rfcx_ssl.species.table import SpeciesTable
@@ -28,16 +24,16 @@ def read_annotations(
     *,
     extra_tables: Sequence[Path] = (),
     label_map: Path | None = None,
-    complete: Iterable[str] = (),
+    complete: Mapping[str, Sequence[Span]] | Iterable[str] = (),
     species: SpeciesTable,
 ) -> Annotations:
     """Read ``root/train_tp.csv`` (present), ``root/train_fp.csv`` (absent inside the box) and extra tables.
 
     Args:
         root: folder in RFCX's layout; ``train_fp.csv`` may be missing, ``train_tp.csv`` may not.
-        extra_tables: more tables in the same schema (a row without a ``state`` column is ``present``), Raven selection
-            tables, Audacity label tracks, events of ``rfcx-ssl detect``, or folders of them.
-        label_map: table of what the labels of Raven and Audacity mean; None understands ``s3`` and species' names.
+        extra_tables: more tables in the same schema (a row without a ``state`` column is ``present``) or of any other
+            kind (:data:`rfcx_ssl.annotations.kinds.KINDS`), or folders of them.
+        label_map: table of what labels mean; None understands ``s3`` and species' names.
         complete: recordings in which every call is marked, so that everything else is absent.
         species: the project's species; ids are positions in its table.
 
@@ -52,61 +48,61 @@ def read_annotations(
     else:
         logger.warning("%s has no %s: no species will be known to be absent", root, ABSENT_TABLE)
     labels = read_label_map(label_map, species) if label_map else default_label_map(species)
-    parts += [read_extra(path, labels) for path in extra_tables]
+    conversion = Conversion(labels, file_stem)
+    for path in extra_tables:
+        for table in tables_of(path):
+            conversion.add(table)
+    parts.append(conversion.annotations())
+    conversion.report_programs()
     return Annotations.concat([*parts, Annotations.from_rows([], complete)])
 
 
 def read_extra(path: Path, labels: LabelMap) -> Annotations:
-    """Read one extra label file, or every ``.csv``, ``.txt`` and ``.tsv`` below a folder; the kind is seen from its head.
+    """Read one extra label table, or every ``.csv``, ``.txt`` and ``.tsv`` below a folder; the kind is seen from its head.
 
-    Kinds are RFCX's columns, ``events.csv`` of ``rfcx-ssl detect``, Raven selection tables and Audacity label tracks.
     In a folder, ``a/b.labels.txt`` belongs to the recording ``a/b``, as ``rfcx-ssl detect`` names its tables.
 
     Raises:
-        AnnotationError: the file is none of these kinds, or one of its rows is wrong.
+        AnnotationError: the file is of no kind that is known, or one of its rows is wrong.
     """
+    conversion = Conversion(labels, file_stem)
+    for table in tables_of(path):
+        conversion.add(table)
+    return Annotations.concat([conversion.annotations()])
+
+
+def tables_of(path: Path) -> Iterator[ReadTable]:
+    """The table that a user named, or all of the folder; errors of :func:`read_extra`."""
     if not path.is_dir():
-        return _read_one(path, recording_of_table(path), labels)
+        yield _read_named(path, recording_of_table(path))
+        return
     files = sorted(item for item in path.rglob("*") if _is_table(item.relative_to(path)) and item.is_file())
     if not files:
         raise AnnotationError(f"{path}: holds no .csv, .txt or .tsv label table")
-    names = [(item.relative_to(path).parent / recording_of_table(item)).as_posix() for item in files]
-    pairs = zip(files, names, strict=True)
-    return Annotations.concat([_read_one(item, name, labels) for item, name in pairs])
+    for item in files:
+        yield _read_named(item, (item.relative_to(path).parent / recording_of_table(item)).as_posix())
+
+
+def file_stem(table: LabelTable, selection: Selection) -> str:
+    """The recording of a row where ids are the stems of files: of an audio file's path its stem, else what is written."""
+    cell = selection.file or table.recording
+    name = without_suffix(cell)
+    return cell if name == cell else PureWindowsPath(name).name  # takes both kinds of slashes
 
 
 def _is_table(path: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.parts)
-    return path.suffix.lower() in (".csv", ".txt", ".tsv") and not hidden
+    return path.suffix.lower() in TABLE_SUFFIXES and not hidden
 
 
-def _read_one(path: Path, recording_id: str, labels: LabelMap) -> Annotations:
-    """One label file; ``recording_id`` is the recording of a table that names none."""
-    try:
-        with path.open(encoding="utf-8-sig") as lines:
-            head = lines.readline()
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path}: cannot be read as a label table ({error})") from None
-    if RAVEN_TIMES[0] in head and "\t" in head:
-        return read_raven(path, labels, recording_id=recording_id)
-    if head.startswith(f"{','.join(DETECTION_COLUMNS[:4])},"):
-        return read_detections(path, labels)
-    if path.suffix.lower() == ".csv" or "recording_id" in head:
-        return read_table(path, state="present", species=labels.species)
-    return read_audacity(path, labels, recording_id=recording_id)
-
-
-def read_complete(path: Path) -> frozenset[str]:
-    """Read the ids of complete recordings, one a line; empty lines and lines that start with ``#`` are skipped."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path}: cannot be read ({error})") from None
-    ids = [line.strip() for line in lines]
-    wrong = [RowProblem(f"{path}:{n}", f"{text!r} is not one recording id") for n, text in enumerate(ids, 1) if " " in text
-             and not text.startswith("#")]  # fmt: skip
-    fail_on_problems(wrong)
-    return frozenset(text for text in ids if text and not text.startswith("#"))
+def _read_named(path: Path, recording: str) -> ReadTable:
+    table = LabelTable.read(path, recording)
+    kind = kind_of(table)
+    if kind is None:
+        raise AnnotationError(
+            f"{path}:1: no kind of label table that is known (docs/labels.md); it starts {table.first_line[:80]!r}"
+        )
+    return ReadTable(table, kind, list(kind.read(table)), named=True)
 
 
 def read_truth_events(path: Path, *, species: SpeciesTable, split: str | None = None) -> Annotations:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rfcx_ssl.annotations.kinds.plain import is_yes
 from rfcx_ssl.annotations.layout import BOX_COLUMNS
 from rfcx_ssl.annotations.table import STATES, Annotations, RowProblem, fail_on_problems
 from rfcx_ssl.files import iter_csv
@@ -14,7 +15,6 @@ from rfcx_ssl.species.table import SpeciesTable
 logger = logging.getLogger(__name__)
 
 OPTIONAL_COLUMNS = ("state", "weight", "weak")
-YES_OR_NO = {"yes": True, "no": False, "": False}
 
 
 def read_table(
@@ -62,9 +62,7 @@ def parse_row(cells: Mapping[str, str], species: SpeciesTable) -> dict[str, Any]
     )
     for name in ("t_min", "f_min", "t_max", "f_max", "weight"):
         row[name] = _number(cells, name)
-    if cells.get("weak", "") not in YES_OR_NO:
-        raise ValueError(f"weak={cells['weak']!r} must be yes or no")
-    row["weak"] = YES_OR_NO[cells.get("weak", "")]
+    row["weak"] = is_yes("weak", cells.get("weak", ""))
     check_box(row, species)
     return row
 

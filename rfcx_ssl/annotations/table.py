@@ -11,7 +11,7 @@ from rfcx_ssl.annotations.layout import BOX_COLUMNS
 from rfcx_ssl.errors import AnnotationError
 
 # Columns of an annotation table: RFCX's own names, then ours.
-COLUMNS = (*BOX_COLUMNS, "state", "weight", "source", "weak")
+COLUMNS = (*BOX_COLUMNS, "state", "weight", "source", "weak", "annotator")
 STATES = ("present", "absent")
 #: Band of a box whose frequencies nobody gave: all that a recording can hold.
 UNKNOWN_BAND_HZ = (0.0, 1e9)
@@ -93,19 +93,25 @@ class Annotations:
     def from_rows(
         cls, rows: Sequence[Mapping[str, Any]], complete: Mapping[str, Sequence[Span]] | Iterable[str] = ()
     ) -> "Annotations":
-        """Annotations from plain mappings with the keys of :data:`COLUMNS` (already checked); ``weak`` may be missing."""
-        table = pd.DataFrame([{"weak": False, **row} for row in rows], columns=list(COLUMNS))
+        """Annotations from plain mappings with the keys of :data:`COLUMNS` (already checked).
+
+        ``weak`` (False) and ``annotator`` (nobody, an empty text) may be missing.
+        """
+        table = pd.DataFrame([{"weak": False, "annotator": "", **row} for row in rows], columns=list(COLUMNS))
         whole = {"species_id": "int64", "songtype_id": "int64"}
         real = dict.fromkeys(("t_min", "f_min", "t_max", "f_max", "weight"), "float64")
         return cls(table.astype({**whole, **real, "weak": "bool"}), complete)
 
     @classmethod
     def concat(cls, parts: Sequence["Annotations"]) -> "Annotations":
-        """All rows and all ``complete`` spans of ``parts``; exact duplicates of a row or span are kept once."""
+        """All rows and all ``complete`` spans of ``parts``; exact duplicates of a row or span are kept once.
+
+        Rows that differ only in where they come from, or in who said so, are duplicates.
+        """
         if not parts:
             return cls.from_rows([])
         table = pd.concat([part.table for part in parts], ignore_index=True)
-        same = [name for name in COLUMNS if name != "source"]
+        same = [name for name in COLUMNS if name not in ("source", "annotator")]
         complete: dict[str, dict[Span, None]] = {}
         for part in parts:
             for name, spans in part.complete.items():
@@ -137,6 +143,13 @@ class Annotations:
         wanted = set(recording_ids)
         complete = {name: spans for name, spans in self.complete.items() if name in wanted}
         return Annotations(self.table[self.table["recording_id"].isin(wanted)], complete)
+
+    def ending(self, durations_s: Mapping[str, float]) -> "Annotations":
+        """The same, where tags of whole recordings end with them; recordings without a duration keep an open end."""
+        if not (is_open := self.table["t_max"] == math.inf).any():
+            return self
+        ends = self.table["recording_id"].map(durations_s).fillna(math.inf)
+        return Annotations(self.table.assign(t_max=self.table["t_max"].where(~is_open, ends)), self.complete)
 
     def outside(self, durations_s: Mapping[str, float]) -> list[RowProblem]:
         """Rows that end after their recording (recordings without a duration are skipped)."""

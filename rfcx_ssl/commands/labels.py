@@ -1,4 +1,4 @@
-"""Check the labels of a data set and show what they mean: rows per class and fold, conflicts, one crop as a picture.
+"""Check the labels of a data set and show what they mean: rows per class and fold, each species, conflicts, one crop.
 
 With ``--tables-only`` no audio is needed. ``--dataset`` saves the labelled corpus as a ``datasets`` folder, ``--push``
 sends it to the Hugging Face hub.
@@ -14,6 +14,7 @@ from rfcx_ssl.data.corpus import Corpus, load_corpus, load_tables
 from rfcx_ssl.data.crops import CropDataset
 from rfcx_ssl.data.exchange import push_dataset, save_dataset, to_dataset
 from rfcx_ssl.data.settings import load_data_settings
+from rfcx_ssl.data.species_report import contradictions, report, species_rows
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.folds import Folds, fold_table
 from rfcx_ssl.frames import FrameGrid
@@ -24,9 +25,13 @@ PICTURE_FRAMES_PER_S = 50
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``rfcx-ssl labels``."""
-    parser.add_argument("root", type=Path, help="data set in RFCX's layout")
+    parser.add_argument("root", type=Path, help="folder of the data set")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="any setting of configs/finetune/data")
-    parser.add_argument("--config", default="rfcx", help="rfcx or synth: the settings to start from (default: rfcx)")
+    parser.add_argument(
+        "--config",
+        default="rfcx",
+        help="rfcx, synth or annotations (any project): the settings to start from (default: rfcx)",
+    )
     parser.add_argument("--tables-only", action="store_true", help="do not look at the audio")
     parser.add_argument("--save-folds", type=Path, metavar="CSV", help="write the folds, for data.folds_file")
     parser.add_argument("--picture", type=Path, metavar="PNG", help="draw one training crop with its labels")
@@ -40,12 +45,18 @@ def run(args: argparse.Namespace) -> None:
     settings = load_data_settings(args.root, args.config, args.overrides)
     if args.tables_only and (args.picture or args.dataset or args.push):
         raise ConfigError("--tables-only reads no audio, which --picture, --dataset and --push need")
+    durations_s = None
     if args.tables_only:
-        annotations, folds = load_tables(settings)
+        annotations, folds, space, sites = load_tables(settings)
     else:
         corpus = load_corpus(settings)
-        annotations, folds = corpus.annotations, corpus.folds
+        annotations, folds, space = corpus.annotations, corpus.folds, corpus.space
+        sites = {name: item.site for name, item in corpus.recording_of.items() if item.site}
+        durations_s = {name: item.duration_s for name, item in corpus.recording_of.items()}
     sys.stdout.write(describe(annotations, folds))
+    rows = species_rows(annotations, folds, space.species, sites=sites, durations_s=durations_s)
+    sys.stdout.write(f"\n{report(rows, folds.num_folds)}")
+    sys.stdout.write("".join(f"contradiction: {line}\n" for line in contradictions(annotations, space.species)))
     if settings.has_label_budget:
         for fold in range(folds.num_folds):
             budget = choose_labels(annotations, folds.train_ids(fold), settings, fold)

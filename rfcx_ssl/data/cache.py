@@ -88,6 +88,7 @@ class AudioCache:
 
     def _write(self, recording: Recording) -> None:
         pcm = to_int16(read_audio(recording.path, sample_rate_hz=self.sample_rate_hz))
+        self._samples_path(recording).parent.mkdir(parents=True, exist_ok=True)  # ids may be paths
         with atomic_path(self._samples_path(recording)) as temporary:
             with temporary.open("wb") as file:
                 np.save(file, pcm, allow_pickle=False)

@@ -5,20 +5,21 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.annotations import Annotations, fail_on_problems, find_conflicts, read_annotations, read_complete
+from rfcx_ssl.annotations import Annotations, fail_on_problems, find_conflicts
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
 from rfcx_ssl.annotations.spans import fit_to_recordings
 from rfcx_ssl.annotations.tags import without_answered_tags
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.data.budget import Budget, choose_labels
 from rfcx_ssl.data.cache import AudioCache
-from rfcx_ssl.data.recordings import Recording, open_recordings, read_sites
+from rfcx_ssl.data.recordings import Recording, open_recordings
 from rfcx_ssl.data.settings import DataSettings
+from rfcx_ssl.data.sources import Sources, read_sources
 from rfcx_ssl.data.truth import recording_truth
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.folds import Folds, make_folds
@@ -27,7 +28,7 @@ from rfcx_ssl.labels.clips import clip_labels, heard_outputs
 from rfcx_ssl.labels.frame_wise import frame_labels
 from rfcx_ssl.labels.judged import Judged, judged_boxes, species_labels
 from rfcx_ssl.labels.pseudo import PseudoLabels, add_pseudo_labels, fill_clip_labels
-from rfcx_ssl.species import LabelSpace, label_space, read_species, rfcx_species
+from rfcx_ssl.species import LabelSpace, label_space
 
 logger = logging.getLogger(__name__)
 
@@ -180,13 +181,15 @@ def load_corpus(settings: DataSettings) -> Corpus:
         AnnotationError: a wrong row (file and line), a box outside its recording, folds that do not fit.
         AudioError: audio files that are missing, unreadable or cut off, or an MP3 in which labels have no exact time.
     """
-    space, annotations, pseudo = _read_labels(settings)
-    names = _names(annotations, pseudo)
+    sources = read_sources(settings)
+    space, annotations = _labels(sources, settings)
+    names = sources.recording_ids
     found = open_recordings(
-        settings.root,
-        settings.audio_folders,
+        sources.paths,
         names,
         settings.sample_rate_hz,
+        where=", ".join(str(settings.root / folder) for folder in settings.audio_folders),
+        sites=sources.sites,
         untimed=set(names) - set(annotations.table["recording_id"]),
         allow_missing=settings.allow_missing_audio,
     )
@@ -198,39 +201,36 @@ def load_corpus(settings: DataSettings) -> Corpus:
     cache = AudioCache(settings.cache_path, settings.sample_rate_hz) if settings.cache_path else None
     if cache is not None:
         cache.build(recordings.values())
-    return Corpus(settings, space, annotations, recordings, _folds(settings, annotations), cache, pseudo)
+    folds = _folds(settings, annotations, sources.sites)
+    return Corpus(settings, space, annotations, recordings, folds, cache, sources.pseudo)
 
 
-def load_tables(settings: DataSettings) -> tuple[Annotations, Folds]:
+class Tables(NamedTuple):
+    """What is known without opening an audio file."""
+
+    annotations: Annotations
+    folds: Folds
+    space: LabelSpace
+    sites: Mapping[str, str]
+
+
+def load_tables(settings: DataSettings) -> Tables:
     """Annotations and folds of :func:`load_corpus`, as if every labelled recording had its audio file.
 
     Raises:
         AnnotationError: a wrong row (file and line), or folds that do not fit.
     """
-    _, annotations, pseudo = _read_labels(settings)
-    annotations = annotations.select(_random_part(_names(annotations, pseudo), settings))
-    return annotations, _folds(settings, annotations)
+    sources = read_sources(settings)
+    space, annotations = _labels(sources, settings)
+    annotations = annotations.select(_random_part(sources.recording_ids, settings))
+    return Tables(annotations, _folds(settings, annotations, sources.sites), space, sources.sites)
 
 
-def _read_labels(settings: DataSettings) -> tuple[LabelSpace, Annotations, tuple[PseudoLabels, ...]]:
-    complete = read_complete(settings.complete_file) if settings.complete_file else frozenset()
-    species = read_species(settings.species_table) if settings.species_table else rfcx_species()
-    space = label_space(species, split_songtypes=settings.split_songtypes, noise_class=settings.noise_class)
-    annotations = read_annotations(
-        settings.root,
-        extra_tables=settings.extra_tables,
-        label_map=settings.label_map,
-        complete=complete,
-        species=species,
-    )
-    check_song_types(annotations, space)
-    annotations = without_answered_tags(annotations, space)
-    return space, annotations, tuple(PseudoLabels.load(path) for path in settings.pseudo_files)
-
-
-def _names(annotations: Annotations, pseudo: Sequence[PseudoLabels]) -> list[str]:
-    """Sorted ids of every recording that anything is said about."""
-    return sorted(set(annotations.recording_ids).union(*(teacher.by_recording for teacher in pseudo)))
+def _labels(sources: Sources, settings: DataSettings) -> tuple[LabelSpace, Annotations]:
+    """The outputs, and what is said of them."""
+    space = label_space(sources.species, split_songtypes=settings.split_songtypes, noise_class=settings.noise_class)
+    check_song_types(sources.annotations, space)
+    return space, without_answered_tags(sources.annotations, space)
 
 
 def check_song_types(annotations: Annotations, space: LabelSpace) -> None:
@@ -264,10 +264,10 @@ def _random_part(names: Sequence[str], settings: DataSettings) -> list[str]:
     return sorted(np.random.default_rng([settings.seed, 0]).permutation(names)[: settings.max_recordings].tolist())
 
 
-def _folds(settings: DataSettings, annotations: Annotations) -> Folds:
+def _folds(settings: DataSettings, annotations: Annotations, sites: Mapping[str, str]) -> Folds:
     """Folds of every annotated recording: from ``folds_file`` if it exists, else dealt (and written there)."""
     path, names = settings.folds_file, annotations.recording_ids
-    site_of = _sites(settings.root, names) if settings.group_by == "site" else None
+    site_of = _sites(settings.root, names, sites) if settings.group_by == "site" else None
     if path is not None and path.exists():
         return _read_folds(path, names, settings, site_of)
     folds = make_folds(annotations, names, num_folds=settings.num_folds, seed=settings.seed, group_of=site_of)
@@ -276,8 +276,7 @@ def _folds(settings: DataSettings, annotations: Annotations) -> Folds:
     return folds
 
 
-def _sites(root: Path, names: Sequence[str]) -> dict[str, str]:
-    known = read_sites(root)
+def _sites(root: Path, names: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
     site_of = {name: known[name] for name in names if known.get(name)}
     if not site_of:
         raise AnnotationError(f"data.group_by=site needs {root / RECORDINGS_TABLE} with a column site")

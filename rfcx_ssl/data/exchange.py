@@ -37,6 +37,7 @@ EVENT_TYPES = {
     "state": "string",
     "weight": "float64",
     "weak": "bool",
+    "annotator": "string",
 }
 SPAN_COLUMNS = ("file", "start_s", "end_s", "species")  # of a table for data.complete_file
 FOLDS_TABLE, COMPLETE_LIST = "folds.csv", "complete.txt"

@@ -1,14 +1,17 @@
-"""Finding the audio files of a data set in RFCX's layout, their lengths and sites."""
+"""The audio files of a data set, their lengths and sites."""
 
-from collections.abc import Collection, Iterable, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
 from rfcx_ssl.audio import audio_info, require_exact_time, resampled_samples
 from rfcx_ssl.audio.find import find_audio
-from rfcx_ssl.errors import AudioError
+from rfcx_ssl.errors import AnnotationError, AudioError
 from rfcx_ssl.files import iter_csv
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +37,30 @@ def audio_by_id(root: Path, folders: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def read_sites(root: Path) -> dict[str, str]:
-    """Site of each recording from ``recordings.csv``; empty where there is no such table."""
+def read_sites(root: Path, find: Callable[[str], str] = str) -> dict[str, str]:
+    """Site of each recording from ``recordings.csv``; empty where there is no such table.
+
+    ``find`` tells which recording the cell ``file`` (or ``recording_id``) means; a row about none is passed over.
+    """
     path = root / RECORDINGS_TABLE
-    if not path.is_file():
-        return {}
-    return {cells["recording_id"]: cells["site"] for _, cells in iter_csv(path, ("recording_id", "site"))}
+    sites: dict[str, str] = {}
+    for line, cells in iter_csv(path, ("site",), ("recording_id", "file")) if path.is_file() else ():
+        if not {"recording_id", "file"} & cells.keys():
+            raise AnnotationError(f"{path}:1: missing column recording_id")
+        try:
+            sites[find(cells.get("file") or cells.get("recording_id", ""))] = cells["site"]
+        except ValueError as error:
+            logger.info("%s:%d: %s", path, line, error)
+    return sites
 
 
 def open_recordings(
-    root: Path,
-    folders: Sequence[str],
+    paths: Mapping[str, Path],
     wanted: Iterable[str],
     sample_rate_hz: int,
     *,
+    where: str,
+    sites: Mapping[str, str] | None = None,
     untimed: Collection[str] = (),
     allow_missing: bool,
 ) -> dict[str, Recording]:
@@ -56,13 +69,21 @@ def open_recordings(
     Labels in seconds may have been placed with another decoder, so an MP3 that starts an unknown time late is refused,
     unless it is in ``untimed``: without boxes, or with pseudo-labels, which come from the audio as it is decoded here.
 
+    Args:
+        paths: the audio files there are, by recording.
+        wanted: recordings to open.
+        sample_rate_hz: rate at which samples are counted.
+        where: the folders that were searched, for messages.
+        sites: site of each recording.
+        untimed: recordings whose audio needs no exact time.
+        allow_missing: whether wanted recordings may have no file.
+
     Raises:
         AudioError: files are missing and that is not allowed, none is there at all, or a file is unreadable, cut off
             or without exact time.
     """
-    paths, sites, names = audio_by_id(root, folders), read_sites(root), sorted(set(wanted))
+    names = sorted(set(wanted))
     missing = [name for name in names if name not in paths]
-    where = ", ".join(str(root / folder) for folder in folders)
     if missing and (len(missing) == len(names) or not allow_missing):
         raise AudioError(
             f"{len(missing)} of {len(names)} labelled recordings have no audio file in {where} (first: {missing[0]}); "
@@ -75,5 +96,5 @@ def open_recordings(
             if name not in untimed:
                 require_exact_time(paths[name])
             samples = resampled_samples(info.frames, info.sample_rate_hz, sample_rate_hz)
-            found[name] = Recording(name, paths[name], info.duration_s, samples, sites.get(name))
+            found[name] = Recording(name, paths[name], info.duration_s, samples, (sites or {}).get(name))
     return found

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from rfcx_ssl.annotations import Complete, ProjectFiles
 from rfcx_ssl.annotations.layout import ABSENT_TABLE, PRESENT_TABLE, RECORDINGS_TABLE, SPECIES_TABLE
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.labels.clips import ClipAbsent
@@ -11,6 +12,21 @@ from rfcx_ssl.project import SUFFIXES, data_words
 from rfcx_ssl.settings import settings
 
 Layout = Literal["rfcx", "annotations"]
+
+
+@settings
+class ProgramSettings:
+    """Rows of label tables that a program wrote (BirdNET, Kaleidoscope's AUTO ID, ``rfcx-ssl detect``) as labels."""
+
+    min_confidence: float = 0.9  # rows below are left out
+    weight: float = 0.3  # of such a label, where a person's has 1
+
+    def __post_init__(self) -> None:
+        """Reject values without a meaning."""
+        if not 0 < self.weight <= 1:
+            raise ValueError(f"weight={self.weight} must be above 0 and at most 1")
+        if not 0 <= self.min_confidence <= 1:
+            raise ValueError(f"min_confidence={self.min_confidence} must be in [0, 1]")
 
 
 @settings
@@ -33,11 +49,13 @@ class PseudoSettings:
 
 @settings
 class DataSettings:
-    """A data set in RFCX's layout and how training examples are drawn from it (docs/labels.md)."""
+    """A labelled data set, in RFCX's layout or any other, and how training examples are drawn from it (docs/labels.md)."""
 
     root: Path
     layout: Layout = "rfcx"  # rfcx: train_tp.csv and train_fp.csv; annotations: tables of any kind beside the audio
-    species_file: Path | None = None  # the project's species; None: root/species.csv, or RFCX's where there is none
+    species_file: Path | None = (
+        None  # None: root/species.csv; without it RFCX's, or (annotations) inferred and written there
+    )
     sample_rate_hz: int = 32_000
     crop_s: float = 5.0
     # folds
@@ -46,10 +64,12 @@ class DataSettings:
     group_by: Literal["recording", "site"] = "recording"  # site: from recordings.csv
     folds_file: Path | None = None  # read if it exists, else written
     # label sources
-    audio_folders: tuple[str, ...] = ("train",)  # below root, searched in this order
-    extra_tables: tuple[Path, ...] = ()  # in RFCX's columns, Raven selection tables, Audacity labels, folders of them
-    label_map: Path | None = None  # what the labels of Raven and Audacity mean: label, species_id, songtype_id, state
-    complete_file: Path | None = None  # ids of recordings in which every call is marked, one a line
+    audio_folders: tuple[str, ...] = ("train",)  # below root, searched in this order; "." is root itself
+    extra_tables: tuple[Path, ...] = ()  # more label tables of any kind, folders of them
+    label_map: Path | None = None  # what labels mean: label, species (or species_id), songtype_id, state
+    complete_file: Path | None = None  # recordings, or parts of them, in which every call is marked
+    complete: Complete = "listed"  # annotations: also all recordings that have a table, or all
+    program: ProgramSettings | None = None  # annotations: None leaves out what programs wrote
     pseudo: PseudoSettings | None = None
     allow_missing_audio: bool = False  # use only the recordings whose file is there
     max_recordings: int | None = None  # a random part of the recordings, for quick trials
@@ -88,6 +108,8 @@ class DataSettings:
             raise ValueError(f"present_share, absent_share, random_share={self.shares} must be >= 0, one above 0")
         if not self.audio_folders:
             raise ValueError("audio_folders must name at least one folder below root")
+        if self.layout == "rfcx" and (self.complete != "listed" or self.program is not None):
+            raise ValueError("complete and program need layout=annotations")
         self._check_fractions()
         self._check_budget()
 
@@ -143,10 +165,32 @@ class DataSettings:
         return () if self.pseudo is None else self.pseudo.files
 
     @property
+    def project_files(self) -> ProjectFiles:
+        """Where the labels are in layout annotations."""
+        return ProjectFiles(
+            self.root,
+            species_file=self.species_file,
+            audio_folders=self.audio_folders,
+            extra_tables=self.extra_tables,
+            label_map=self.label_map,
+            complete_file=self.complete_file,
+            others=() if self.folds_file is None else (self.folds_file,),
+        )
+
+    @property
     def label_files(self) -> tuple[Path, ...]:
         """Every file and folder that shapes labels, folds or sites; some may not exist."""
-        tables = tuple(self.root / name for name in (PRESENT_TABLE, ABSENT_TABLE, RECORDINGS_TABLE))
-        single = (self.species_table, self.label_map, self.complete_file, self.folds_file)
+        if self.layout == "rfcx":
+            tables = [self.root / name for name in (PRESENT_TABLE, ABSENT_TABLE)]
+        else:
+            tables = self.project_files.found_tables()
+        single = (
+            self.root / RECORDINGS_TABLE,
+            self.species_table,
+            self.label_map,
+            self.complete_file,
+            self.folds_file,
+        )
         return (*tables, *self.extra_tables, *self.pseudo_files, *(path for path in single if path is not None))
 
 

@@ -3,6 +3,7 @@
 Needs the standard library only: the table is saved in every model's config and read wherever the model runs.
 """
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -85,7 +86,7 @@ class SpeciesTable:
 
     def id_of(self, name: str) -> int | None:
         """The species of a name, code or scientific name, without regard to case; None for a foreign one."""
-        return self._id_of.get(_key(name))
+        return self._id_of.get(name_key(name))
 
     def calls_of(self, species_id: int) -> tuple[Call, ...]:
         """The song types of a species; empty for a foreign one."""
@@ -136,12 +137,13 @@ def _ids(of: Mapping[int, Sequence[Call]]) -> dict[str, int]:
     for key in ("name", "code", "scientific_name"):
         for species, calls in of.items():
             word = getattr(calls[0], key)
-            if word and ids.setdefault(_key(word), species) != species:
+            if word and ids.setdefault(name_key(word), species) != species:
                 raise ValueError(
-                    f"{key} {word!r} stands for two species: {of[ids[_key(word)]][0].name}, {calls[0].name}"
+                    f"{key} {word!r} stands for two species: {of[ids[name_key(word)]][0].name}, {calls[0].name}"
                 )
     return ids
 
 
-def _key(name: str) -> str:
-    return " ".join(name.split()).casefold()
+def name_key(name: str) -> str:
+    """What two spellings of one name share: no case, single spaces, composed characters (Unicode's NFC)."""
+    return unicodedata.normalize("NFC", " ".join(name.split()).casefold())

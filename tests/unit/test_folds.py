@@ -14,7 +14,7 @@ REAL = Path(__file__).parents[2].parent / "shared" / "data" / "rfcx"
 def annotations(rows):
     """Annotations of (recording, species, state) triples."""
     values = [(name, s, 1, 0.0, 1.0, 1.0, 2.0, state, 1.0, "t.csv:2") for name, s, state in rows]
-    return Annotations.from_rows([dict(zip(COLUMNS[:-1], v, strict=True)) for v in values])
+    return Annotations.from_rows([dict(zip(COLUMNS[:-2], v, strict=True)) for v in values])
 
 
 def forest(num=40, species=4):

@@ -1,6 +1,6 @@
 import pytest
 
-from rfcx_ssl.annotations import default_label_map, read_audacity, read_extra, read_raven
+from rfcx_ssl.annotations import default_label_map, read_extra
 from rfcx_ssl.annotations.exchange import recording_of_table
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species import rfcx_species
@@ -22,7 +22,7 @@ def test_a_raven_table_of_one_file(tmp_path):
         "1\tSpectrogram 1\t1\t1.0\t2.0\t1000.5\t2800\ts3",
         "2\tSpectrogram 1\t1\t5.0\t6.5\t900\t2000\tEleutherodactylus gryllus",
     )
-    annotations = read_raven(path, LABELS)
+    annotations = read_extra(path, LABELS)
     assert annotations.events("abc") == (
         (3, 1, 1.0, 2.0, 1000.5, 2800.0, True, 1.0, False),
         (0, 1, 5.0, 6.5, 900.0, 2000.0, True, 1.0, False),
@@ -33,19 +33,19 @@ def test_a_raven_table_of_one_file(tmp_path):
 def test_a_raven_table_over_several_files_uses_the_offset(tmp_path):
     head = "Begin Time (s)\tEnd Time (s)\tBegin Path\tFile Offset (s)\tSpecies"
     path = write(tmp_path / "x.txt", head, "61\t62.5\tC:\\birds\\bbb.flac\t1\ts1", "2\t3\t/data/aaa.wav\t2\ts2")
-    annotations = read_raven(path, LABELS)
+    annotations = read_extra(path, LABELS)
     assert annotations.events("bbb")[0][2:6] == (1.0, 2.5, 3844.0, 5625.0)  # the usual band of species 1
     assert annotations.recording_ids == ["aaa", "bbb"]
     path = write(
         tmp_path / "x.txt", "Begin Time (s)\tEnd Time (s)\tBegin File\tSpecies", "1\t2\ta.wav\ts1", "1\t2\tb.wav\ts1"
     )
     with pytest.raises(AnnotationError, match="spans 2 files: the column 'File Offset"):
-        read_raven(path, LABELS)
+        read_extra(path, LABELS)
 
 
 def test_an_audacity_track_with_and_without_frequencies(tmp_path):
     path = write(tmp_path / "abc.txt", "1.5\t2.5\ts3", "\\\t900.0\t3000.0", "", "4\t5\ts22", "\\\t-1.0\t-1.0")
-    assert [event[2:6] for event in read_audacity(path, LABELS).events("abc")] == [
+    assert [event[2:6] for event in read_extra(path, LABELS).events("abc")] == [
         (1.5, 2.5, 900.0, 3000.0),
         (4.0, 5.0, 10688.0, 13688.0),
     ]
@@ -62,15 +62,15 @@ def test_an_audacity_track_with_and_without_frequencies(tmp_path):
 )
 def test_a_wrong_audacity_line_is_named(tmp_path, lines, message):
     with pytest.raises(AnnotationError, match=message):
-        read_audacity(write(tmp_path / "abc.txt", *lines), LABELS)
+        read_extra(write(tmp_path / "abc.txt", *lines), LABELS)
 
 
 def test_a_raven_table_without_labels_is_refused(tmp_path):
     path = write(tmp_path / "abc.txt", "Begin Time (s)\tEnd Time (s)\tView", "1\t2\tSpectrogram 1")
     with pytest.raises(AnnotationError, match=r"abc\.txt:1: no label column"):
-        read_raven(path, LABELS)
+        read_extra(path, LABELS)
     empty = write(tmp_path / "abc.txt", "Begin Time (s)\tEnd Time (s)\tAnnotation")
-    assert len(read_raven(empty, LABELS)) == 0
+    assert len(read_extra(empty, LABELS)) == 0
 
 
 @pytest.mark.parametrize(

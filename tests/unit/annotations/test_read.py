@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rfcx_ssl.annotations import Conflicts, find_conflicts, read_annotations, read_complete, read_truth_events
+from rfcx_ssl.annotations import WHOLE, Conflicts, find_conflicts, read_annotations, read_complete, read_truth_events
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species import rfcx_species
 
@@ -43,12 +43,12 @@ def test_a_missing_root_or_table_is_an_annotation_error(tmp_path):
 def test_complete_recordings_are_one_id_a_line(tmp_path):
     path = tmp_path / "complete.txt"
     path.write_text("# by Ann, 2026\naaa\n\nbbb\n")
-    assert read_complete(path) == {"aaa", "bbb"}
+    assert read_complete(path, rfcx_species()) == {"aaa": (WHOLE,), "bbb": (WHOLE,)}
     path.write_text("aaa\nbbb ccc\n")
     with pytest.raises(AnnotationError, match=r"complete\.txt:2: 'bbb ccc' is not one recording id"):
-        read_complete(path)
+        read_complete(path, rfcx_species())
     with pytest.raises(AnnotationError, match="cannot be read"):
-        read_complete(tmp_path / "none.txt")
+        read_complete(tmp_path / "none.txt", rfcx_species())
 
 
 def test_truth_is_complete_and_split(tmp_path):

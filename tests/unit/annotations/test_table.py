@@ -7,7 +7,7 @@ from rfcx_ssl.errors import AnnotationError
 
 def row(recording="aaa", species=3, start=1.0, end=2.0, low=1000.0, state="present", **changes):
     values = (recording, species, 1, start, low, end, low + 500.0, state, 1.0, "t.csv:2")
-    return {**dict(zip(COLUMNS[:-1], values, strict=True)), **changes}
+    return {**dict(zip(COLUMNS[:-2], values, strict=True)), **changes}
 
 
 def test_events_of_a_recording_come_by_start_time():

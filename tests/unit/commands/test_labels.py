@@ -21,7 +21,7 @@ def test_the_report_counts_boxes_and_folds(forest, capsys, tmp_path):
     run(forest, *SMALL, "--save-folds", tmp_path / "folds.csv")
     text = capsys.readouterr().out
     assert text.startswith("8 present and 24 absent boxes in 12 recordings, 0 of them complete\n")
-    table = [line.split() for line in text.splitlines()[7:]]
+    table = [line.split() for line in text.splitlines()[7:13]]
     assert [int(row[-1]) for row in table] == [3, 3, 2, 6, 6, 12]
     assert Folds.load(tmp_path / "folds.csv").num_folds == 3
 

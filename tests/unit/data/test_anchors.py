@@ -16,7 +16,7 @@ def decks(present=(5, 1, 2), absent=(3,), recordings=4):
     rows = [(s, "present", i) for s, count in enumerate(present) for i in range(count)]
     rows += [(10 + s, "absent", i) for s, count in enumerate(absent) for i in range(count)]
     values = [(f"r{i % recordings}", s, 1, float(i), 1.0, i + 1.0, 2.0, state, 1.0, "t:2") for s, state, i in rows]
-    table = Annotations.from_rows([dict(zip(COLUMNS[:-1], v, strict=True)) for v in values])
+    table = Annotations.from_rows([dict(zip(COLUMNS[:-2], v, strict=True)) for v in values])
     return make_decks(table, [f"r{i}" for i in range(recordings)], label_space(rfcx_species()))
 
 

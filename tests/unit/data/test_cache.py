@@ -5,14 +5,22 @@ import pytest
 
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.data.cache import AudioCache
-from rfcx_ssl.data.recordings import open_recordings
+from rfcx_ssl.data.recordings import audio_by_id, open_recordings
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.workers import open_threads
 
 
 @pytest.fixture
 def recordings(forest):
-    return list(open_recordings(forest, ["train"], ["rec00", "rec01"], 16_000, allow_missing=False).values())
+    return list(
+        open_recordings(
+            audio_by_id(forest, ["train"]),
+            ["rec00", "rec01"],
+            16_000,
+            where=str(forest / "train"),
+            allow_missing=False,
+        ).values()
+    )
 
 
 def test_a_cached_crop_is_the_decoded_one_to_16_bits(recordings, tmp_path):
@@ -68,7 +76,9 @@ def test_a_folder_that_cannot_be_written_is_named(recordings, tmp_path):
 
 
 def test_at_the_rate_of_the_file_nothing_is_lost(forest, tmp_path):
-    found = open_recordings(forest, ["train"], ["rec02"], 48_000, allow_missing=False)
+    found = open_recordings(
+        audio_by_id(forest, ["train"]), ["rec02"], 48_000, where=str(forest / "train"), allow_missing=False
+    )
     cache = AudioCache(tmp_path, 48_000)
     cache.build(found.values())
     np.testing.assert_array_equal(cache.read(found["rec02"], 5, 1000), read_audio(found["rec02"].path)[5:1005])

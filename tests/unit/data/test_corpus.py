@@ -160,7 +160,7 @@ def test_by_site_every_recording_of_the_folds_file_needs_one(settings_of, copied
 def test_the_tables_alone_give_the_same_labels_and_folds(settings_of, tmp_path, changes):
     (tmp_path / "complete.txt").write_text("rec11\n")
     chosen = settings_of(complete_file=tmp_path / "complete.txt", **changes)
-    corpus, (annotations, folds) = load_corpus(chosen), load_tables(chosen)
+    corpus, (annotations, folds, *_) = load_corpus(chosen), load_tables(chosen)
     assert folds == corpus.folds
     assert annotations.table.equals(corpus.annotations.table) and annotations.complete == corpus.annotations.complete
 

@@ -12,7 +12,7 @@ from rfcx_ssl.annotations.label_map import LabelMap, Meaning
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.inference.stream import Detection
 from rfcx_ssl.inference.writers import check_label_texts, open_writers
-from rfcx_ssl.species import label_space, rfcx_species
+from rfcx_ssl.species import label_space, name_key, rfcx_species
 
 NYQUIST_HZ = 16_000.0
 SPACE = label_space(rfcx_species())
@@ -64,7 +64,7 @@ species_names = st.lists(
     st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), min_size=1, max_size=12).filter(is_writable),
     min_size=1,
     max_size=4,
-    unique_by=lambda name: name.strip().lower(),
+    unique_by=name_key,
 )  # fmt: skip
 folder_names = st.text(plain, min_size=1, max_size=8).filter(lambda text: text == text.strip() and text[0] != ".")
 recording_names = st.lists(folder_names, min_size=1, max_size=2).map("/".join)
@@ -90,7 +90,7 @@ def test_whatever_the_names_and_times(data, names, kind):
         ),
         label="events",
     )
-    labels = LabelMap(rfcx_species(), {name.strip().lower(): Meaning(s, 1, "present") for s, name in enumerate(names)})
+    labels = LabelMap(rfcx_species(), {name: Meaning(s, 1, "present") for s, name in enumerate(names)})
     usual = {
         s: (call.f_min_hz, call.f_max_hz) for s, call in ((c.species_id, c) for c in reversed(rfcx_species().calls))
     }
