@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 from rfcx_ssl.errors import ConfigError, did_you_mean
+from rfcx_ssl.project import expand_project
 
 T = TypeVar("T")
 
@@ -31,6 +32,8 @@ def config_root() -> Path:
 def load_settings(cls: type[T], group: str, name: str, overrides: Sequence[str] = ()) -> T:
     """Compose ``configs/<group>/<name>.yaml`` with Hydra ``overrides`` (``key=value``) and check it against ``cls``.
 
+    ``project=FILE`` among them stands for the lines of that file (:mod:`rfcx_ssl.project`).
+
     Raises:
         ConfigError: naming every unknown key, wrong type and broken rule with its full key.
     """
@@ -38,7 +41,7 @@ def load_settings(cls: type[T], group: str, name: str, overrides: Sequence[str] 
     if not (directory / f"{name}.yaml").is_file():
         known = sorted(path.stem for path in directory.glob("*.yaml"))
         raise ConfigError(f"no config {name!r} in {directory}; have {', '.join(known) or 'none'}")
-    forced = [_force(override, directory) for override in overrides]
+    forced = [_force(override, directory) for override in expand_project(overrides)]
     try:
         with initialize_config_dir(str(directory), version_base="1.3"), _own_groups(directory):
             composed = compose(name, forced)

@@ -12,7 +12,7 @@ from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Crop
-from rfcx_ssl.species.space import LabelSpace
+from rfcx_ssl.species.space import LabelSpace, species_difference
 
 # numpy reads [seed, epoch, index] as [seed, epoch, index, 0]: other draws take another last number
 TEACHER_STREAM, DEAL_STREAM = 1, 2
@@ -64,10 +64,8 @@ class CropDataset(Dataset[Crop]):
                 f"data.sample_rate_hz={corpus.settings.sample_rate_hz}, the model's is {grid.sample_rate_hz}: "
                 "they must be equal"
             )
-        if space is not None and space.output_names != corpus.space.output_names:
-            raise ConfigError(
-                f"the model has {space.num_outputs} outputs, the data {corpus.space.num_outputs}: differ"
-            )
+        if space is not None and (difference := species_difference(space, corpus.space)):
+            raise ConfigError(f"the model does not fit the data: {difference}")
         if recording_ids is None:
             recording_ids = [item.recording_id for item in corpus.recordings(fold, split)]
         self._decks = make_decks(corpus.annotations, recording_ids, corpus.space)

@@ -8,6 +8,7 @@ from rfcx_ssl.annotations import Complete, ProjectFiles
 from rfcx_ssl.annotations.layout import ABSENT_TABLE, PRESENT_TABLE, RECORDINGS_TABLE, SPECIES_TABLE
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.labels.clips import ClipAbsent
+from rfcx_ssl.project import SUFFIXES, data_words
 from rfcx_ssl.settings import settings
 
 Layout = Literal["rfcx", "annotations"]
@@ -194,6 +195,12 @@ class DataSettings:
 
 
 def load_data_settings(root: Path, config: str, overrides: Sequence[str]) -> DataSettings:
-    """``configs/finetune/data/<config>.yaml`` with ``overrides``, for the data set in ``root``, however it is named."""
+    """``configs/finetune/data/<config>.yaml`` with ``overrides``, for the data set in ``root``, however it is named.
+
+    ``root`` may be a project file, which says where the data are, and what they are (``config`` is then not used).
+    """
+    if root.suffix in SUFFIXES:
+        config, words = data_words(root)
+        return load_settings(DataSettings, "finetune/data", config, [*words, *overrides])
     quoted = str(root).replace("'", r"\'")
     return load_settings(DataSettings, "finetune/data", config, [f"root='{quoted}'", *overrides])

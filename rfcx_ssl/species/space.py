@@ -1,10 +1,12 @@
 """The label space: what a model's outputs stand for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species.table import SpeciesTable
+
+SHOWN = 5  # names in a message
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,23 @@ def label_space(species: SpeciesTable, *, split_songtypes: bool = False, noise_c
         outputs.append(("noise", -1, None))
     names, species_ids, songtypes = zip(*outputs, strict=True)
     return LabelSpace(species, names, species_ids, songtypes)
+
+
+def species_difference(model: LabelSpace, data: LabelSpace) -> str | None:
+    """How the species and outputs of a model differ from those of the data, in one clause; None where they do not."""
+    ours, theirs = model.species_names, data.species_names
+    if ours == theirs:
+        if model.output_names == data.output_names:
+            return None
+        return f"its outputs ({_some(model.output_names)}) are not the data's ({_some(data.output_names)})"
+    gone, added = [n for n in ours if n not in theirs], [n for n in theirs if n not in ours]
+    if not gone and not added:
+        return f"its {len(ours)} species are those of the data in another order"
+    parts = [f"the data lack {_some(gone)}"] if gone else []
+    parts += [f"the model lacks {_some(added)}"] if added else []
+    return f"its {len(ours)} species are not the {len(theirs)} of the data: {', '.join(parts)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(repr, names[:SHOWN])) + more

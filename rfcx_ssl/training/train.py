@@ -11,16 +11,20 @@ import torch
 from accelerate import Accelerator
 
 from rfcx_ssl.augment import AugmentSettings, build_augment
+from rfcx_ssl.config import settings_dict
 from rfcx_ssl.data import Corpus, CropDataset, DataSettings, collate, load_corpus, recording_truth
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.windows import predict_recording, windows_in_force
 from rfcx_ssl.losses.sed import build_loss
 from rfcx_ssl.losses.settings import LossSettings
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.models.settings import ModelSettings
+from rfcx_ssl.models.warm_start import warm_start
 from rfcx_ssl.provenance import hash_files
 from rfcx_ssl.settings import settings
+from rfcx_ssl.species.space import LabelSpace
 from rfcx_ssl.threads import use_threads
 from rfcx_ssl.training.learner import Parts, make_accelerator, seed_everything
 from rfcx_ssl.training.rules import check_activity, check_mixing
@@ -28,7 +32,16 @@ from rfcx_ssl.training.settings import EvaluationSettings, LoopSettings
 from rfcx_ssl.training.trainer import fit
 from rfcx_ssl.training.validation import FloatArray, RecordingScores, Validation
 
+SPENT = ("encoder", "encoder_weights", "window_s")  # of a model: where its first weights came from, its window
 LABELS_FILE = "labels.csv"  # of a run folder: the recordings inside the label budget
+
+
+@settings
+class StartSettings:
+    """A trained model whose weights a run starts from."""
+
+    model: str  # RUN/model, or a model on the hub
+    extend: bool = False  # its species may differ: outputs that both have keep their rows
 
 
 @settings
@@ -39,6 +52,7 @@ class TrainSettings(LoopSettings):
     data: DataSettings
     augment: AugmentSettings
     loss: LossSettings
+    start: StartSettings | None = None  # go on from a trained model, also for other species
     fold: int | None = 0  # validation fold; null trains on everything and keeps the last weights
 
     def __post_init__(self) -> None:
@@ -70,7 +84,7 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
         accelerator.print(corpus.budget.summary())
     check_activity(settings.loss, settings.model.head.activity, corpus, settings.fold)
     seed_everything(settings.seed, step=0, rank=0)  # every process builds the same weights
-    model = build_model(with_window(settings.model, settings.data.crop_s), corpus.space)
+    model = first_model(settings, corpus.space)
     windows = windows_in_force(model, settings.evaluation)
     model.config.windows = windows._asdict()  # saved with the model: it is heard as it was validated
     if abs(windows.window_s - settings.data.crop_s) * model.grid.sample_rate_hz >= 1:
@@ -94,6 +108,36 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
         fold=settings.fold,
         files={} if corpus.budget is None else {LABELS_FILE: corpus.budget.to_csv()},
     )
+
+
+def first_model(settings: TrainSettings, space: LabelSpace) -> RainforestSedModel:
+    """The model before the first step: new layers over an encoder, or a trained model for the data's species.
+
+    Raises:
+        CheckpointError: a model or encoder cannot be loaded.
+        ConfigError: the settings differ from the trained model's, or its species from the data's.
+    """
+    if settings.start is None:
+        return build_model(with_window(settings.model, settings.data.crop_s), space)
+    trained = load_model(settings.start.model)
+    if differing := differing_keys(settings_dict(settings.model), settings_dict(trained.settings)):
+        raise ConfigError(
+            f"start.model={settings.start.model} is built otherwise than this run's model: {', '.join(differing)} differ; "
+            "compose the same model=..."
+        )
+    return warm_start(trained, space, extend=settings.start.extend)
+
+
+def differing_keys(wanted: Mapping[str, Any], trained: Mapping[str, Any], above: str = "model") -> list[str]:
+    """Settings in which two models differ, but for those that a trained model no longer needs."""
+    found = []
+    for key in sorted(wanted.keys() | trained.keys()):
+        one, other = wanted.get(key), trained.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += differing_keys(one, other, f"{above}.{key}")
+        elif one != other and key not in SPENT:
+            found.append(f"{above}.{key}")
+    return found
 
 
 def with_window(model: ModelSettings, crop_s: float) -> ModelSettings:

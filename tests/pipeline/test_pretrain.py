@@ -82,7 +82,7 @@ def test_log_mel_by_the_stock_command_and_its_way_back(data, tmp_path):
     plugin = f"common.user_dir={ROOT / 'pretrain/fairseq_plugin'}"
     run, encoder = tmp_path / "run", tmp_path / "encoder"
     mel = {"name": "wav2vec2_mel_tiny_32k"}
-    first = ["optimization.max_update=3", "lr_scheduler.total_num_update=6"]
+    first = ["optimization.max_update=3", "lr_scheduler.total_num_update=6", "model.input_mix={p: 0.5}"]
     command(*ENGINE, *tiny(data, run, plugin, *first, "model.checkpoint_activations=true", **mel))
     second = ["optimization.max_update=6", "model.checkpoint_activations=true"]
     command(sys.executable, "pretrain/run.py", *tiny(data, run, *second, **mel))

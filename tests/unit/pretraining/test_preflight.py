@@ -37,7 +37,7 @@ def test_every_shipped_config_composes_and_has_the_same_keys(name, data):
     keys = {group: set(reference[group]) for group in reference}
     if "mel" in name:
         keys["model"] -= {"extractor_mode", "conv_feature_layers", "conv_bias"}
-        keys["model"] |= {"mel_extractor", "detach_targets"}
+        keys["model"] |= {"mel_extractor", "detach_targets", "input_mix"}
         mel = MelExtractorSettings()
         assert set(config["model"]["mel_extractor"]) == set(vars(mel))
         assert set(config["model"]["mel_extractor"]["mel"]) == set(vars(mel.mel)) - {"alignment"}

@@ -1,0 +1,64 @@
+"""A bioacoustician's folder: made-up calls of seven species, 44.1 kHz WAVs in nested folders, a Raven table beside each."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+RATE = 44_100
+LENGTH_S = 8.0
+#: Name -> lowest and highest frequency in Hz, length in seconds, whether the call rises.
+CALLS = {
+    "Gould's finch": (6000, 7500, 0.4, True),
+    "Häher sp. 2": (1500, 2600, 0.6, False),
+    "Wren, Pacific": (3500, 5200, 1.0, True),
+    "Zosterops (call)": (2800, 3300, 0.3, False),
+    "Ōtaki frog": (500, 900, 0.5, True),
+    "unknown tick 7": (9000, 12000, 0.2, False),
+    "蛙": (1000, 1300, 0.8, True),
+}
+RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tAnnotation\n"
+
+
+def call_of(name: str) -> np.ndarray:
+    """A sweep through the species' band, faded in and out."""
+    low_hz, high_hz, length_s, rises = CALLS[name]
+    times_s = np.arange(round(length_s * RATE)) / RATE
+    ends_hz = (low_hz, high_hz) if rises else (high_hz, low_hz)
+    phase = 2 * np.pi * np.cumsum(np.linspace(*ends_hz, len(times_s))) / RATE
+    return 0.25 * np.sin(phase) * np.hanning(len(times_s))
+
+
+def make_recordings(root: Path, *, count: int = 28) -> Path:
+    """``count`` recordings in which two or three species call, each call marked."""
+    rng = np.random.default_rng(0)
+    names = list(CALLS)
+    for number in range(count):
+        path = root / f"site {'AB'[number % 2]}" / "2024-05" / f"SM4_202405{number + 1:02d}_0530{number % 60:02d}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        samples = 0.01 * rng.standard_normal(round(LENGTH_S * RATE))
+        lines = []
+        for order, name in enumerate(dict.fromkeys(names[(number * step) % 7] for step in (1, 2, 3))):
+            low_hz, high_hz, length_s, _ = CALLS[name]
+            start_s = 0.2 + 2.6 * order + float(rng.uniform(0, 1.2))
+            first = round(start_s * RATE)
+            sound = call_of(name)
+            samples[first : first + len(sound)] += sound
+            box = f"{start_s:.4f}\t{start_s + length_s:.4f}\t{low_hz}\t{high_hz}"
+            lines.append(f"{order + 1}\tSpectrogram 1\t1\t{box}\t{name}\n")
+        soundfile.write(path, samples, RATE, subtype="PCM_16")
+        path.with_suffix(".Table.1.selections.txt").write_text(RAVEN + "".join(lines), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="session")
+def recordings_once(tmp_path_factory) -> Path:
+    return make_recordings(tmp_path_factory.mktemp("made up") / "my_recordings")
+
+
+@pytest.fixture
+def my_recordings(recordings_once, tmp_path) -> Path:
+    """A folder of one's own, to be worked in."""
+    return Path(shutil.copytree(recordings_once, tmp_path / "my_recordings"))
