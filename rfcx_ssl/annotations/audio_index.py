@@ -1,7 +1,7 @@
 """Which recording a label table means: audio files below a root, found by path, by the end of a path or by name."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from rfcx_ssl.annotations.convert import NoAudio
@@ -43,6 +43,7 @@ class AudioIndex:
                     f"{self.paths[name]} and {path.name}: two audio files of one name in a folder; labels cannot tell "
                     "them apart: keep one"
                 )
+        self._folders = {fold: _folder_ends(self.paths, fold=fold) for fold in (False, True)}
         self._by_stem = {fold: _by_stem(self.paths, fold=fold) for fold in (False, True)}
 
     def recording_of(self, table: LabelTable, selection: Selection) -> str:
@@ -66,7 +67,8 @@ class AudioIndex:
         """The recording that ``cell`` means in a table that lies in ``folder``; errors of :meth:`recording_of`.
 
         ``own``: the cell is the table's own name. The recording is the one beside the table, else the only one with
-        that name and as many of the table's folders as fit.
+        that name and as many of the table's folders as audio has; a folder that has audio, but not this one, is no
+        reason to look into another.
         """
         key = (cell, str(self.root) if folder is None else folder, own)
         if key not in self._found:
@@ -88,8 +90,9 @@ class AudioIndex:
         for fold in (False, True):
             ids = self._by_stem[fold].get(_fold(parts[-1], fold), {})
             there += ids
-            rules = _own_candidates if own else _candidates
-            for names in rules(ids, [_fold(part, fold) for part in parts], [_fold(part, fold) for part in beside]):
+            folded = [_fold(part, fold) for part in parts], [_fold(part, fold) for part in beside]
+            rules = _own_candidates(ids, folded[1], self._folders[fold]) if own else _candidates(ids, *folded)
+            for names in rules:
                 if len(names) == 1:
                     return names[0]
                 if names:
@@ -110,10 +113,14 @@ def _candidates(ids: Mapping[str, list[str]], cell: list[str], beside: list[str]
     yield sorted((name for name, path in ids.items() if cell[-len(path) :] == path), key=len)[-1:]
 
 
-def _own_candidates(ids: Mapping[str, list[str]], cell: list[str], beside: list[str]) -> Iterator[list[str]]:
+def _own_candidates(
+    ids: Mapping[str, list[str]], beside: list[str], folders: Collection[tuple[str, ...]]
+) -> Iterator[list[str]]:
     """Recordings that a table may belong to: with all of its folders, then with ever fewer of the upper ones."""
     for drop in range(len(beside)):
         yield [name for name, path in ids.items() if path[-len(beside) + drop :] == beside[drop:]]
+        if tuple(beside[drop:-1]) in folders:
+            return
 
 
 def _parts(path: str) -> list[str]:
@@ -136,6 +143,13 @@ def _by_stem(names: Iterable[str], *, fold: bool) -> dict[str, dict[str, list[st
         parts = _fold(name, fold).split("/")
         found.setdefault(parts[-1], {})[name] = parts
     return found
+
+
+def _folder_ends(names: Iterable[str], *, fold: bool) -> set[tuple[str, ...]]:
+    """The last parts, one or more, of every folder with recordings."""
+    folders = {_fold(name, fold).rpartition("/")[0] for name in names}
+    parts = [folder.split("/") for folder in folders if folder]
+    return {tuple(folder[start:]) for folder in parts for start in range(len(folder))}
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -189,7 +189,7 @@ def _times(selection: Selection) -> tuple[float, float]:
     start_s, end_s = _number("begin time", selection.start), _number("end time", selection.end)
     if selection.offset:
         offset_s = _number("file offset", selection.offset)
-        start_s, end_s = offset_s, offset_s + end_s - start_s
+        start_s, end_s = offset_s, round(offset_s + (end_s - start_s), 9)  # decimals again
     return start_s, end_s
 
 

@@ -4,8 +4,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from rfcx_ssl.annotations.table import END_TOLERANCE_S, WHOLE, Annotations, Event, Span
 
 Stretch = tuple[float, float]  # (start_s, end_s)
@@ -72,9 +70,9 @@ def fit_to_recordings(annotations: Annotations, durations_s: Mapping[str, float]
     """
     fitted = {name: _fit(spans, durations_s.get(name, math.inf)) for name, spans in annotations.complete.items()}
     table = annotations.table
-    if np.isinf(table["t_max"]).any():
+    if (is_open := table["t_max"] == math.inf).any():
         ends_s = table["recording_id"].map(durations_s).fillna(math.inf)
-        table = table.assign(t_max=table["t_max"].where(np.isfinite(table["t_max"]), ends_s))
+        table = table.assign(t_max=table["t_max"].where(~is_open, ends_s))
     return Annotations(table, fitted)
 
 

@@ -179,8 +179,8 @@ def load_corpus(settings: DataSettings) -> Corpus:
         AudioError: audio files that are missing, unreadable or cut off, or an MP3 in which labels have no exact time.
     """
     sources = read_sources(settings)
-    space = _label_space(sources, settings)
-    names, annotations = sources.recording_ids, without_answered_tags(sources.annotations, space)
+    space, annotations = _labels(sources, settings)
+    names = sources.recording_ids
     found = open_recordings(
         sources.paths,
         names,
@@ -218,16 +218,17 @@ def load_tables(settings: DataSettings) -> Tables:
         AnnotationError: a wrong row (file and line), or folds that do not fit.
     """
     sources = read_sources(settings)
-    space = _label_space(sources, settings)
+    space, annotations = _labels(sources, settings)
     names = _random_part(sources.recording_ids, settings)
-    annotations = without_answered_tags(sources.annotations, space).select(names)
+    annotations = annotations.select(names)
     return Tables(annotations, corpus_folds(settings, sources, annotations, names), space, sources.sites)
 
 
-def _label_space(sources: Sources, settings: DataSettings) -> LabelSpace:
+def _labels(sources: Sources, settings: DataSettings) -> tuple[LabelSpace, Annotations]:
+    """The outputs, and what is said of them."""
     space = label_space(sources.species, split_songtypes=settings.split_songtypes, noise_class=settings.noise_class)
     check_song_types(sources.annotations, space)
-    return space
+    return space, without_answered_tags(sources.annotations, space)
 
 
 def check_song_types(annotations: Annotations, space: LabelSpace) -> None:

@@ -74,8 +74,12 @@ def report(rows: list[SpeciesRow], num_folds: int) -> str:
 
 
 def contradictions(annotations: Annotations, species: SpeciesTable) -> list[str]:
-    """One line for each pair of labels of which one calls a species present and the other absent at one time."""
+    """One line for each pair of boxes of which one calls a species present and the other absent at one time.
+
+    Tags contradict no absent box: their call may be elsewhere in the window.
+    """
     table = annotations.table
+    table = table[~(table["weak"] & (table["state"] == "present"))]
     both = table[table.groupby(["recording_id", "species_id"])["state"].transform("nunique") > 1]
     columns = ("recording_id", "species_id", "state", "t_min", "t_max", "source", "annotator")
     labels: dict[tuple[str, int], list[_Said]] = {}

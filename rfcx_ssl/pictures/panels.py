@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,12 @@ def name_rows(axes: "Axes", names: Sequence[str]) -> None:
 def save_figure(figure: "Figure", path: Path) -> None:
     """Write ``figure`` as PNG, atomically; its folder is made. Names in a script that the font lacks show as boxes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary, warnings.catch_warnings():
+    with atomic_path(path) as temporary:
+        draw_png(figure, temporary)
+
+
+def draw_png(figure: "Figure", target: Path | BinaryIO) -> None:
+    """``figure`` as PNG into a file; a name in a script that the font lacks is drawn as boxes, without a warning each."""
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
-        figure.savefig(temporary, format="png")
+        figure.savefig(target, format="png")

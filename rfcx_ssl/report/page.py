@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 import rfcx_ssl
+from rfcx_ssl.pictures.panels import draw_png
 from rfcx_ssl.report.gates import Gate
 from rfcx_ssl.report.table import HEADERS, Row, gate_text, leaders, shown_cells
 
@@ -98,7 +99,7 @@ def made_by(command: str) -> dict[str, str]:
 def inline_png(figure: Figure, alt: str) -> str:
     """An ``img`` element that carries the figure."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    draw_png(figure, buffer)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     return f"<img alt='{html.escape(alt, quote=True)}' src='data:image/png;base64,{data}'>"
 

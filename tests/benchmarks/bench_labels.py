@@ -57,7 +57,7 @@ def loaded(settings):
         seconds[name] = round(time.perf_counter() - start, 2)
         return result
 
-    annotations, folds = timed("tables and folds", lambda: load_tables(settings))
+    annotations, folds, *_ = timed("tables and folds", lambda: load_tables(settings))
     met = timed("boxes that meet", lambda: find_conflicts(annotations))
     space = label_space(read_species(settings.species_file))
     timed("decks of crops", lambda: make_decks(annotations, annotations.recording_ids, space))

@@ -1,6 +1,6 @@
 """The plain table: ``file, start_s, end_s, label``, and what else may be said of a label."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rfcx_ssl.annotations.exchange import Selection
 from rfcx_ssl.annotations.kinds.table import Kind, LabelTable
@@ -23,15 +23,19 @@ def read(table: LabelTable) -> Iterator[Selection]:
         start, end = get("start_s", ""), get("end_s", "")
         if bool(start) != bool(end):
             raise AnnotationError(f"{table.path}:{line}: start_s={start!r}, end_s={end!r}: give both or none")
-        try:
-            weak = is_yes("weak", get("weak", ""))
-        except ValueError as error:
-            raise AnnotationError(f"{table.path}:{line}: {error}") from None
         yield Selection(
             line, cells["label"], start, end, file=cells["file"], low=get("low_hz", ""), high=get("high_hz", ""),
             state=get("state", ""), songtype=get("songtype", ""), weight=get("weight", ""),
-            annotator=get("annotator", ""), weak=weak,
+            annotator=get("annotator", ""), weak=is_weak(table, line, cells),
         )  # fmt: skip
+
+
+def is_weak(table: LabelTable, line: int, cells: Mapping[str, str]) -> bool:
+    """Whether a row is a tag; :class:`AnnotationError` for what is neither yes nor no."""
+    try:
+        return is_yes("weak", cells.get("weak", ""))
+    except ValueError as error:
+        raise AnnotationError(f"{table.path}:{line}: {error}") from None
 
 
 PLAIN = Kind("plain table", matches, read)

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 from rfcx_ssl.annotations.exchange import Selection
+from rfcx_ssl.annotations.kinds.plain import is_weak
 from rfcx_ssl.annotations.kinds.table import Kind, LabelTable
 from rfcx_ssl.annotations.layout import ABSENT_TABLE, BOX_COLUMNS
-from rfcx_ssl.annotations.rows import is_yes
-from rfcx_ssl.errors import AnnotationError
 
 OPTIONAL = ("state", "weight", "annotator", "weak")
 
@@ -17,19 +16,15 @@ def matches(table: LabelTable) -> bool:
 
 
 def read(table: LabelTable) -> Iterator[Selection]:
-    """Every box, present where nothing else is said; ``train_fp.csv`` holds absent ones."""
+    """Every box, present where nothing else is said, a tag where ``weak`` says yes; ``train_fp.csv`` holds absent ones."""
     state = "absent" if table.path.name == ABSENT_TABLE else ""
     for line, cells in table.rows(BOX_COLUMNS, OPTIONAL, spelling=True):
         get = cells.get
-        try:
-            weak = is_yes("weak", get("weak", ""))
-        except ValueError as error:
-            raise AnnotationError(f"{table.path}:{line}: {error}") from None
         yield Selection(
             line, "", cells["t_min"], cells["t_max"], file=cells["recording_id"],
             low=cells["f_min"], high=cells["f_max"], species_id=cells["species_id"],
             songtype=cells["songtype_id"], state=get("state") or state, weight=get("weight", ""),
-            annotator=get("annotator", ""), weak=weak,
+            annotator=get("annotator", ""), weak=is_weak(table, line, cells),
         )  # fmt: skip
 
 

@@ -61,6 +61,12 @@ def test_what_a_table_belongs_to(index, tmp_path, own, folder, expected):
     assert index.find(own, str(tmp_path / folder), own=True) == expected
 
 
+@pytest.mark.parametrize("own,folder", [("y", "a"), ("y", "raven/a"), ("x", "c"), ("X", "raven/C")])
+def test_a_folder_with_audio_sends_its_tables_nowhere_else(index, tmp_path, own, folder):
+    with pytest.raises(NoAudio):
+        index.find(own, str(tmp_path / folder), own=True)
+
+
 def test_doubt_is_refused_with_the_candidates(index, tmp_path):
     with pytest.raises(ValueError, match=r"'x\.wav' may be a/x or b/x: give its path below"):
         index.find("x.wav")

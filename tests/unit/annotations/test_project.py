@@ -1,8 +1,10 @@
 """Labels of any project: tables of every kind beside the audio."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from rfcx_ssl.annotations import WHOLE, ProgramRule, ProjectFiles, Span, read_project
+from rfcx_ssl.annotations import COLUMNS, WHOLE, ProgramRule, ProjectFiles, Span, read_project
 from rfcx_ssl.annotations.spans import fit_to_recordings
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species import SpeciesTable, read_species, write_species
@@ -212,3 +214,70 @@ def test_species_go_where_they_are_told(root, tmp_path):
     (tmp_path / "elsewhere.csv").unlink()
     with pytest.raises(AnnotationError, match=r"cannot be written there .* name a place with data\.species_file"):
         read_project(ProjectFiles(root, species_file=tmp_path / "no" / "elsewhere.csv"))
+
+
+boxes = st.lists(
+    st.tuples(
+        st.sampled_from(["pond a/day1/x", "pond a/day1/y", "pond b/x", "z"]),
+        st.sampled_from(["Rana", "Hyla arborea", "Pi\u00f1a \u592a"]),
+        st.integers(0, 10**5),
+        st.integers(1, 10**4),
+        st.integers(0, 9000),
+        st.sampled_from(["plain", "raven", "raven of all", "audacity", "detections"]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+def table_of(kind, rows):
+    """A table of one kind as text; rows are (path, label, start, end, low, high)."""
+    if kind == "raven":
+        lines = [
+            f"1\tSpectrogram 1\t1\t{start}\t{end}\t{low}\t{high}\t1\t{label}"
+            for _, label, start, end, low, high in rows
+        ]
+        return [RAVEN, *lines]
+    if kind == "raven of all":  # times run on over the files, the offset counts
+        head = RAVEN.replace("Delta Time (s)", "Begin Path\tFile Offset (s)")
+        return [head] + [
+            f"1\tSpectrogram 1\t1\t{start}\t{end}\t{low}\t{high}\tC:\\old\\{path}.wav\t{start}\t{label}".replace(
+                "/", "\\"
+            )
+            for path, label, start, end, low, high in rows
+        ]
+    if kind == "audacity":
+        return [f"{start}\t{end}\t{label}\n\\\t{low}\t{high}" for _, label, start, end, low, high in rows]
+    if kind == "detections":  # that a person wrote: without a score
+        head = "recording,start_s,end_s,species,f_min,f_max"
+        return [head, *(",".join((path, start, end, label, low, high)) for path, label, start, end, low, high in rows)]
+    head = "file,label,start_s,end_s,low_hz,high_hz"
+    return [head, *(",".join((f"{path}.wav", *cells)) for path, *cells in rows)]
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(drawn=boxes)
+def test_however_the_kinds_are_mixed_the_labels_are_those_of_one_table(root, drawn):
+    for path in (*root.rglob("*.csv"), *root.rglob("*.txt")):
+        path.unlink()
+    mixed, rows = {}, []
+    for path, label, start_ms, length_ms, low, kind in drawn:
+        start, end = f"{start_ms / 1000:.3f}", f"{(start_ms + length_ms) / 1000:.3f}"
+        rows.append((path, label, start, end, str(low), str(low + 500)))
+        own = {"raven": f"{path}.selections.txt", "audacity": f"{path}.txt"}.get(kind, f"{kind}.csv")
+        mixed.setdefault((own.replace("of all.csv", "of all.txt"), kind), []).append(rows[-1])
+    for (name, kind), part in mixed.items():
+        write(root / name, *table_of(kind, part))
+    several = read_project(ProjectFiles(root, species_file=root.parent / "several.csv"))
+    for name, _ in mixed:
+        (root / name).unlink()
+    write(root / "one.csv", *table_of("plain", rows))
+    one = read_project(ProjectFiles(root, species_file=root.parent / "one.csv"))
+    for path in root.parent.glob("*.csv"):
+        path.unlink()
+    assert several.species == one.species
+    first, second = (
+        project.annotations.table.drop(columns="source").sort_values(list(COLUMNS[:8]), ignore_index=True)
+        for project in (several, one)
+    )
+    assert first.equals(second)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rfcx_ssl.annotations import COLUMNS, WHOLE, Annotations, Span, read_table
+from rfcx_ssl.annotations import COLUMNS, WHOLE, Annotations, Span, read_complete, read_table
 from rfcx_ssl.data import load_corpus
 from rfcx_ssl.data.exchange import save_dataset, to_dataset, write_folder
 from rfcx_ssl.errors import AnnotationError, AudioError
@@ -74,6 +74,8 @@ def test_tags_and_spans_go_along(corpus, tmp_path):
     assert (tmp_path / "again" / "complete.txt").read_text() == (
         f"file,start_s,end_s,species\nrec03,,,\nrec04,1.5,3.0,\nrec04,2.0,,{names[2]};{names[23]}\n"
     )
+    read = read_complete(tmp_path / "again" / "complete.txt", corpus.space.species)
+    assert read == {name: tuple(own) for name, own in spans.items()}
 
 
 def test_a_data_set_of_an_earlier_version_is_read(corpus, tmp_path):
