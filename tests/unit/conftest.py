@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import settings
 from transformers import AutoConfig, AutoModel, Wav2Vec2FeatureExtractor
 
 from rfcx_ssl.config import check_settings
@@ -24,6 +25,9 @@ from rfcx_ssl.models.registry import ENCODERS
 from rfcx_ssl.models.settings import ModelSettings
 from rfcx_ssl.models.wav2vec import FAMILY
 from rfcx_ssl.species import label_space, rfcx_species
+
+settings.register_profile("machine of any speed", deadline=None)
+settings.load_profile("machine of any speed")
 
 RATE_HZ, HOP = 32_000, 640
 PROGRAM = Path(__file__).parents[1] / "pipeline" / "programs" / "toy_finetune.py"
