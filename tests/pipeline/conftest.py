@@ -1,6 +1,6 @@
 """A bioacoustician's folder: made-up calls of seven species, 44.1 kHz WAVs in nested folders, a Raven table beside each."""
 
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +54,6 @@ def make_recordings(root: Path, *, count: int = 28) -> Path:
 
 
 @pytest.fixture(scope="session")
-def recordings_once(tmp_path_factory) -> Path:
-    return make_recordings(tmp_path_factory.mktemp("made up") / "my_recordings")
-
-
-@pytest.fixture
-def my_recordings(recordings_once, tmp_path) -> Path:
-    """A folder of one's own, to be worked in."""
-    return Path(shutil.copytree(recordings_once, tmp_path / "my_recordings"))
+def own_recordings() -> Callable[..., Path]:
+    """``own_recordings(folder, count=28)`` makes them."""
+    return make_recordings

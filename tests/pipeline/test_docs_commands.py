@@ -52,9 +52,17 @@ BEGINS = {  # what a program calls when it has read all its words
     "rfcx-ssl preview-augment": "rfcx_ssl.pictures.preview.write_preview",
     "rfcx-ssl background-pool": "rfcx_ssl.commands.background_pool.write_pool",
     "rfcx-ssl review": "rfcx_ssl.review.review.review rfcx_ssl.review.answers.read_review",
+    "rfcx-ssl evaluate": "rfcx_ssl.report.evaluation.run_evaluation",
     "rfcx-ssl doctor": "rfcx_ssl.commands.doctor.examine",
 }
-RUN = ("manifests/build.py", "manifests/validate.py", "rfcx-ssl detect", "rfcx-ssl labels", "rfcx-ssl export")
+RUN = (
+    "rfcx-ssl init",
+    "manifests/build.py",
+    "manifests/validate.py",
+    "rfcx-ssl detect",
+    "rfcx-ssl labels",
+    "rfcx-ssl export",
+)
 ON_THIS_MACHINE = {  # a config for GPUs refuses a machine without one
     "pretrain/run.py": ("common.cpu=true", "common.bf16=false", "distributed_training.distributed_world_size=1"),
 }
@@ -107,7 +115,8 @@ def docstring_commands(path):
     return [line.strip() for line in text.splitlines() if re.match(r"\s+(python|rfcx-ssl) ", line)]
 
 
-BLOCKS = [block for page in PAGES for block in blocks(page)]
+OWN = ROOT / "docs" / "own-recordings.md"  # one command after the other by test_own_recordings.py
+BLOCKS = [block for page in PAGES if page != OWN for block in blocks(page)]
 SHELL = [block for block in BLOCKS if block.language in ("", "sh", "bash") and not block.mark]
 PYTHON = [block for block in BLOCKS if block.language == "python" and not block.mark]
 SHOWN = [(path.relative_to(ROOT), text) for path in PROGRAMS for text in docstring_commands(path) if "[" not in text]
@@ -115,9 +124,10 @@ SHOWN += [(Path("README.md"), text) for text in table_commands(ROOT / "README.md
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
-    """A small forest, recordings of noise and a model with random weights."""
+def shelf(tmp_path_factory, own_recordings):
+    """A small forest, recordings of noise, one's own recordings and a model with random weights."""
     folder = tmp_path_factory.mktemp("shelf")
+    own_recordings(folder / "own", count=8)
     settings = load_settings(SynthSettings, "synth", "tiny", ["train_recordings=12", "test_recordings=8"])
     generate(folder / "forest", settings, workers=1, progress=False)
     rng = np.random.default_rng(0)
@@ -154,6 +164,7 @@ def place(shelf, tmp_path, monkeypatch):
     names = {
         "forest": ("ROOT", "RFCX", "FOREST", "data/rfcx"),
         "audio": ("AUDIO_DIR", "media/card1", "media/card2", "card"),
+        "own": ("my_recordings",),
         "site1": ("data/site1",),
         "site2": ("data/site2",),
         "audio/rec00.flac": ("recording.flac", "some.flac", "FILES"),

@@ -47,10 +47,11 @@ def run(words):
 
 
 @pytest.fixture
-def folder(my_recordings, monkeypatch):
+def folder(own_recordings, tmp_path, monkeypatch):
+    own_recordings(tmp_path / "my_recordings")
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    monkeypatch.chdir(my_recordings.parent)
-    return my_recordings.parent
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def test_the_page_leads_from_recordings_to_a_model_that_knows_their_names(folder, capsys):
