@@ -51,6 +51,7 @@ BEGINS = {  # what a program calls when it has read all its words
     "rfcx-ssl download": "rfcx_ssl.commands.download.fetch_archive",
     "rfcx-ssl preview-augment": "rfcx_ssl.pictures.preview.write_preview",
     "rfcx-ssl background-pool": "rfcx_ssl.commands.background_pool.write_pool",
+    "rfcx-ssl evaluate": "rfcx_ssl.report.evaluation.hear_all",
     "rfcx-ssl doctor": "rfcx_ssl.commands.doctor.examine",
 }
 RUN = ("manifests/build.py", "manifests/validate.py", "rfcx-ssl detect", "rfcx-ssl labels", "rfcx-ssl export")
