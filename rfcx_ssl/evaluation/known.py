@@ -95,10 +95,9 @@ def what_it_learned_from(name: str, facts: RunFacts, reference: Reference) -> st
         learned -= _recordings(validated)
     if not learned:
         return f"{name}: it has learned from none of these recordings."
+    verb = "has learned from" if data.get("max_recordings") is None else "may have learned from"
     total = len(reference.recording_ids)
-    return (
-        f"{WARNING} {name} has learned from {len(learned)} of the {total} recordings judged here, which flatters it."
-    )
+    return f"{WARNING} {name} {verb} {len(learned)} of the {total} recordings judged here, which flatters it."
 
 
 def _below(data: Mapping[str, Any], reference: Reference) -> set[str]:
