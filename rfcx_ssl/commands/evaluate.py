@@ -1,7 +1,7 @@
 """Judge trained models on recordings that are completely or partly labelled.
 
   rfcx-ssl evaluate runs/demo/all_pretrained --labels data/rfcx --out found
-  rfcx-ssl evaluate new=RUN/model old=USER/NAME --labels ROOT --config rfcx --fold 0 --resamples 200 --out found
+  rfcx-ssl evaluate new=RUN/model old=USER/NAME --labels ROOT --config rfcx --resamples 200 --out found
 
 Models are run folders, model directories or models on the hub, each heard through the windows it was validated with.
 ROOT is a data set with truth.csv, or any labelled data set that training reads (key=value are settings of
