@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, Event, read_truth_events
-from rfcx_ssl.annotations.layout import RECORDINGS_TABLE, TRUTH_TABLE
+from rfcx_ssl.annotations.layout import RECORDINGS_TABLE, SPECIES_TABLE, TRUTH_TABLE
 from rfcx_ssl.annotations.spans import EVERYWHERE, marked
 from rfcx_ssl.audio import require_exact_time
 from rfcx_ssl.data.recordings import audio_by_id
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.files import iter_csv
-from rfcx_ssl.species import LabelSpace, label_space, rfcx_species
+from rfcx_ssl.species import LabelSpace, label_space, read_species, rfcx_species
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -68,13 +68,16 @@ def load_truth(path: Path, split: str = "test", *, space: LabelSpace | None = No
 
     The recordings are those of ``recordings.csv``, or the audio files of the split's folder where there is no such
     table: a recording in which nothing calls has no row in ``truth.csv``. A ``truth.csv`` without a column ``split``
-    is about these recordings alone (docs/metrics.md). ``space`` is RFCX's by default.
+    is about these recordings alone (docs/metrics.md). ``space`` is by default that of the ``species.csv`` beside it, of RFCX
+    where there is none.
 
     Raises:
         AnnotationError: a wrong row or one about another recording, or a recording of the split without an audio file.
         AudioError: a recording with calls is unreadable, cut off, or an MP3 without exact time.
     """
-    path, space = path if path.suffix == ".csv" else path / TRUTH_TABLE, space or label_space(rfcx_species())
+    path = path if path.suffix == ".csv" else path / TRUTH_TABLE
+    table = path.parent / SPECIES_TABLE
+    space = space or label_space(read_species(table) if table.is_file() else rfcx_species())
     folder = path.parent / split
     audio = audio_by_id(path.parent, [split])
     names = sorted(_split_ids(path.parent, split) or audio)

@@ -89,7 +89,12 @@ def labelled_reference(settings: DataSettings, fold: int | None) -> Reference:
     corpus = load_corpus(dataclasses.replace(settings, cache=False))  # which is for training; each is heard once here
     names, what = choose_part(corpus.folds, fold)
     truth, known = recording_truth(corpus.annotations, names, num_species=corpus.space.num_species)
-    calls = (tuple(event for event in corpus.annotations.events(name) if event.present) for name in names)
+    own = [corpus.annotations.events(name) for name in names]
+    calls = (tuple(event for event in events if event.present and not event.weak) for events in own)
+    is_timed = [  # a tag does not say when its species calls
+        corpus.annotations.is_complete(name) and not any(event.is_tag for event in events)
+        for name, events in zip(names, own, strict=True)
+    ]
     sites, hours = places_and_hours(corpus.table, names)
     return Reference(
         root=settings.root,
@@ -100,7 +105,7 @@ def labelled_reference(settings: DataSettings, fold: int | None) -> Reference:
         truth=truth > 0,
         known=known,
         calls=tuple(calls),
-        timed=np.array([corpus.annotations.is_complete(name) for name in names], np.bool_),
+        timed=np.array(is_timed, np.bool_),
         boxes=lambda grid: _at_rate(corpus, grid.sample_rate_hz).judged(names, grid).boxes,
         sites=sites,
         hours=hours,

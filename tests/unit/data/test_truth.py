@@ -6,6 +6,7 @@ import soundfile
 
 from rfcx_ssl.data import load_truth
 from rfcx_ssl.errors import AnnotationError, AudioError
+from rfcx_ssl.species import SpeciesTable, write_species
 
 HEADER = "recording_id,split,species_id,songtype_id,t_min,f_min,t_max,f_max,snr_db\n"
 
@@ -111,3 +112,11 @@ def test_a_test_recording_that_was_cut_off_is_named(root):
     path.write_bytes(path.read_bytes()[:20_044])
     with pytest.raises(AudioError, match=r"aaa\.wav: truncated: its header states 160000 bytes of audio"):
         load_truth(root)
+
+
+def test_species_of_a_project_beside_its_truth(root):
+    """Names and number of species are those of species.csv, where there is one."""
+    write_species(SpeciesTable.of_names(["owl", "wren", "bat", "frog"]), root / "species.csv")
+    truth = load_truth(root)
+    assert truth.space.species_names == ("owl", "wren", "bat", "frog")
+    assert truth.truth.tolist() == [[0, 0, 0, 1], [0, 0, 0, 0]]

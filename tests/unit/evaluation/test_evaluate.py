@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, f1_score, precision_score, 
 
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.evaluation.evaluate import JudgingOptions, evaluate
-from rfcx_ssl.metrics import bootstrap_interval, lwlrap, partial_lwlrap, prior_scale
+from rfcx_ssl.metrics import bootstrap_interval, lwlrap, match_prevalence, partial_lwlrap
 from rfcx_ssl.metrics.events import event_metrics
 from rfcx_ssl.species import Call, SpeciesTable, label_space
 
@@ -145,7 +145,7 @@ def test_scores_are_scaled_only_by_a_prevalence_that_is_known_without_these_reco
     calls = [Call(s, 1, name, prevalence=p) for s, (name, p) in enumerate(zip("abcd", prevalence, strict=True))]
     known = dataclasses.replace(reference, space=label_space(SpeciesTable(tuple(calls))))
     values = evaluate(known, heard, FEW).overall["one"].values
-    scaled = prior_scale(heard["one"].clip, prevalence)
+    scaled = match_prevalence(heard["one"].clip, prevalence)
     assert values["lwlrap_scaled"] == pytest.approx(lwlrap(reference.truth, scaled).overall)
     assert values["lwlrap_scaled"] != values["lwlrap"]
 
