@@ -144,11 +144,6 @@ class DataSettings:
             raise ValueError(f"test_share={self.test_share:g} must be above 0 and below 1; null has no test part")
 
     @property
-    def has_test_part(self) -> bool:
-        """Whether some recordings are held out of every fold."""
-        return self.test_share is not None or self.test_file is not None
-
-    @property
     def has_label_budget(self) -> bool:
         """Whether training may learn from some of the labels only."""
         return self.labels_per_species is not None or self.label_fraction is not None

@@ -116,7 +116,7 @@ def test_a_test_recording_that_was_cut_off_is_named(root):
 
 def test_species_of_a_project_beside_its_truth(root):
     """Names and number of species are those of species.csv, where there is one."""
-    write_species(SpeciesTable.of_names(["owl", "wren", "bat", "frog"]), root / "species.csv")
+    write_species(SpeciesTable.of_names(["owl", "wren", "bat", "frog", "tick"]), root / "species.csv")
     truth = load_truth(root)
-    assert truth.space.species_names == ("owl", "wren", "bat", "frog")
-    assert truth.truth.tolist() == [[0, 0, 0, 1], [0, 0, 0, 0]]
+    assert truth.space.species_names == ("owl", "wren", "bat", "frog", "tick")
+    assert truth.truth.tolist() == [[0, 0, 0, 1, 0], [0, 0, 0, 0, 0]]
