@@ -1,6 +1,7 @@
 """Look at a folder of recordings and label tables, and write what a first model of it needs.
 
   rfcx-ssl init my_recordings --complete tables
+  rfcx-ssl init new_folder --dataset FOLDER_OR_HUB_ID
 
 Audio and label tables (Raven, Audacity, CSV, BirdNET, Kaleidoscope; docs/labels.md) lie anywhere below DIR. Writes
 DIR/species.csv, where there is none, and DIR/project.yaml with a reason for every setting, and says what to run next.
@@ -30,6 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where every call is marked, so that the rest is absent: in recordings that are listed as such (default), "
         "that have a label table, or in all",
     )
+    parser.add_argument(
+        "--dataset", metavar="FOLDER_OR_HUB_ID", help="first write this datasets data set with events into DIR"
+    )
+    parser.add_argument("--split", default="train", help="split of --dataset (default train)")
     parser.add_argument("--force", action="store_true", help="write project.yaml anew where there is one")
 
 
@@ -40,6 +45,11 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f"{path} is there already: edit it, or write it anew with --force")
     from rfcx_ssl.data.first_look import describe, look, project_text
 
+    if args.dataset is not None:
+        from rfcx_ssl.data.from_dataset import write_recordings
+        from rfcx_ssl.manifest.hub_source import HubSource
+
+        write_recordings(HubSource(path=args.dataset, split=args.split), args.dir)
     found = look(args.dir, args.complete)
     write_text(path, project_text(found, date=date.today().isoformat(), version=__version__))
     say = sys.stdout.write

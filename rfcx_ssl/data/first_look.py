@@ -11,6 +11,7 @@ from statistics import median
 from rfcx_ssl.annotations import Annotations, Complete, ProjectFiles, read_project
 from rfcx_ssl.annotations.kinds import LabelTable, kind_of
 from rfcx_ssl.audio import audio_info
+from rfcx_ssl.data.from_dataset import COMPLETE_TABLE
 from rfcx_ssl.data.recordings import read_recordings_table
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.species import SpeciesTable
@@ -87,7 +88,8 @@ def look(root: Path, complete: Complete) -> FirstLook:
     Raises:
         AnnotationError: no label table, or a wrong row in one (file and line).
     """
-    files = ProjectFiles(root)
+    listed = root / COMPLETE_TABLE
+    files = ProjectFiles(root, complete_file=listed if listed.is_file() else None)
     kinds = Counter(kind.name for path in files.found_tables() if (kind := kind_of(LabelTable.read(path))))
     project = read_project(files, complete=complete)
     durations_s: dict[str, float] = {}
@@ -166,6 +168,8 @@ def _data_lines(found: FirstLook) -> Sequence[str]:
         "# the rest is absent; listed: only in recordings that complete_file or recordings.csv name; all: in every recording.",
         f"data.complete: {found.complete}",
     ]
+    if (found.root / COMPLETE_TABLE).is_file():
+        lines.append(f"data.complete_file: {COMPLETE_TABLE}")
     if not found.has_negatives:
         lines.append(
             "# NOTHING IS KNOWN TO BE ABSENT: the model can only guess where a species is not. Say what is complete."
@@ -197,4 +201,5 @@ def _model_lines(found: FirstLook) -> Sequence[str]:
         f"model.sample_rate_hz: {found.sample_rate_hz}",
         f"model.mel.f_max_hz: {found.sample_rate_hz / 2:g}",
         f"model.mel.hop_samples: {found.sample_rate_hz // 50}",
+        f"model.mel.n_fft: {2 ** math.ceil(math.log2(found.sample_rate_hz / 32))}",
     ]

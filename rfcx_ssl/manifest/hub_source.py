@@ -123,12 +123,24 @@ def _fetch(batch: list[_Row], incoming: Path, state: BuildState) -> Iterator[Fou
             status = local.stat()
             yield Found(row.recording_id, str(local), status.st_size, status.st_mtime_ns)
             continue
-        data = _download(str(local)) if data is None else data
+        data = audio_bytes(row.audio)
         path = incoming / row.recording_id
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
         yield Found(row.recording_id, str(path), len(data), 0)
+
+
+def audio_bytes(audio: Mapping[str, Any]) -> bytes:
+    """The file of a row, embedded or at the address it names.
+
+    Raises:
+        ManifestError: it cannot be fetched.
+    """
+    data, path = audio.get("bytes"), str(audio.get("path") or "")
+    if data is not None:
+        return bytes(data)
+    return Path(path).read_bytes() if Path(path).is_file() else _download(path)
 
 
 def _download(address: str) -> bytes:
