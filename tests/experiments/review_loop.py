@@ -19,15 +19,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from rfcx_ssl.report.runs import read_run
-from rfcx_ssl.report.scoring import Judge
-from rfcx_ssl.report.systems import hear
 
 from rfcx_ssl.cli import main as rfcx_ssl
 from rfcx_ssl.data import load_truth
 from rfcx_ssl.data.budget import choose_labels
 from rfcx_ssl.data.corpus import load_tables
 from rfcx_ssl.data.settings import load_data_settings
+from rfcx_ssl.evaluation.judge import Judge
+from rfcx_ssl.evaluation.prior import prior_of
+from rfcx_ssl.evaluation.reference import complete_reference
+from rfcx_ssl.evaluation.runs import read_run
+from rfcx_ssl.evaluation.systems import hear
 from rfcx_ssl.files import write_csv, write_text
 from rfcx_ssl.pictures.palette import SYSTEMS
 from rfcx_ssl.pictures.panels import save_figure
@@ -38,6 +40,7 @@ from rfcx_ssl.review.tables import RAVEN_TABLE
 ROOT = Path(__file__).parents[2]
 ARMS = {"chosen": [], "random": ["--strategy", "random=1"]}
 SCORES = ("lwlrap", "lwlrap_prior", "map_macro")
+TITLES = ("LWLRAP raw", "LWLRAP with prior", "mAP")
 
 
 def main():
@@ -162,10 +165,10 @@ def train(args, seed, here, tables):
         program("finetune/train.py", *words)
         (here / "trained").touch()
     if not (here / "scores.json").exists():
-        truth = load_truth(args.forest)
-        heard = hear(read_run(run), truth.paths, truth.space.species_names, "cpu")
-        judge = Judge(truth.truth > 0, np.array(truth.space.species.prevalence), resamples=1)
-        raw, scaled = judge.score(heard.clip), judge.score_scaled(heard.clip)
+        reference = complete_reference(load_truth(args.forest), args.forest, "test recordings")
+        heard, prior = hear(read_run(run), reference, "cpu"), prior_of(reference)
+        judge = Judge(reference.truth, prior.values, resamples=1)
+        raw, scaled = judge.score(heard.clip), judge.score(prior.scale("run", heard))
         scores = dict(zip(SCORES, (raw.ranking.overall, scaled.ranking.overall, raw.precision.macro), strict=True))
         write_text(here / "scores.json", json.dumps(scores))
         print(here, scores, flush=True)
@@ -194,7 +197,7 @@ def write_curve(args):
             axes.plot(*mine.T, ".", color=color, alpha=0.6)
             answers = np.unique(mine[:, 0])
             axes.plot(answers, [mine[mine[:, 0] == x, 1].mean() for x in answers], color=color, label=arm)
-        axes.set(title=columns[column], xlabel="answers")
+        axes.set(title=TITLES[column - len(columns)], xlabel="answers")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(frameon=False)
