@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import datasets
 import numpy as np
 import pytest
 import soundfile
@@ -128,6 +129,10 @@ def shelf(tmp_path_factory, own_recordings):
     """A small forest, recordings of noise, one's own recordings and a model with random weights."""
     folder = tmp_path_factory.mktemp("shelf")
     own_recordings(folder / "own", count=8)
+    audio = [{"path": str(path), "bytes": None} for path in sorted((folder / "own").rglob("*.wav"))]
+    events = [[{"start_s": 1.0, "end_s": 2.0, "label": "owl"}] for _ in audio]
+    rows = datasets.Dataset.from_dict({"audio": audio, "events": events})
+    rows.cast_column("audio", datasets.Audio(decode=False)).save_to_disk(str(folder / "dataset"))
     settings = load_settings(SynthSettings, "synth", "tiny", ["train_recordings=12", "test_recordings=8"])
     generate(folder / "forest", settings, workers=1, progress=False)
     rng = np.random.default_rng(0)
@@ -164,16 +169,24 @@ def place(shelf, tmp_path, monkeypatch):
     names = {
         "forest": ("ROOT", "RFCX", "FOREST", "data/rfcx"),
         "audio": ("AUDIO_DIR", "media/card1", "media/card2", "card"),
-        "own": ("my_recordings",),
+        "dataset": ("FOLDER_OR_HUB_ID",),
         "site1": ("data/site1",),
         "site2": ("data/site2",),
         "audio/rec00.flac": ("recording.flac", "some.flac", "FILES"),
-        "model": ("USER/NAME", "RUN/model", "runs/demo/all_pretrained/model", "runs/cnn/model", "runs/w2v-f0/model"),
+        "model": (
+            "USER/NAME",
+            "RUN/model",
+            "runs/demo/all_pretrained/model",
+            "runs/cnn/model",
+            "runs/w2v-f0/model",
+            "runs/first/model",
+        ),
     }
     for thing, places in names.items():
         for name in places:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).symlink_to(shelf / thing)
+    shutil.copytree(shelf / "own", tmp_path / "my_recordings")  # commands write into it
     shutil.copytree(shelf / "made", tmp_path / "data" / "manifests")  # a build goes on in it
     shutil.copytree(shelf / "made--virtual", tmp_path / "data" / "virtual")
     (tmp_path / "continued" / "base").mkdir(parents=True)
