@@ -39,7 +39,8 @@ class RainforestSedModel(PreTrainedModel):
             )
         width = self.encoder.dim * (2 if settings.frame_pool > 1 else 1)
         self.temporal = build_temporal(settings.temporal, width)
-        self.head = SedHead(settings.head, self.temporal.dim, config.space.num_outputs)
+        self._space = config.space  # made once: a config makes it anew at every look
+        self.head = SedHead(settings.head, self.temporal.dim, self._space.num_outputs)
         self.post_init()  # type: ignore[no-untyped-call]
         self.freeze_below(0)
 
@@ -51,7 +52,7 @@ class RainforestSedModel(PreTrainedModel):
     @property
     def space(self) -> LabelSpace:
         """The model's K outputs and the species they stand for."""
-        return self.config.space  # type: ignore[no-any-return]
+        return self._space
 
     @property
     def embedding_dim(self) -> int:
