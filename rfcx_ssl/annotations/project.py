@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,7 @@ from rfcx_ssl.annotations.label_map import default_label_map, mapped_names, read
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE, SPECIES_TABLE, SUBMISSION_TABLE, TRUTH_TABLE
 from rfcx_ssl.annotations.read import tables_of
 from rfcx_ssl.annotations.table import WHOLE, Annotations
-from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.errors import AnnotationError, some_of
 from rfcx_ssl.species.read import read_species, write_species
 from rfcx_ssl.species.table import SpeciesTable
 
@@ -36,6 +37,7 @@ class Project:
     species: SpeciesTable
     annotations: Annotations
     audio: AudioIndex
+    kinds: Mapping[str, int]  # label tables by kind
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,13 @@ def read_project(
     spans = _complete(files, species, audio, complete, conversion.recordings, allow_missing_audio)
     if is_new:
         _write(species, path)
-    if not spans and not (annotations.table["state"] == "absent").any():
+    annotations = Annotations.concat([annotations, Annotations.from_rows([], spans)])
+    if not annotations.has_negatives:
         logger.warning(
             "no recording is complete and no label says absent, so nothing is known to be absent: say what is complete "
             "with data.complete, data.complete_file or a column complete of recordings.csv"
         )
-    return Project(species, Annotations.concat([annotations, Annotations.from_rows([], spans)]), audio)
+    return Project(species, annotations, audio, Counter(table.kind.name for table in tables))
 
 
 def _found(files: ProjectFiles) -> Iterator[ReadTable]:
@@ -122,9 +125,8 @@ def _found(files: ProjectFiles) -> Iterator[ReadTable]:
         else:
             others.append(path)
     if others:
-        names = ", ".join(str(path.relative_to(files.root)) for path in others[:MOST_LISTED])
-        more = f" and {len(others) - MOST_LISTED} more" if len(others) > MOST_LISTED else ""
-        logger.warning("%s: not label tables, left out: %s%s", files.root, names, more)
+        names = [str(path.relative_to(files.root)) for path in others]
+        logger.warning("%s: not label tables, left out: %s", files.root, some_of(names, MOST_LISTED))
 
 
 def _infer(files: ProjectFiles, tables: Sequence[ReadTable], program: ProgramRule | None) -> SpeciesTable:

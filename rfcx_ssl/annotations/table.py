@@ -138,6 +138,11 @@ class Annotations:
         """Whether every call of every species was marked, from end to end."""
         return WHOLE in self.spans(recording_id)
 
+    @property
+    def has_negatives(self) -> bool:
+        """Whether anything at all is known to be absent."""
+        return bool(self.complete) or bool((self.table["state"] == "absent").any())
+
     def select(self, recording_ids: Iterable[str]) -> "Annotations":
         """The part that concerns the given recordings."""
         wanted = set(recording_ids)

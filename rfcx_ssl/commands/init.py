@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     write_text(path, project_text(found, date=date.today().isoformat(), version=__version__))
     say = sys.stdout.write
     say("".join(f"{line}\n" for line in describe(found)))
-    if not found.has_negatives:
+    if not found.annotations.has_negatives:
         say("nothing is known to be absent: where every call was marked, say so with --complete tables (or all)\n")
     say(f"wrote {path}; species are in {args.dir / SPECIES_TABLE}. Next:\n")
     for command in next_commands(args.dir):

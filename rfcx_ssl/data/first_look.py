@@ -2,17 +2,16 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import median
 
 from rfcx_ssl.annotations import Annotations, Complete, ProjectFiles, read_project
-from rfcx_ssl.annotations.kinds import LabelTable, kind_of
 from rfcx_ssl.audio import audio_info
 from rfcx_ssl.data.from_dataset import COMPLETE_TABLE
-from rfcx_ssl.data.recordings import read_recordings_table
+from rfcx_ssl.data.recordings import read_recordings_table, sites_of
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.species import SpeciesTable
 
@@ -34,13 +33,8 @@ class FirstLook:
     durations_s: dict[str, float]
     rates_hz: Counter[int]
     unreadable: tuple[str, ...]  # one line each
-    kinds: Counter[str]  # label tables by kind
+    kinds: Mapping[str, int]  # label tables by kind
     sites: dict[str, str]
-
-    @property
-    def has_negatives(self) -> bool:
-        """Whether anything at all is known to be absent."""
-        return bool(self.annotations.complete) or bool((self.annotations.table["state"] == "absent").any())
 
     @cached_property
     def lengths_s(self) -> list[float]:
@@ -59,7 +53,7 @@ class FirstLook:
     def group_by(self) -> str:
         """What folds keep together: sites where there are enough of them, else recordings."""
         sites = {self.sites.get(name) for name in self.annotations.recording_ids}
-        return "site" if None not in sites and "" not in sites and len(sites) >= MOST_FOLDS else "recording"
+        return "site" if None not in sites and len(sites) >= MOST_FOLDS else "recording"
 
     @property
     def num_folds(self) -> int:
@@ -90,7 +84,6 @@ def look(root: Path, complete: Complete) -> FirstLook:
     """
     listed = root / COMPLETE_TABLE
     files = ProjectFiles(root, complete_file=listed if listed.is_file() else None)
-    kinds = Counter(kind.name for path in files.found_tables() if (kind := kind_of(LabelTable.read(path))))
     project = read_project(files, complete=complete)
     durations_s: dict[str, float] = {}
     rates_hz: Counter[int] = Counter()
@@ -103,11 +96,10 @@ def look(root: Path, complete: Complete) -> FirstLook:
         else:
             durations_s[name] = info.duration_s
             rates_hz[info.sample_rate_hz] += 1
-    table = read_recordings_table(root, project.audio.find)
-    sites = {name: cells.get("site", "") for name, cells in table.items()}
+    sites = sites_of(read_recordings_table(root, project.audio.find))
     return FirstLook(
         root, complete, project.species, project.annotations, len(project.audio.paths), durations_s, rates_hz,
-        tuple(unreadable), kinds, sites,
+        tuple(unreadable), project.kinds, sites,
     )  # fmt: skip
 
 
@@ -115,7 +107,7 @@ def describe(found: FirstLook) -> list[str]:
     """What was found, a sentence a line."""
     rows = found.annotations.table
     states = rows["state"].value_counts()
-    kinds = ", ".join(f"{count} {name}" for name, count in found.kinds.most_common())
+    kinds = ", ".join(f"{count} {name}" for name, count in Counter(found.kinds).most_common())
     rates = ", ".join(f"{rate / 1000:g} kHz" for rate, _ in found.rates_hz.most_common())
     lines = [
         f"{found.num_audio} audio files, {len(found.durations_s)} of them labelled ({sum(found.durations_s.values()) / 60:.1f} min, {rates})",
@@ -170,7 +162,7 @@ def _data_lines(found: FirstLook) -> Sequence[str]:
     ]
     if (found.root / COMPLETE_TABLE).is_file():
         lines.append(f"data.complete_file: {COMPLETE_TABLE}")
-    if not found.has_negatives:
+    if not found.annotations.has_negatives:
         lines.append(
             "# NOTHING IS KNOWN TO BE ABSENT: the model can only guess where a species is not. Say what is complete."
         )

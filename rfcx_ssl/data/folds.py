@@ -10,7 +10,7 @@ from rfcx_ssl.data.recordings import RecordingsTable
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.data.sources import Sources
 from rfcx_ssl.data.when import recorded_on
-from rfcx_ssl.errors import AnnotationError, did_you_mean
+from rfcx_ssl.errors import AnnotationError, did_you_mean, some_of
 from rfcx_ssl.files import iter_csv
 from rfcx_ssl.folds import TEST, Folds, deal_test, make_folds
 
@@ -180,5 +180,4 @@ def _warn_lonely(annotations: Annotations, folds: Folds, group_by: str, species_
     )
     for count, problem in problems:
         if found := [species_names[species] for species in sorted(groups_of) if len(groups_of[species]) == count]:
-            more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
-            logger.warning("%s%s: present %s", ", ".join(found[:MOST_LISTED]), more, problem)
+            logger.warning("%s: present %s", some_of(found, MOST_LISTED), problem)

@@ -40,6 +40,11 @@ def audio_by_id(root: Path, folders: Sequence[str]) -> dict[str, Path]:
     return found
 
 
+def sites_of(table: RecordingsTable) -> dict[str, str]:
+    """Site of each recording that has one."""
+    return {name: site for name, cells in table.items() if (site := cells.get("site"))}
+
+
 def read_recordings_table(root: Path, find: Callable[[str], str] = str) -> RecordingsTable:
     """Cells by column of each recording in ``recordings.csv``; empty where there is no such table.
 

@@ -12,7 +12,7 @@ from rfcx_ssl.annotations import (
     read_project,
 )
 from rfcx_ssl.annotations.complete import complete_column
-from rfcx_ssl.data.recordings import RecordingsTable, audio_by_id, read_recordings_table
+from rfcx_ssl.data.recordings import RecordingsTable, audio_by_id, read_recordings_table, sites_of
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.labels.pseudo import PseudoLabels
 from rfcx_ssl.species import SpeciesTable, read_species, rfcx_species
@@ -32,7 +32,7 @@ class Sources:
     @property
     def sites(self) -> dict[str, str]:
         """Site of each recording that has one."""
-        return {name: site for name, cells in self.table.items() if (site := cells.get("site"))}
+        return sites_of(self.table)
 
     @property
     def recording_ids(self) -> list[str]:

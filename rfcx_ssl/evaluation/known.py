@@ -1,12 +1,12 @@
 """What can be judged and what cannot, in sentences, and whether a model has learned from what it is judged on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.errors import AnnotationError, some_of
 from rfcx_ssl.evaluation.reference import Reference
 from rfcx_ssl.evaluation.runs import RunFacts, read_json
 from rfcx_ssl.frames import FrameGrid
@@ -53,7 +53,9 @@ def what_is_known(reference: Reference) -> tuple[str, ...]:
         notes.append(f"Events are judged in {int(reference.timed.sum())} of them, whose every call is marked.")
     judged = by_recording | np.isin(np.arange(known.shape[1]), sorted(by_box))
     if left := [name for name, kept in zip(reference.space.species_names, judged, strict=True) if not kept]:
-        notes.append(f"{len(left)} species have no present and absent cells to be told apart: {_some(left)}.")
+        notes.append(
+            f"{len(left)} species have no present and absent cells to be told apart: {some_of(left, MOST_NAMED)}."
+        )
     return tuple(notes)
 
 
@@ -111,7 +113,3 @@ def _recordings(scores: Path) -> set[str]:
     import pandas as pd
 
     return set(pd.read_parquet(scores, columns=["recording_id"])["recording_id"])
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")

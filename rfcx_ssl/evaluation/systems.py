@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rfcx_ssl.audio import read_audio
-from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.errors import CheckpointError, some_of
 from rfcx_ssl.evaluation.reference import Boxes, Reference
 from rfcx_ssl.evaluation.runs import RunFacts
 from rfcx_ssl.frames import FrameGrid
@@ -21,6 +21,7 @@ from rfcx_ssl.inference.windows import predict_recording
 from rfcx_ssl.metrics.arrays import FloatArray
 
 Frames = NDArray[np.float32]
+MOST_NAMED = 3  # species in a message
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,8 @@ def species_columns(model: str, known: Sequence[str], wanted: Sequence[str]) -> 
     if missing := [name for name in wanted if name not in known]:
         over = [name for name in known if name not in wanted]
         raise CheckpointError(
-            f"model {model}: its {len(known)} species are not the {len(wanted)} of the truth: it lacks {_some(missing)}"
-            + (f", and has {_some(over)} instead" if over else "")
+            f"model {model}: its {len(known)} species are not the {len(wanted)} of the truth: it lacks {some_of(missing, MOST_NAMED)}"
+            + (f", and has {some_of(over, MOST_NAMED)} instead" if over else "")
         )
     place = {name: column for column, name in enumerate(known)}
     return [place[name] for name in wanted]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.errors import AnnotationError, some_of
 from rfcx_ssl.species.table import SpeciesTable
 
 SHOWN = 5  # names in a message
@@ -97,17 +97,18 @@ def species_difference(model: LabelSpace, data: LabelSpace) -> str | None:
         if model.output_names == data.output_names:
             return None
         ours, theirs = model.output_names, data.output_names
-        differing = [name for name in (*ours, *theirs) if (name in ours) != (name in theirs)]
-        what = f": {_some(differing)}" if differing else ", in another order"
+        shared = set(ours) & set(theirs)
+        differing = [name for name in (*ours, *theirs) if name not in shared]
+        what = f": {_quoted(differing)}" if differing else ", in another order"
         return f"the model has {len(ours)} outputs, the data {len(theirs)}{what}"
-    gone, added = [n for n in ours if n not in theirs], [n for n in theirs if n not in ours]
+    shared = set(ours) & set(theirs)
+    gone, added = [n for n in ours if n not in shared], [n for n in theirs if n not in shared]
     if not gone and not added:
         return f"its {len(ours)} species are those of the data in another order"
-    parts = [f"the data lack {_some(gone)}"] if gone else []
-    parts += [f"the model lacks {_some(added)}"] if added else []
+    parts = [f"the data lack {_quoted(gone)}"] if gone else []
+    parts += [f"the model lacks {_quoted(added)}"] if added else []
     return f"its {len(ours)} species are not the {len(theirs)} of the data: {', '.join(parts)}"
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(repr, names[:SHOWN])) + more
+def _quoted(names: Sequence[str]) -> str:
+    return some_of([repr(name) for name in names], SHOWN)

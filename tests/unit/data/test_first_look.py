@@ -42,7 +42,7 @@ def proposed(root, complete="listed"):
 def test_short_low_calls_keep_the_usual_settings(folder):
     lines = [f"r{number},1.0,1.5,owl,300,900,present" for number in range(6)] + ["r0,5,6,owl,300,900,absent"]
     found, settings = proposed(folder(lines))
-    assert found.has_negatives and found.sample_rate_hz == 32_000 and settings.data.crop_s == 2.5
+    assert found.annotations.has_negatives and found.sample_rate_hz == 32_000 and settings.data.crop_s == 2.5
     assert settings.data.root.name == "my birds" and settings.data.layout == "annotations"
     assert (settings.data.group_by, settings.data.num_folds, settings.model.kind) == ("recording", 5, "panns")
 
@@ -55,7 +55,7 @@ def test_long_high_calls_want_more(folder):
         1920,
         4096,
     )
-    assert settings.data.crop_s == 10.0 and settings.data.group_by == "site" and found.has_negatives
+    assert settings.data.crop_s == 10.0 and settings.data.group_by == "site" and found.annotations.has_negatives
 
 
 def test_a_folder_without_negatives_and_with_rare_species_is_told_so(folder, capsys):

@@ -63,7 +63,7 @@ def test_somebody_elses_names_of_columns(forest, tmp_path):
     foreign(forest, events).save_to_disk(str(tmp_path / "saved"))
     write_recordings(HubSource(path=str(tmp_path / "saved")), tmp_path / "new")
     found = look(tmp_path / "new", "all")
-    assert found.species.names == ("Käuzchen", "蛙") and found.num_audio == 2 and found.has_negatives
+    assert found.species.names == ("Käuzchen", "蛙") and found.num_audio == 2 and found.annotations.has_negatives
     assert found.annotations.events("rec01")[0][2:6] == (0.1, 0.4, 0.0, 1e9)
 
 
