@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rfcx_ssl.config import load_settings
-from rfcx_ssl.inference.settings import FORMATS, DetectSettings
+from rfcx_ssl.detection.settings import FORMATS, DetectSettings
 from rfcx_ssl.program import add_threads
 from rfcx_ssl.threads import use_threads
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Detect as the parsed arguments say."""
-    from rfcx_ssl.inference.detect import DetectRequest, detect  # torch comes late: --help answers at once
+    from rfcx_ssl.detection.detect import DetectRequest, detect  # torch comes late: --help answers at once
     from rfcx_ssl.pictures.events import save_event_picture
 
     threshold = [] if args.threshold is None else [f"threshold={args.threshold}"]

@@ -17,7 +17,7 @@ from rfcx_ssl.evaluation.reference import Boxes, Reference
 from rfcx_ssl.evaluation.runs import RunFacts
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.inference.load import load_model
-from rfcx_ssl.inference.windows import predict_recording
+from rfcx_ssl.inference.predict import predict_recording
 from rfcx_ssl.metrics.arrays import FloatArray
 
 Frames = NDArray[np.float32]

@@ -6,10 +6,12 @@ from pathlib import Path
 import torch
 
 from rfcx_ssl.audio import read_audio
-from rfcx_ssl.inference.recordings import Recording
-from rfcx_ssl.inference.settings import DetectSettings
-from rfcx_ssl.inference.stream import Detection, Heard
-from rfcx_ssl.inference.windows import predict_recording, windows_in_force
+from rfcx_ssl.decoding.detections import Detection
+from rfcx_ssl.detection.recordings import Recording
+from rfcx_ssl.detection.settings import DetectSettings
+from rfcx_ssl.detection.stream import Heard
+from rfcx_ssl.inference.predict import predict_recording
+from rfcx_ssl.inference.windows import windows_in_force
 from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.pictures.panels import save_figure
 from rfcx_ssl.pictures.recording import draw_recording

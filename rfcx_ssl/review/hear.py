@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from rfcx_ssl.audio import read_audio
+from rfcx_ssl.detection.recordings import Recording
+from rfcx_ssl.detection.stream import Blocks
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.inference.recordings import Recording
+from rfcx_ssl.inference.predict import predict_stream
 from rfcx_ssl.inference.settings import WindowSettings
-from rfcx_ssl.inference.stream import Blocks
-from rfcx_ssl.inference.windows import predict_stream
 from rfcx_ssl.models.modeling import RainforestSedModel
 
 FloatArray = NDArray[np.float32]

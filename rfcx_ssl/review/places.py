@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.inference.recordings import Recording
 from rfcx_ssl.manifest.excluded import names_of
 from rfcx_ssl.manifest.metadata import add_seconds, read_metadata
 from rfcx_ssl.manifest.places import read_places

@@ -16,11 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import rfcx_ssl
 from rfcx_ssl.annotations import LabelMap, default_label_map, read_extra
 from rfcx_ssl.config import settings_dict
+from rfcx_ssl.detection.recordings import Recording, find_recordings
+from rfcx_ssl.detection.settings import DetectSettings
+from rfcx_ssl.detection.writers import check_label_texts
 from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.inference.load import load_model
-from rfcx_ssl.inference.recordings import Recording, find_recordings
-from rfcx_ssl.inference.settings import DetectSettings, WindowSettings
-from rfcx_ssl.inference.writers import check_label_texts
+from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.review.choose import Asked, Question, choose
 from rfcx_ssl.review.grammar import check_names

@@ -15,7 +15,8 @@ from rfcx_ssl.config import settings_dict
 from rfcx_ssl.data import Corpus, CropDataset, DataSettings, collate, load_corpus, recording_truth
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.inference.load import load_model
-from rfcx_ssl.inference.windows import predict_recording, windows_in_force
+from rfcx_ssl.inference.predict import predict_recording
+from rfcx_ssl.inference.windows import windows_in_force
 from rfcx_ssl.losses.sed import build_loss
 from rfcx_ssl.losses.settings import LossSettings
 from rfcx_ssl.models.build import build_model

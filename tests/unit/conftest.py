@@ -21,6 +21,7 @@ from rfcx_ssl.labels import Batch
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.encoder import SedSettings
 from rfcx_ssl.models.modeling import RainforestSedModel
+from rfcx_ssl.models.panns import MelSettings, PannsSettings
 from rfcx_ssl.models.registry import ENCODERS
 from rfcx_ssl.models.settings import ModelSettings
 from rfcx_ssl.models.wav2vec import FAMILY
@@ -30,6 +31,7 @@ settings.register_profile("machine of any speed", deadline=None)
 settings.load_profile("machine of any speed")
 
 RATE_HZ, HOP = 32_000, 640
+LOW_RATE_HZ = 8_000  # so that hours of audio are cheap
 PROGRAM = Path(__file__).parents[1] / "pipeline" / "programs" / "toy_finetune.py"
 HEADER = "recording_id,species_id,songtype_id,t_min,f_min,t_max,f_max\n"
 
@@ -231,3 +233,25 @@ def toy():
     sys.modules[spec.name] = module  # the compiler looks functions up there
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def model_dir(tmp_path_factory):
+    """A small untrained model, saved as a run would save it."""
+    torch.manual_seed(0)
+    mel = MelSettings(n_mels=16, f_max_hz=4_000.0)
+    settings = PannsSettings(
+        sample_rate_hz=LOW_RATE_HZ,
+        channels=(4, 8),
+        time_pools=(2, 2),
+        freq_pools=(2, 2),
+        embedding_dim=8,
+        mel=mel,
+        window_s=2.0,
+    )
+    model = build_model(settings, label_space(rfcx_species(), split_songtypes=True))
+    with torch.no_grad():
+        model.head.classify.bias.zero_()  # untrained, but with opinions
+    folder = tmp_path_factory.mktemp("model")
+    model.save_pretrained(folder)
+    return folder

@@ -10,7 +10,7 @@ from rfcx_ssl.evaluation.reference import labelled_reference
 from rfcx_ssl.evaluation.runs import find_model, read_run
 from rfcx_ssl.evaluation.systems import hear, species_columns
 from rfcx_ssl.inference.load import load_model
-from rfcx_ssl.inference.windows import predict_recording
+from rfcx_ssl.inference.predict import predict_recording
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.species import SpeciesTable, label_space, rfcx_species
 

@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from rfcx_ssl.config import load_settings
+from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.inference.settings import DetectSettings, WindowSettings
+from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.inference.windows import Windows
 from rfcx_ssl.training.settings import EvaluationSettings
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.inference.predict import predict_recording, predict_stream
 from rfcx_ssl.inference.settings import WindowSettings
-from rfcx_ssl.inference.windows import Windows, predict_recording, predict_stream, windows_in_force
+from rfcx_ssl.inference.windows import Windows, windows_in_force
 from rfcx_ssl.models.outputs import SedOutput, merge_outputs
 from rfcx_ssl.species import LabelSpace, SpeciesTable, label_space, rfcx_species
 
@@ -27,6 +28,7 @@ class MeanModel(torch.nn.Module):
         super().__init__()
         self.grid = FrameGrid(100, HOP)
         self.space = LabelSpace(SpeciesTable.of_names(("a",)), ("a",), (0,), (None,))
+        self.embedding_dim = 1
         self.device = torch.device("cpu")
         self.eval()
 

@@ -1,7 +1,7 @@
 """The stretch of a long recording that is worth a picture."""
 
 from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Event
-from rfcx_ssl.inference.stream import Detection
+from rfcx_ssl.decoding.detections import Detection
 from rfcx_ssl.pictures.events import busiest_start, rows_to_show
 
 

@@ -15,8 +15,8 @@ from rich.console import Console
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.errors import CheckpointError, ConfigError
 from rfcx_ssl.inference.load import load_model
+from rfcx_ssl.inference.predict import predict_recording
 from rfcx_ssl.inference.settings import WindowSettings
-from rfcx_ssl.inference.windows import predict_recording
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
 from rfcx_ssl.report.compare import CompareRequest, GateError, compare, require_gates

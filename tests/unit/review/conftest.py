@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rfcx_ssl.annotations import default_label_map
+from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.inference.recordings import Recording
 from rfcx_ssl.review.hear import Pool, Scored
 from rfcx_ssl.review.places import Places
 from rfcx_ssl.review.plan import Item

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.errors import AudioError
-from rfcx_ssl.inference.recordings import Recording
+from rfcx_ssl.inference.predict import predict_recording
 from rfcx_ssl.inference.settings import WindowSettings
-from rfcx_ssl.inference.windows import predict_recording
 from rfcx_ssl.review.hear import Part, cut_stretches, embed, hear_pool
 
 WINDOWS = WindowSettings()

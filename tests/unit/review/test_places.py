@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.inference.recordings import Recording
 from rfcx_ssl.review.places import find_places
 
 RECORDINGS = [Recording(name, Path(f"{name}.wav")) for name in ("CREEK_20240501_235900", "night/b", "c")]

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import soundfile
 
+from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.errors import AnnotationError, ConfigError
-from rfcx_ssl.inference.recordings import Recording
 from rfcx_ssl.review import plan
 from rfcx_ssl.review.choose import Question
 from rfcx_ssl.review.plan import clip_name, make_plan, read_plan, write_plan

@@ -6,8 +6,8 @@ import pytest
 import soundfile
 
 from rfcx_ssl.config import settings_dict
+from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import AnnotationError, ConfigError
-from rfcx_ssl.inference.settings import DetectSettings
 from rfcx_ssl.review import review
 from rfcx_ssl.review.choose import Asked
 from rfcx_ssl.review.plan import write_plan

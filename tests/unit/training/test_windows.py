@@ -10,8 +10,9 @@ import torch
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.inference.load import load_model
+from rfcx_ssl.inference.predict import predict_recording
 from rfcx_ssl.inference.settings import WindowSettings
-from rfcx_ssl.inference.windows import predict_recording, windows_in_force
+from rfcx_ssl.inference.windows import windows_in_force
 from rfcx_ssl.training.train import TrainSettings, train
 
 SMALL = (

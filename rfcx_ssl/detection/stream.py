@@ -4,32 +4,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Event
 from rfcx_ssl.audio import audio_info, read_audio, resampled_samples
+from rfcx_ssl.decoding.detections import Detection, to_detections
+from rfcx_ssl.decoding.hysteresis import EventDecoder, FrameEvent
+from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import AudioError
-from rfcx_ssl.inference.events import EventDecoder, FrameEvent
-from rfcx_ssl.inference.settings import DetectSettings
-from rfcx_ssl.inference.windows import predict_stream
+from rfcx_ssl.inference.predict import predict_stream
 from rfcx_ssl.models.modeling import RainforestSedModel
-
-
-class Detection(NamedTuple):
-    """One species heard in one recording: a label with a score.
-
-    ``box.species_id`` is the species' column of the model; its band is the one the species is known to call in. Times
-    are whole milliseconds, so that every table holds the same ones.
-    """
-
-    recording: str
-    species: str
-    score: float
-    box: Event
 
 
 @dataclass(frozen=True)
@@ -67,7 +53,7 @@ def listen(
         clip = piece.clip
     found += decoder.finish()
     heard_s = blocks.num_samples / grid.sample_rate_hz
-    events = _to_detections(found, name, model, blocks.num_samples)
+    events = to_detections(found, name, model.grid, model.space.species, blocks.num_samples)
     return Heard(events, None if clip is None else clip.tolist(), heard_s, blocks.problem)
 
 
@@ -124,21 +110,3 @@ class Blocks:
         self.num_samples += length
         yield torch.from_numpy(np.ascontiguousarray(samples))
         self.tick(length / self.rate)
-
-
-def _to_detections(found: list[FrameEvent], name: str, model: RainforestSedModel, num_samples: int) -> list[Detection]:
-    """Frames to milliseconds, columns to species; nothing without length, nothing beyond the end of the recording."""
-    grid, species = model.grid, model.space.species
-    last_ms = num_samples * 1000 // grid.sample_rate_hz
-    detections = []
-    for event in sorted(found, key=lambda event: (event.start, event.species)):
-        start_ms, end_ms = (
-            round(frame * grid.hop_samples * 1000 / grid.sample_rate_hz) for frame in (event.start, event.end)
-        )
-        end_ms = min(end_ms, last_ms)
-        if start_ms < end_ms:
-            band_hz = species.band_hz(event.species) or UNKNOWN_BAND_HZ
-            song = species.first_songtype(event.species)  # several outputs make one species: which it was is not said
-            box = Event(event.species, song, start_ms / 1000, end_ms / 1000, *band_hz, True, 1.0)
-            detections.append(Detection(name, species.names[event.species], event.peak, box))
-    return detections

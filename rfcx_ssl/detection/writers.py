@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import IO, Any, Protocol
 
 from rfcx_ssl.annotations.exchange import DETECTION_COLUMNS, RAVEN_BAND, RAVEN_TIMES, SCORE_AT_THE_END
+from rfcx_ssl.decoding.detections import Detection
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.files import atomic_path, write_text
-from rfcx_ssl.inference.stream import Detection
 
 RAVEN_COLUMNS = ("Selection", "View", "Channel", *RAVEN_TIMES, *RAVEN_BAND, "Species", "Score")
 LINE_BREAKS = ("\t", "\n", "\r")  # what a cell of a label track cannot hold

@@ -7,10 +7,10 @@ import pytest
 
 from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Event
 from rfcx_ssl.annotations.exchange import DETECTION_COLUMNS
+from rfcx_ssl.decoding.detections import Detection
+from rfcx_ssl.detection.settings import FORMATS
+from rfcx_ssl.detection.writers import open_writers
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.inference.settings import FORMATS
-from rfcx_ssl.inference.stream import Detection
-from rfcx_ssl.inference.writers import open_writers
 
 SPECIES = ("Eleutherodactylus coqui", "unheard of")
 EVENTS = [

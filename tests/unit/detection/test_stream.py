@@ -6,11 +6,12 @@ import soundfile
 import torch
 
 from rfcx_ssl.audio import read_audio
-from rfcx_ssl.inference.events import EventDecoder
+from rfcx_ssl.decoding.hysteresis import EventDecoder
+from rfcx_ssl.detection.settings import DetectSettings
+from rfcx_ssl.detection.stream import listen, rate_warning
 from rfcx_ssl.inference.load import load_model
-from rfcx_ssl.inference.settings import DetectSettings, WindowSettings
-from rfcx_ssl.inference.stream import listen, rate_warning
-from rfcx_ssl.inference.windows import predict_recording
+from rfcx_ssl.inference.predict import predict_recording
+from rfcx_ssl.inference.settings import WindowSettings
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Event, default_label_map, read_extra
 from rfcx_ssl.annotations.label_map import LabelMap, Meaning
+from rfcx_ssl.decoding.detections import Detection
+from rfcx_ssl.detection.writers import check_label_texts, open_writers
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.inference.stream import Detection
-from rfcx_ssl.inference.writers import check_label_texts, open_writers
 from rfcx_ssl.species import label_space, name_key, rfcx_species
 
 NYQUIST_HZ = 16_000.0

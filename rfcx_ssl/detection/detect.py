@@ -15,14 +15,14 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 import rfcx_ssl
 from rfcx_ssl.audio import AudioInfo, audio_info
 from rfcx_ssl.config import settings_dict
+from rfcx_ssl.detection.recordings import Recording, find_recordings
+from rfcx_ssl.detection.settings import DetectSettings
+from rfcx_ssl.detection.stream import Heard, listen, rate_warning
+from rfcx_ssl.detection.writers import open_writers
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.files import atomic_path, write_text
 from rfcx_ssl.inference.load import load_model
-from rfcx_ssl.inference.recordings import Recording, find_recordings
-from rfcx_ssl.inference.settings import DetectSettings
-from rfcx_ssl.inference.stream import Heard, listen, rate_warning
 from rfcx_ssl.inference.windows import windows_in_force
-from rfcx_ssl.inference.writers import open_writers
 from rfcx_ssl.models.modeling import RainforestSedModel
 
 Draw = Callable[[RainforestSedModel, Recording, Heard, DetectSettings, Path], None]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from rfcx_ssl.audio.find import AUDIO_SUFFIXES
+from rfcx_ssl.detection.recordings import find_recordings
 from rfcx_ssl.errors import AudioError
-from rfcx_ssl.inference.recordings import find_recordings
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import median_filter
 
+from rfcx_ssl.decoding.hysteresis import EventDecoder, FrameEvent
+from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.inference.events import EventDecoder, FrameEvent
-from rfcx_ssl.inference.settings import DetectSettings
 
 GRID = FrameGrid(1000, 20)  # 20 ms frames
 

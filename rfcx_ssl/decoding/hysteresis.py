@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rfcx_ssl.decoding.settings import DecodeSettings
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.inference.settings import DetectSettings
 
 FloatArray = NDArray[np.float32]
 
@@ -28,7 +28,7 @@ class FrameEvent:
 class EventDecoder:
     """Push blocks (t, S) of frame probabilities in order, then finish; events come out once nothing can change them."""
 
-    def __init__(self, settings: DetectSettings, grid: FrameGrid, num_species: int) -> None:
+    def __init__(self, settings: DecodeSettings, grid: FrameGrid, num_species: int) -> None:
         self._high, self._low = settings.threshold, settings.low
         self._half = round(settings.median_s / grid.frame_s) // 2  # frames on each side of the filter's center
         self._gap = round(settings.merge_gap_s / grid.frame_s)

@@ -1,0 +1,1 @@
+"""From probabilities to events: calibration, thresholds per species, decoders that stream."""

@@ -1,0 +1,1 @@
+"""Detection over millions of recordings: what to listen to, a journal that loses nothing, parts, tables."""

@@ -1,0 +1,29 @@
+"""All that came of one recording: what the journal keeps, and every table is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rfcx_ssl.decoding.detections import Detection
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One row of a part of the journal, and all that the tables of a recording are made of."""
+
+    index: int  # place in the listing of the output folder
+    recording: str  # its name, unique in the folder
+    path: str  # where it was read: a local path, or a URL
+    start_s: float  # the part of the file that was listened to; times of events count from the start of the file
+    heard_s: float  # seconds heard from ``start_s`` on
+    sample_rate_hz: int  # of the file; 0 where it could not be opened
+    recorded_at: str | None  # ISO 8601 date and time at which the file starts, where its name or header says so
+    problem: str | None  # why not all of it was heard
+    warnings: tuple[str, ...]
+    clip: NDArray[np.float32] | None  # (S,) score of every species over the recording; None where nothing was heard
+    events: list[Detection]
+    #: by name, of what was asked for: ``frames`` (T, S) float16, ``windows_s`` (W,) starts and ``window_scores`` (W, S), ``embeddings`` (W, D)
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)

@@ -1,0 +1,106 @@
+"""Windows of one or many recordings through one scorer, in full batches."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rfcx_ssl.inference.cut import Cutter, Merger
+from rfcx_ssl.inference.scorer import Scorer
+
+
+class OneWindow(NamedTuple):
+    """What is said about one window of T frames."""
+
+    frame: Tensor  # (T, S)
+    clip: Tensor  # (S,)
+    embedding: Tensor  # (D,)
+
+
+class ScoredFrames(NamedTuple):
+    """A piece of a recording's scores whose windows have all been seen."""
+
+    first_frame: int
+    frame: Tensor  # (t, S) frames first_frame .. first_frame + t - 1
+    clip: Tensor  # (S,) over all windows so far; the last piece holds the recording's
+
+
+Receive = Callable[[OneWindow], None]
+
+
+class Batches:
+    """Collects windows and scores them ``batch_size`` at a time; those of one length share a batch, as they come.
+
+    Windows are never padded to one length, for that would change what a model says about them.
+    """
+
+    def __init__(self, scorer: Scorer, batch_size: int) -> None:
+        self.scorer, self.batch_size = scorer, batch_size
+        self._waiting: dict[int, list[tuple[Tensor, Receive]]] = {}  # by length
+
+    def add(self, samples: Tensor, receive: Receive) -> None:
+        """Take a window (N,); ``receive`` is told its scores once its batch is full, or at :meth:`flush`."""
+        waiting = self._waiting.setdefault(len(samples), [])
+        waiting.append((samples, receive))
+        if len(waiting) == self.batch_size:
+            self._score(self._waiting.pop(len(samples)))
+
+    def flush(self) -> None:
+        """Score what is waiting, in the order of lengths as they came."""
+        while self._waiting:
+            self._score(self._waiting.pop(next(iter(self._waiting))))
+
+    def _score(self, waiting: list[tuple[Tensor, Receive]]) -> None:
+        scores = self.scorer(torch.stack([samples for samples, _ in waiting]))
+        for row, (_, receive) in enumerate(waiting):
+            receive(OneWindow(scores.frame[row], scores.clip[row], scores.embedding[row]))
+
+
+class RecordingStream:
+    """One recording on its way through ``batches``, which it may share with others: push blocks, end, take what is ready.
+
+    ``watch`` is told every window: its first frame, and its scores.
+    """
+
+    def __init__(self, batches: Batches, watch: Callable[[int, OneWindow], None] = lambda *_: None) -> None:
+        scorer = batches.scorer
+        self._batches, self._hop, self._watch = batches, scorer.grid.hop_samples, watch
+        self._cutter = Cutter(*scorer.windows.on_grid(scorer.grid), scorer.grid.hop_samples)
+        self._merger = Merger(scorer.windows.aggregate)
+        self._sent = 0  # windows handed to ``batches``
+        self._ended = False
+
+    def push(self, block: Tensor) -> None:
+        """Take the next samples (n,) of the recording."""
+        self._send(self._cutter.push(block))
+
+    def end(self) -> None:
+        """There are no more samples. What is still missing comes when the batches are flushed."""
+        self._send(self._cutter.finish())
+        self._ended = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether the next :meth:`ready` is the last."""
+        return self._ended and self._merger.num_windows == self._sent
+
+    def ready(self) -> ScoredFrames | None:
+        """Frames that are final and were not taken yet; None where there are none."""
+        if not self._merger.num_windows:
+            return None
+        first = self._merger.first
+        frame = self._merger.take_all() if self.complete else self._merger.take_final()
+        return ScoredFrames(first, frame, self._merger.clip) if len(frame) else None
+
+    def _send(self, windows: list[tuple[int, Tensor]]) -> None:
+        for start, samples in windows:
+            self._sent += 1
+            self._batches.add(samples, self._receiver(start // self._hop))
+
+    def _receiver(self, start: int) -> Receive:
+        def receive(window: OneWindow) -> None:
+            self._watch(start, window)
+            self._merger.add(start, window.frame, window.clip)
+
+        return receive
