@@ -5,6 +5,7 @@ from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.settings import settings
 
 FORMATS = ("csv", "raven", "audacity", "parquet")  # of event tables
+KEEPABLE = ("frames", "windows", "embeddings")  # beside events and the scores of recordings
 
 
 @settings

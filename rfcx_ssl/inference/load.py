@@ -1,13 +1,18 @@
 """Load a trained model for use, refusing what would silently give nonsense."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from transformers.utils import logging as hf_logging
 
 from rfcx_ssl.errors import CheckpointError, ConfigError, first_line
 from rfcx_ssl.inference.windows import windows_in_force
 from rfcx_ssl.models.modeling import RainforestSedModel
+
+MODEL_FILES = ("*.json", "*.safetensors", "*.onnx")
 
 
 def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
@@ -33,6 +38,21 @@ def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
         raise CheckpointError(f"model {source}: {error}") from None
     ready: RainforestSedModel = model.eval().requires_grad_(False).to(pick_device(device))
     return ready
+
+
+def model_folder(source: str) -> Path:
+    """The local folder of a model: ``source`` itself, or the snapshot of a hub id (``USER/NAME`` or ``USER/NAME@REVISION``).
+
+    Raises:
+        CheckpointError: it is neither a folder nor on the hub.
+    """
+    if Path(source).is_dir():
+        return Path(source)
+    name, _, revision = source.partition("@")
+    try:
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=MODEL_FILES))
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        raise CheckpointError(f"model {source}: cannot be loaded ({first_line(error)})") from None
 
 
 def pick_device(device: str) -> torch.device:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from rfcx_ssl.detection.stream import listen, rate_warning
 
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.decoding.hysteresis import EventDecoder
 from rfcx_ssl.detection.settings import DetectSettings
-from rfcx_ssl.detection.stream import listen, rate_warning
 from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.predict import predict_recording
 from rfcx_ssl.inference.settings import WindowSettings
