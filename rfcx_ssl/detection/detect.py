@@ -15,8 +15,9 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 import rfcx_ssl
 from rfcx_ssl.audio import AudioInfo, audio_info
 from rfcx_ssl.config import settings_dict
-from rfcx_ssl.detection.recordings import Recording, find_recordings
+from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.detection.settings import DetectSettings
+from rfcx_ssl.detection.sources import find_recordings
 from rfcx_ssl.detection.stream import Heard, listen, rate_warning
 from rfcx_ssl.detection.writers import open_writers
 from rfcx_ssl.errors import AudioError
@@ -63,7 +64,7 @@ def detect(request: DetectRequest, settings: DetectSettings, console: Console) -
         IncompleteError: after all is written, if a recording could not be read to its end (exit code 3).
         RfcxError: the model cannot be used, or there is nothing to listen to.
     """
-    recordings = find_recordings(request.sources)
+    recordings = find_recordings([str(source) for source in request.sources])
     detector = Detector(request, settings, console)
     started = time.perf_counter()
     detector.listen_to_all(recordings)
@@ -139,7 +140,7 @@ class Detector:
             self.tally.warnings.append(warning)
             self.console.print(f"warning: {warning}", highlight=False, soft_wrap=True)
         heard = listen(
-            self.model, recording.path, recording.name, self.settings, lambda seconds: bar.advance(task, seconds)
+            self.model, Path(recording.path), recording.name, self.settings, lambda seconds: bar.advance(task, seconds)
         )
         self.tally.events += len(heard.events)
         self.tally.audio_s += heard.heard_s

@@ -99,7 +99,7 @@ def hear_pool(
     owner: list[int] = []
     heard_s: list[float] = []
     for number, recording in enumerate(recordings):
-        blocks = Blocks(recording.path, rate, BLOCK_S)
+        blocks = Blocks(Path(recording.path), rate, BLOCK_S)
         stream = iter(blocks)
         if first := [*islice(stream, 1)]:
             pieces = predict_stream(model, chain(first, stream), windows, batch_size=BATCH_SIZE)
