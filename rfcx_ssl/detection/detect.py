@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,15 +108,14 @@ class _Detection:
         """
         for part in journal.unreached(parts):
             journal.reopen(part)
-        stale = {part_of(parts, index) for index in changed}
-        stale = {
-            part
-            for part in stale
-            if any(index < part.first + journal.heard(part) for index in changed if part_of(parts, index) == part)
-        }
-        if stale and not self.request.redo:
-            raise RunError("changed")
-        for part in stale:
+        firsts = [part.first for part in parts]
+        for index in changed:
+            part = parts[bisect_right(firsts, index) - 1]
+            if index >= part.first + journal.heard(part):
+                continue
+            if not self.request.redo:
+                (recording,) = listing.rows(index, 1)
+                raise RunError(f"{recording.path}: has changed since it was heard; hear it again with --redo")
             journal.reopen(part)
 
     def join(self, journal: Journal) -> None:

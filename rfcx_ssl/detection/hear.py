@@ -27,6 +27,7 @@ from rfcx_ssl.species.table import SpeciesTable
 
 GROUP_BATCHES = 4  # short recordings are heard together until they fill so many batches
 AS_TUNED = DetectSettings()
+Place = tuple[int, Recording]  # in the listing
 
 
 class Ear:
@@ -40,17 +41,17 @@ class Ear:
         self.keep = keep | ({"frames"} if drawn else frozenset())  # until the picture is drawn
         self.rates_hz = (scorer.grid.sample_rate_hz,)
 
-    def hear(self, opened: Iterable[tuple[Recording, Opened]]) -> Iterator[list[Result]]:
+    def hear(self, opened: Iterable[tuple[Place, Opened]]) -> Iterator[list[Result]]:
         """The results of groups of recordings, in order."""
         batches = Batches(self.scorer, self.settings.batch_size)
         group: list[_InWork] = []
         windows = 0
-        for recording, file in opened:
+        for place, file in opened:
             expected = self._num_windows(file)
             if group and expected >= self.settings.batch_size:  # a long one shares its batches with nobody
                 yield self._finish(group, batches)
                 group, windows = [], 0
-            group.append(self._listen(recording, file, batches))
+            group.append(self._listen(place, file, batches))
             windows += expected
             if expected >= self.settings.batch_size or windows >= GROUP_BATCHES * self.settings.batch_size:
                 yield self._finish(group, batches)
@@ -63,8 +64,8 @@ class Ear:
         wanted = {name for name in result.arrays if name != "frames" or "frames" in self.journaled}
         return replace(result, arrays={name: result.arrays[name] for name in wanted})
 
-    def _listen(self, recording: Recording, file: Opened, batches: Batches) -> "_InWork":
-        work = _InWork(recording, file, self, batches)
+    def _listen(self, place: Place, file: Opened, batches: Batches) -> "_InWork":
+        work = _InWork(place, file, self, batches)
         for block in file.blocks():
             work.push(block)
         work.end()
@@ -79,14 +80,14 @@ class Ear:
         """Windows that a recording has by its header; 1 at least, so that a group of unreadable files ends, too."""
         if not file.header.num_samples:
             return 1
-        return self.scorer.windows.count(file.header.num_samples[0], self.scorer.grid)
+        return self.scorer.windows.num_windows(file.header.num_samples[0], self.scorer.grid)
 
 
 class _InWork:
     """One recording that is being heard."""
 
-    def __init__(self, recording: Recording, file: Opened, ear: Ear, batches: Batches) -> None:
-        self._recording, self._file, self._ear = recording, file, ear
+    def __init__(self, place: Place, file: Opened, ear: Ear, batches: Batches) -> None:
+        (self._index, self._recording), self._file, self._ear = place, file, ear
         self._stream = RecordingStream(
             batches, self._watch if ear.keep & {"windows", "embeddings"} else lambda *_: None
         )
@@ -115,7 +116,7 @@ class _InWork:
         grid, species = ear.scorer.grid, ear.scorer.species
         warning = rate_warning(header.sample_rate_hz, grid.sample_rate_hz, species)
         return Result(
-            index=recording.index,
+            index=self._index,
             recording=recording.name,
             path=recording.path,
             start_s=recording.start_s,
@@ -167,7 +168,7 @@ def listen(model: RainforestSedModel, path: str | Path, settings: DetectSettings
     stretch = Stretch(str(path), 0.0, None, ear.rates_hz, settings.block_s)
     recording = Recording(Path(path).stem, str(path))
     with open_readers(0) as readers:
-        ((result,),) = ear.hear(readers.open_all([(recording, stretch)]))
+        ((result,),) = ear.hear(readers.open_all([((0, recording), stretch)]))
     return result
 
 

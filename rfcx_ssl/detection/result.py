@@ -31,10 +31,10 @@ class Result:
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
-def unheard(recording: Recording, problem: str) -> Result:
+def unheard(index: int, recording: Recording, problem: str) -> Result:
     """The result of a recording that could not be heard at all."""
     return Result(
-        index=recording.index,
+        index=index,
         recording=recording.name,
         path=recording.path,
         start_s=recording.start_s,

@@ -55,8 +55,9 @@ class Hearer:
 
     def _hear(self, part: Part, ear: Ear, readers: ReadAhead, listing: Listing) -> None:
         heard = self.journal.heard(part)
-        recordings = listing.rows(part.first + heard, part.count - heard)
-        stretches = ((recording, self._stretch(recording, ear)) for recording in recordings)
+        first = part.first + heard
+        recordings = enumerate(listing.rows(first, part.count - heard), start=first)
+        stretches = ((place, self._stretch(place[1], ear)) for place in recordings)
         for group in ear.hear(readers.open_all(stretches)):
             kept = [self._finished(result, ear) for result in group]
             self.journal.add_group(part, kept)
@@ -116,6 +117,6 @@ def _claimed(journal: Journal, parts: list[Part]) -> Iterator[Part]:
 def name_deadly(journal: Journal, part: Part) -> None:
     """Give the recording that a worker died of, twice and alone, a result that says so."""
     with journal.claim(part) as mine, Listing.reading(journal.listing_path) as listing:
-        for recording in listing.rows(part.first + journal.heard(part), 1) if mine else ():
-            problem = f"{recording.path}: {DEATH}"
-            journal.add_group(part, [unheard(recording, problem)])
+        index = part.first + journal.heard(part)
+        for recording in listing.rows(index, 1) if mine else ():
+            journal.add_group(part, [unheard(index, recording, f"{recording.path}: {DEATH}")])

@@ -12,7 +12,7 @@ from rfcx_ssl.errors import CheckpointError, ConfigError, first_line
 from rfcx_ssl.inference.windows import windows_in_force
 from rfcx_ssl.models.modeling import RainforestSedModel
 
-MODEL_FILES = ("*.json", "*.safetensors", "*.onnx")
+MODEL_FILES = ["*.json", "*.safetensors", "*.onnx"]
 
 
 def load_model(source: str, device: str = "cpu") -> RainforestSedModel:

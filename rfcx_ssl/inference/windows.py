@@ -24,7 +24,7 @@ class Windows(NamedTuple):
         frame = grid.hop_samples
         return grid.num_frames(length) * frame, max(step // frame, 1) * frame
 
-    def count(self, num_samples: int, grid: FrameGrid) -> int:
+    def num_windows(self, num_samples: int, grid: FrameGrid) -> int:
         """How many windows a recording of ``num_samples`` has."""
         window, step = self.on_grid(grid)
         return 1 if num_samples <= window else -(-(num_samples - window) // step) + 1

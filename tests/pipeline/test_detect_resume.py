@@ -146,9 +146,7 @@ def test_what_is_finished_is_left_alone_and_what_is_new_is_added(card, model_dir
     assert json.loads((out / "detect.json").read_text())["recordings"] == 140
 
 
-def test_other_settings_another_model_and_changed_files_are_refused_or_heard_again(
-    card, model_dir, tmp_path, capsys
-):
+def test_other_settings_another_model_and_changed_files_are_refused_or_heard_again(card, model_dir, tmp_path, capsys):
     out = tmp_path / "out"
     assert detect(card, model_dir, out) == 3
     capsys.readouterr()
@@ -199,7 +197,9 @@ def test_accelerate_launch_shares_the_work(card, model_dir, tmp_path, whole):
     command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "-m", "rfcx_ssl"]
     arguments = ["detect", card, "--model", model_dir, "--out", out, "--threshold", 0.52, "--threads", 1]
     formats = ["--format", "csv", "--format", "raven"]
-    run = subprocess.run([*command, *map(str, [*arguments, *formats])], capture_output=True, text=True, env=environment)
+    run = subprocess.run(
+        [*command, *map(str, [*arguments, *formats])], capture_output=True, text=True, env=environment
+    )
     assert run.returncode in (1, 3), run.stderr  # the launcher's own code for a process that ended with 3
     assert tables(out) == expected
     assert Path(out / "detect.json").exists()
