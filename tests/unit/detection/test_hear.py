@@ -14,9 +14,9 @@ from rfcx_ssl.detection.read import Stretch
 from rfcx_ssl.detection.read_ahead import open_readers
 from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.detection.settings import DetectSettings
+from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.predict import predict_recording
-from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.inference.scorer import TorchScorer, WindowScores
 from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.inference.windows import Windows
