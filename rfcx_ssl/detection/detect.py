@@ -1,14 +1,13 @@
 """Detection over many recordings: events, clip scores, what could not be read, pictures, and a record of how."""
 
-import csv
 import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -16,13 +15,15 @@ import rfcx_ssl
 from rfcx_ssl.audio import AudioInfo, audio_info
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.detection.recordings import Recording, find_recordings
+from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.detection.stream import Heard, listen, rate_warning
-from rfcx_ssl.detection.writers import open_writers
+from rfcx_ssl.detection.writers import Writer, open_tables, open_writers
 from rfcx_ssl.errors import AudioError
-from rfcx_ssl.files import atomic_path, write_text
+from rfcx_ssl.files import write_text
 from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.windows import windows_in_force
+from rfcx_ssl.manifest.metadata import read_metadata
 from rfcx_ssl.models.modeling import RainforestSedModel
 
 Draw = Callable[[RainforestSedModel, Recording, Heard, DetectSettings, Path], None]
@@ -81,26 +82,26 @@ class Detector:
 
     def listen_to_all(self, recordings: Sequence[Recording]) -> None:
         """Write the event tables, scores.csv, errors.csv (only if needed) and pictures."""
-        out, species = self.request.out, self.model.space.species_names
         infos = [_header(recording) for recording in recordings]
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         with ExitStack() as stack:
-            nyquist_hz = self.model.config.sample_rate_hz / 2
-            writers = [stack.enter_context(w) for w in open_writers(self.request.formats, out, species, nyquist_hz)]
-            scores = _open_table(stack, out / "scores.csv", ("recording", "heard_s", *species))
-            errors = _open_table(stack, out / "errors.csv", ("file", "heard_s", "error"))
+            writers = [stack.enter_context(writer) for writer in self._writers()]
             bar = stack.enter_context(Progress(*columns, console=self.console, disable=not self.console.is_terminal))
             task = bar.add_task("listening", total=sum(info.duration_s for info in infos if info))
             for recording, info in zip(recordings, infos, strict=True):
                 heard = self._listen(recording, info, bar, task)
-                if heard.clip is not None:
-                    for writer in writers:
-                        writer.add(recording.name, heard.events)
-                    scores.writerow([recording.name, f"{heard.heard_s:.3f}", *(f"{p:.5f}" for p in heard.clip)])
-                if heard.problem is not None:
-                    errors.writerow([str(recording.path), f"{heard.heard_s:.3f}", heard.problem])
-        if not self.tally.problems:
-            (out / "errors.csv").unlink()
+                result = _result(recording, info, heard)
+                for writer in writers:
+                    writer.add(result)
+
+    def _writers(self) -> list[Writer]:
+        """Of events, scores and errors."""
+        out, space, formats = self.request.out, self.model.space, self.request.formats
+        nyquist_hz, frame_s = self.model.config.sample_rate_hz / 2, self.model.grid.frame_s
+        window_s = windows_in_force(self.model, self.settings).window_s
+        species = space.species_names
+        events = open_writers(formats, out, species, nyquist_hz, scientific_names=space.species.scientific_names)
+        return [*events, *open_tables(out, species, formats=formats, window_s=window_s, frame_s=frame_s)]
 
     def summarize(self, num_recordings: int, seconds: float) -> None:
         """Write detect.json and say what was found; raise if not all was heard."""
@@ -160,9 +161,18 @@ def _header(recording: Recording) -> AudioInfo | None:
         return None
 
 
-def _open_table(stack: ExitStack, path: Path, columns: Sequence[str]) -> Any:  # noqa: ANN401 - csv's writer has no name
-    """A CSV file with a header, put in place when ``stack`` closes."""
-    temporary = stack.enter_context(atomic_path(path))
-    writer = csv.writer(stack.enter_context(temporary.open("w", newline="", encoding="utf-8")))
-    writer.writerow(columns)
-    return writer
+def _result(recording: Recording, info: AudioInfo | None, heard: Heard) -> Result:
+    clip = None if heard.clip is None else np.array(heard.clip, np.float32)
+    return Result(
+        index=0,
+        recording=recording.name,
+        path=str(recording.path),
+        start_s=0.0,
+        heard_s=heard.heard_s,
+        sample_rate_hz=info.sample_rate_hz if info else 0,
+        recorded_at=read_metadata(recording.path).start_time,
+        problem=heard.problem,
+        warnings=(),
+        clip=clip,
+        events=heard.events,
+    )

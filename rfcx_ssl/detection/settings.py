@@ -4,7 +4,10 @@ from rfcx_ssl.decoding.settings import DecodeSettings
 from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.settings import settings
 
-FORMATS = ("csv", "raven", "audacity", "parquet")  # of event tables
+#: Of event tables.
+FORMATS = ("csv", "parquet", "jsonl", "raven", "audacity", "kaleidoscope", "birdnet")
+#: What may be written of windows and frames beside the events.
+SAVES = ("windows", "frames", "embeddings", "embeddings_npz")
 
 
 @settings
