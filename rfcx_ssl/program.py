@@ -134,6 +134,7 @@ def _end(message: str, code: int) -> NoReturn:
 
 
 def positive(text: str) -> int:
+    """A whole number above 0, for argparse."""
     if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number above 0")
     return int(text)

@@ -13,7 +13,7 @@ from rfcx_ssl.annotations.layout import ABSENT_TABLE, PRESENT_TABLE
 from rfcx_ssl.annotations.rows import read_table
 from rfcx_ssl.annotations.table import Annotations, Span
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.files import iter_csv
+from rfcx_ssl.files import iter_csv, name_of_safe
 from rfcx_ssl.species.table import SpeciesTable
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,9 @@ def tables_of(path: Path) -> Iterator[ReadTable]:
     if not files:
         raise AnnotationError(f"{path}: holds no .csv, .txt or .tsv label table")
     for item in files:
-        yield _read_named(item, (item.relative_to(path).parent / recording_of_table(item)).as_posix())
+        folder = item.relative_to(path).parent.as_posix()
+        name = recording_of_table(item)
+        yield _read_named(item, name if folder == "." else f"{name_of_safe(folder)}/{name}")
 
 
 def file_stem(table: LabelTable, selection: Selection) -> str:

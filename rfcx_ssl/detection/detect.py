@@ -4,7 +4,7 @@ import json
 import os
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import rfcx_ssl
 from rfcx_ssl.batching import batched
-from rfcx_ssl.detection.assemble import write_tables
+from rfcx_ssl.config import settings_dict
+from rfcx_ssl.detection.assemble import ModelFacts, Tables
 from rfcx_ssl.detection.journal import Journal, Part, cut_parts, open_journal
 from rfcx_ssl.detection.listing import Listing
 from rfcx_ssl.detection.plan import refuse_other, wanted_plan
@@ -26,11 +27,15 @@ from rfcx_ssl.errors import AudioError, RunError
 from rfcx_ssl.files import write_text
 from rfcx_ssl.inference.load import model_folder
 from rfcx_ssl.inference.scorer import Scorer
+from rfcx_ssl.provenance import file_sha256
 from rfcx_ssl.species.table import SpeciesTable
 from rfcx_ssl.workers import open_workers
 
 MOST_WARNINGS = 10
 PARTS_PER_TASK = 16  # of a worker: what it starts once, it uses for so many
+
+
+AS_CSV = Tables()
 
 
 class IncompleteError(AudioError):
@@ -46,7 +51,7 @@ class DetectRequest:
     sources: Sequence[str]
     job: Job
     lists: Sequence[str] = ()
-    formats: Sequence[str] = ("csv",)
+    tables: Tables = AS_CSV
     workers: int = 1
     dask: str | None = None
     redo: bool = False
@@ -89,18 +94,18 @@ class _Detection:
         if made is None:
             journal.forget()
             scorer = open_ear(job).scorer
-            made = {**wanted, "runs": [], **_facts(scorer)}
+            made = {**wanted, "runs": [], **_about(scorer)}
         refuse_other(made, wanted, self.out)
-        with Listing.writing(journal.listing_path) as listing:
+        self.request.tables.check(_facts(made))
+        with Listing(journal.listing_path) as listing:
             before = len(listing)
-            changes = listing.update(iter_recordings(self.request.sources, self.request.lists, spool=journal.folder))
-            added = len(listing) - before
-            if added:
+            listing.update(iter_recordings(self.request.sources, self.request.lists, spool=journal.folder))
+            if len(listing) > before:
                 made["runs"].append(before)
             journal.write_plan(made)
-            self._hear_again(journal, cut_parts(made["runs"], len(listing)), listing, changes.changed)
+            self._hear_again(journal, cut_parts(made["runs"], len(listing)), listing)
 
-    def _hear_again(self, journal: Journal, parts: Sequence[Part], listing: Listing, changed: Sequence[int]) -> None:
+    def _hear_again(self, journal: Journal, parts: Sequence[Part], listing: Listing) -> None:
         """Open the parts again whose files have changed, and those of which a file could not be reached.
 
         Raises:
@@ -109,14 +114,15 @@ class _Detection:
         for part in journal.unreached(parts):
             journal.reopen(part)
         firsts = [part.first for part in parts]
-        for index in changed:
+        for index in listing.changed():
             part = parts[bisect_right(firsts, index) - 1]
             if index >= part.first + journal.heard(part):
                 continue
             if not self.request.redo:
-                (recording,) = listing.rows(index, 1)
-                raise RunError(f"{recording.path}: has changed since it was heard; hear it again with --redo")
+                (row,) = listing.rows(index, 1)
+                raise RunError(f"{row.recording.path}: has changed since it was heard; hear it again with --redo")
             journal.reopen(part)
+        listing.accept()
 
     def join(self, journal: Journal) -> None:
         """Others are at work here: share it."""
@@ -190,21 +196,30 @@ class _Detection:
         if journal.untold or not path.exists():
             return None
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return record if set(record.get("formats", ())) >= set(self.request.formats) else None
+        return record if record.get("tables") == self._tables_wanted() else None
+
+    def _tables_wanted(self) -> dict[str, Any]:
+        tables = self.request.tables
+        return {
+            "formats": sorted(tables.formats),
+            "saves": sorted(tables.saves),
+            "clips": None if tables.clips is None else settings_dict(tables.clips),
+            "places": None if tables.places is None else file_sha256(tables.places),
+        }
 
     def _write(self, journal: Journal) -> dict[str, Any]:
         plan = journal.read_plan()
         assert plan is not None
-        species = SpeciesTable.from_rows(plan["species"])
-        results = journal.results(_parts(journal), species)
-        tally = write_tables(results, self.out, self.request.formats, species, plan["sample_rate_hz"] / 2)
+        facts = _facts(plan)
+        results = journal.results(_parts(journal), facts.species)
+        tally = self.request.tables.write(results, self.out, facts)
         record = {
             "rfcx_ssl": rfcx_ssl.__version__,
             "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "model": self.request.job.model,
             "sources": [os.path.abspath(source) for source in self.request.sources],  # noqa: PTH100 - URLs, too
             **{key: plan[key] for key in ("sample_rate_hz", "frame_s", "settings", "windows", "keep")},
-            "formats": sorted(self.request.formats),
+            "tables": self._tables_wanted(),
             "recordings": tally.recordings,
             "unreadable": tally.unreadable,
             "audio_s": round(tally.audio_s, 3),
@@ -239,15 +254,21 @@ class _Detection:
 def _parts(journal: Journal) -> list[Part]:
     plan = journal.read_plan()
     assert plan is not None
-    with Listing.reading(journal.listing_path) as listing:
+    with Listing(journal.listing_path, readonly=True) as listing:
         return cut_parts(plan["runs"], len(listing))
 
 
-def _facts(scorer: Scorer) -> dict[str, Any]:
-    """What tables need to know about the model."""
+def _about(scorer: Scorer) -> dict[str, Any]:
+    """What the plan says about the model."""
     return {
         "species": scorer.species.rows(),
         "sample_rate_hz": scorer.grid.sample_rate_hz,
         "frame_s": scorer.grid.frame_s,
         "windows": scorer.windows._asdict(),
     }
+
+
+def _facts(plan: Mapping[str, Any]) -> ModelFacts:
+    return ModelFacts(
+        SpeciesTable.from_rows(plan["species"]), plan["sample_rate_hz"], plan["frame_s"], plan["windows"]["window_s"]
+    )

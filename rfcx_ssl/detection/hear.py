@@ -8,6 +8,7 @@ where a run was stopped.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +31,13 @@ AS_TUNED = DetectSettings()
 Place = tuple[int, Recording]  # in the listing
 
 
+class Heard(NamedTuple):
+    """The result of a recording, and where its audio lies."""
+
+    result: Result
+    audio: Path
+
+
 class Ear:
     """A scorer, how its probabilities become events, and what else is kept of every recording (``KEEPABLE``)."""
 
@@ -41,8 +49,8 @@ class Ear:
         self.keep = keep | ({"frames"} if drawn else frozenset())  # until the picture is drawn
         self.rates_hz = (scorer.grid.sample_rate_hz,)
 
-    def hear(self, opened: Iterable[tuple[Place, Opened]]) -> Iterator[list[Result]]:
-        """The results of groups of recordings, in order."""
+    def hear(self, opened: Iterable[tuple[Place, Opened]]) -> Iterator[list[Heard]]:
+        """What was heard in groups of recordings, in order."""
         batches = Batches(self.scorer, self.settings.batch_size)
         group: list[_InWork] = []
         windows = 0
@@ -72,9 +80,9 @@ class Ear:
         return work
 
     @staticmethod
-    def _finish(group: list["_InWork"], batches: Batches) -> list[Result]:
+    def _finish(group: list["_InWork"], batches: Batches) -> list[Heard]:
         batches.flush()
-        return [work.result() for work in group]
+        return [Heard(work.result(), Path(work.file.stretch.path)) for work in group]
 
     def _num_windows(self, file: Opened) -> int:
         """Windows that a recording has by its header; 1 at least, so that a group of unreadable files ends, too."""
@@ -87,7 +95,7 @@ class _InWork:
     """One recording that is being heard."""
 
     def __init__(self, place: Place, file: Opened, ear: Ear, batches: Batches) -> None:
-        (self._index, self._recording), self._file, self._ear = place, file, ear
+        (self._index, self._recording), self.file, self._ear = place, file, ear
         self._stream = RecordingStream(
             batches, self._watch if ear.keep & {"windows", "embeddings"} else lambda *_: None
         )
@@ -112,7 +120,7 @@ class _InWork:
         """What came of it, once its windows were scored."""
         self._take()
         self._found += self._decoder.finish()
-        ear, header, recording = self._ear, self._file.header, self._recording
+        ear, header, recording = self._ear, self.file.header, self._recording
         grid, species = ear.scorer.grid, ear.scorer.species
         warning = rate_warning(header.sample_rate_hz, grid.sample_rate_hz, species)
         return Result(
@@ -123,7 +131,7 @@ class _InWork:
             heard_s=self._num_samples / grid.sample_rate_hz,
             sample_rate_hz=header.sample_rate_hz,
             recorded_at=header.recorded_at,
-            problem=self._file.problem,
+            problem=self.file.problem,
             warnings=() if warning is None else (warning,),
             clip=self._clip,
             events=to_detections(
@@ -168,8 +176,8 @@ def listen(model: RainforestSedModel, path: str | Path, settings: DetectSettings
     stretch = Stretch(str(path), 0.0, None, ear.rates_hz, settings.block_s)
     recording = Recording(Path(path).stem, str(path))
     with open_readers(0) as readers:
-        ((result,),) = ear.hear(readers.open_all([((0, recording), stretch)]))
-    return result
+        ((heard,),) = ear.hear(readers.open_all([((0, recording), stretch)]))
+    return heard.result
 
 
 def rate_warning(source_hz: int, model_hz: int, species: SpeciesTable) -> str | None:

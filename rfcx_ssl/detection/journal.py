@@ -213,11 +213,11 @@ class Journal:
         """Groups that were heard, as they follow each other from the part's first recording on."""
         found, stop = [], part.first
         folder = self._work_folder(part)
-        for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
-            match = re.fullmatch(r"(\d{9})-(\d{9})\.parquet", name)
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            match = re.fullmatch(r"(\d{9})-(\d{9})\.parquet", path.name)
             if match and int(match[1]) == stop:
                 stop = int(match[2])
-                found.append(_Group(folder / name, stop))
+                found.append(_Group(path, stop))
         return found
 
     @contextmanager

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from rfcx_ssl.detection.hear import Ear
+from rfcx_ssl.detection.clips import ClipSettings, save_clips
+from rfcx_ssl.detection.hear import Ear, Heard
 from rfcx_ssl.detection.journal import Journal, Part, joined_journal
 from rfcx_ssl.detection.listing import Listing
 from rfcx_ssl.detection.read import Stretch
@@ -14,13 +15,14 @@ from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.detection.result import Result, unheard
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import RunError, first_line
+from rfcx_ssl.files import safe_name
 from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.scorer import TorchScorer
 from rfcx_ssl.threads import use_threads
 from rfcx_ssl.workers import DEATH
 
 LOST_IN_A_ROW = 20  # recordings that cannot be reached before the run gives up
-Draw = Callable[[Result, Ear, Path], None]
+Draw = Callable[[Result, Path, Ear, Path], None]
 Tick = Callable[[Sequence[Result]], None]
 
 
@@ -35,6 +37,7 @@ class Job:
     device: str = "auto"
     readers: int = 1
     threads: int | None = None
+    clips: ClipSettings | None = None  # how clips of events are cut, if they are
     draw: Draw | None = None  # makes a picture of each recording
 
 
@@ -48,7 +51,7 @@ class Hearer:
     def hear_all(self, parts: Iterable[Part]) -> None:
         """Hear parts that this process has claimed."""
         ear: Ear | None = None
-        with open_readers(self.job.readers) as readers, Listing.reading(self.journal.listing_path) as listing:
+        with open_readers(self.job.readers) as readers, Listing(self.journal.listing_path, readonly=True) as listing:
             for part in parts:
                 ear = ear or open_ear(self.job)
                 self._hear(part, ear, readers, listing)
@@ -56,8 +59,8 @@ class Hearer:
     def _hear(self, part: Part, ear: Ear, readers: ReadAhead, listing: Listing) -> None:
         heard = self.journal.heard(part)
         first = part.first + heard
-        recordings = enumerate(listing.rows(first, part.count - heard), start=first)
-        stretches = ((place, self._stretch(place[1], ear)) for place in recordings)
+        rows = listing.rows(first, part.count - heard)
+        stretches = (((row.index, row.recording), self._stretch(row.recording, ear)) for row in rows)
         for group in ear.hear(readers.open_all(stretches)):
             kept = [self._finished(result, ear) for result in group]
             self.journal.add_group(part, kept)
@@ -67,20 +70,24 @@ class Hearer:
     def _stretch(self, recording: Recording, ear: Ear) -> Stretch:
         return Stretch(recording.path, recording.start_s, recording.end_s, ear.rates_hz, self.job.settings.block_s)
 
-    def _finished(self, result: Result, ear: Ear) -> Result:
-        """Draw what is to be drawn, and leave only what is to be kept."""
+    def _finished(self, heard: Heard, ear: Ear) -> Result:
+        """Cut and draw what is to be, and leave only what is to be kept."""
+        job, result = self.job, heard.result
         self.lost = self.lost + 1 if result.unreachable else 0
         if self.lost == LOST_IN_A_ROW:
             raise RunError(
                 f"the last {LOST_IN_A_ROW} recordings cannot be reached ({result.problem}): is their disk or network there? "
                 "What was heard is kept; the same command goes on"
             )
-        if self.job.draw is None or result.clip is None:
-            return result
-        try:
-            self.job.draw(result, ear, self.job.out / "pictures" / f"{result.recording}.png")
-        except Exception as error:  # noqa: BLE001 - a picture is no reason to lose what was heard
-            result = replace(result, warnings=(*result.warnings, f"no picture ({first_line(error)})"))
+        if job.clips is not None:
+            problems = save_clips(result, heard.audio, job.out, job.clips)
+            result = replace(result, warnings=(*result.warnings, *(f"no clip ({problem})" for problem in problems)))
+        if job.draw is not None and result.clip is not None:
+            path = job.out / "pictures" / f"{safe_name(result.recording)}.png"
+            try:
+                job.draw(result, heard.audio, ear, path)
+            except Exception as error:  # noqa: BLE001 - a picture is no reason to lose what was heard
+                result = replace(result, warnings=(*result.warnings, f"no picture ({first_line(error)})"))
         return ear.without_extras(result)
 
 
@@ -116,7 +123,7 @@ def _claimed(journal: Journal, parts: list[Part]) -> Iterator[Part]:
 
 def name_deadly(journal: Journal, part: Part) -> None:
     """Give the recording that a worker died of, twice and alone, a result that says so."""
-    with journal.claim(part) as mine, Listing.reading(journal.listing_path) as listing:
+    with journal.claim(part) as mine, Listing(journal.listing_path, readonly=True) as listing:
         index = part.first + journal.heard(part)
-        for recording in listing.rows(index, 1) if mine else ():
-            journal.add_group(part, [unheard(index, recording, f"{recording.path}: {DEATH}")])
+        for row in listing.rows(index, 1) if mine else ():
+            journal.add_group(part, [unheard(index, row.recording, f"{row.recording.path}: {DEATH}")])

@@ -16,10 +16,10 @@ MOST_ROWS = 12
 QUIET_ROWS = 3  # rows of a picture without events: the species that score highest
 
 
-def save_event_picture(result: Result, ear: Ear, path: Path) -> None:
+def save_event_picture(result: Result, audio: Path, ear: Ear, path: Path) -> None:
     """Draw the stretch of a recording with the most event probability, at most ``picture_s`` long, as PNG.
 
-    ``result`` holds its frames.
+    ``result`` holds its frames, ``audio`` is its file.
     """
     grid, names = ear.scorer.grid, ear.scorer.species.names
     rate, hop = grid.sample_rate_hz, grid.hop_samples
@@ -28,7 +28,7 @@ def save_event_picture(result: Result, ear: Ear, path: Path) -> None:
     first = int((busiest_s - result.start_s) * rate) // hop  # frame
     start_s, length = result.start_s + first * grid.frame_s, int(length_s * rate)
     begin = round(result.start_s * rate) + first * hop
-    samples = read_audio(result.path, start_samples=begin, num_samples=length, sample_rate_hz=rate, partial=True)
+    samples = read_audio(audio, start_samples=begin, num_samples=length, sample_rate_hz=rate, partial=True)
     frame = result.arrays["frames"][first : first + grid.num_frames(length)].astype(np.float32)
     shown = [e for e in result.events if e.box.end_s > start_s and e.box.start_s < start_s + length_s]
     rows = rows_to_show(shown) or frame.max(axis=0).argsort()[::-1][:QUIET_ROWS].tolist()

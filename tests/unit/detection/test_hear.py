@@ -141,7 +141,7 @@ def hear(ear, paths):
         ((n, Recording(p.stem, str(p))), Stretch(str(p), 0, None, ear.rates_hz, 30.0)) for n, p in enumerate(paths)
     ]
     with open_readers(0) as readers:
-        return list(ear.hear(readers.open_all(places)))
+        return [[heard.result for heard in group] for group in ear.hear(readers.open_all(places))]
 
 
 def test_short_recordings_share_batches_and_answer_as_alone(model, survey):
