@@ -136,7 +136,9 @@ class _Detection:
 
     def _wanted(self) -> dict[str, Any]:
         job = self.request.job
-        return wanted_plan({job.model: model_folder(job.model)}, job.settings, sorted(job.keep))
+        made = {"pictures": job.draw is not None, "clips": job.clips is not None}
+        keep = {*job.keep, *(name for name, wanted in made.items() if wanted)}
+        return wanted_plan({job.model: model_folder(job.model)}, job.settings, keep)
 
     # ---- hearing
 

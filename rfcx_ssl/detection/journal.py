@@ -17,7 +17,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -162,7 +162,7 @@ class Journal:
         with self._byte(2 + part.number, wait=False) as mine:
             yield mine
 
-    def take_each(self, parts: Sequence[Part]) -> Iterator[Part]:
+    def take_each(self, parts: Sequence[Part]) -> Generator[Part]:
         """Parts that are not sealed and nobody else works on, claimed while they are out, until all parts are sealed.
 
         Where the rest is in work elsewhere this waits: a process that dies leaves its part to the others.

@@ -1,6 +1,6 @@
 """What the results of a folder depend on: models and settings. A folder holds results of one plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ FREE = ("picture_s", "block_s")
 SHOWN = 4
 
 
-def wanted_plan(models: Mapping[str, Path], settings: DetectSettings, keep: Sequence[str]) -> dict[str, Any]:
+def wanted_plan(models: Mapping[str, Path], settings: DetectSettings, keep: Collection[str]) -> dict[str, Any]:
     """The plan that a command asks for; ``models`` are folders or files by what the user called them.
 
     A model is known by the hashes of its files, not by its name: a retrained one in the same place is another.

@@ -1,6 +1,7 @@
 """Hear the parts of a journal: one process, its models, its readers. Any number of them share an output folder."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -48,10 +49,14 @@ class Hearer:
         self.job, self.journal, self.tick = job, journal, tick
         self.lost = 0  # recordings in a row that could not be reached
 
-    def hear_all(self, parts: Iterable[Part]) -> None:
-        """Hear parts that this process has claimed."""
+    def hear_all(self, parts: Generator[Part]) -> None:
+        """Hear parts that this process has claimed; ``parts`` gives them back when it is closed."""
         ear: Ear | None = None
-        with open_readers(self.job.readers) as readers, Listing(self.journal.listing_path, readonly=True) as listing:
+        with (
+            closing(parts),
+            open_readers(self.job.readers) as readers,
+            Listing(self.journal.listing_path, readonly=True) as listing,
+        ):
             for part in parts:
                 ear = ear or open_ear(self.job)
                 self._hear(part, ear, readers, listing)
@@ -114,7 +119,7 @@ def hear_parts(job: Job, parts: list[Part]) -> list[HeardPart]:
     return [HeardPart(part) for part in parts]
 
 
-def _claimed(journal: Journal, parts: list[Part]) -> Iterator[Part]:
+def _claimed(journal: Journal, parts: list[Part]) -> Generator[Part]:
     for part in parts:
         with journal.claim(part) as mine:
             if mine and not journal.sealed(part):

@@ -86,9 +86,13 @@ def tables(out):
     return {str(path.relative_to(out)): path.read_bytes() for path in wanted}
 
 
-def events(out):
-    with (out / "events.csv").open() as lines:
+def rows(path):
+    with path.open() as lines:
         return list(csv.DictReader(lines))
+
+
+def events(out):
+    return rows(out / "events.csv")
 
 
 @pytest.fixture
@@ -170,7 +174,7 @@ def test_other_settings_another_model_and_changed_files_are_refused_or_heard_aga
     assert "020.wav: has changed since it was heard" in capsys.readouterr().err
     assert tables(out) == tables(elsewhere)
     assert detect(card, other, out, "--redo") == 3
-    scores = {row["recording"]: row for row in csv.DictReader((out / "scores.csv").open())}
+    scores = {row["recording"]: row for row in rows(out / "scores.csv")}
     assert float(scores["site0/020"]["heard_s"]) == 1.0
 
 
