@@ -28,24 +28,22 @@ class Handler(SimpleHTTPRequestHandler):
         pass
 
 
+TREE = {  # of the hub's data set
+    "": [{"type": "directory", "path": "a", "oid": "1"}, {"type": "file", "path": "README.md", "oid": "2", "size": 3}],
+    "/a": [{"type": "file", "path": "a/1.wav", "oid": "abc", "size": 5}],
+}
+
+
 class HubHandler(BaseHTTPRequestHandler):
     """Answers what the client of the hub asks about ``me/birds``, which holds ``a/1.wav``."""
-
-    TREE = {
-        "": [
-            {"type": "directory", "path": "a", "oid": "1"},
-            {"type": "file", "path": "README.md", "oid": "2", "size": 3},
-        ],
-        "/a": [{"type": "file", "path": "a/1.wav", "oid": "abc", "size": 5}],
-    }
 
     def do_GET(self):
         path = self.path.partition("?")[0]
         tree = "/api/datasets/me/birds/tree/main"
         if path == "/api/datasets/me/birds":
             self.answer(json.dumps({"id": "me/birds", "sha": "f" * 40}).encode())
-        elif path.startswith(tree) and path.removeprefix(tree) in self.TREE:
-            self.answer(json.dumps(self.TREE[path.removeprefix(tree)]).encode())
+        elif path.startswith(tree) and path.removeprefix(tree) in TREE:
+            self.answer(json.dumps(TREE[path.removeprefix(tree)]).encode())
         elif path == "/datasets/me/birds/resolve/main/a/1.wav":
             self.answer(b"sound")
         else:
