@@ -47,7 +47,7 @@ def look_up(url: str) -> Entry:
         AudioError: nothing, or it cannot be reached.
     """
     filesystem, path = open_url(url)
-    if url.startswith(("http://", "https://")) and url.endswith("/"):
+    if _is_web(url) and url.endswith("/"):
         return Entry(url, is_folder=True)  # a page that lists files: http knows no folders
     try:
         info = filesystem.info(path)
@@ -65,16 +65,21 @@ def entries_of_url(folder: str) -> list[Entry]:
         AudioError: it does not exist, or cannot be listed.
     """
     filesystem, path = open_url(folder)
-    inside = folder.rstrip("/") + "/"
     try:
         infos = filesystem.ls(path, detail=True)
+        filesystem.dircache.clear()  # the hub's keeps every folder, whatever it is told
     except FileNotFoundError:
         raise AudioError(f"{folder}: no such folder") from None
     except Exception as error:  # noqa: BLE001 - as above
         raise AudioError(f"{folder}: cannot be listed ({first_line(error)})") from None
-    found = [_entry(filesystem.unstrip_protocol(info["name"]), info) for info in infos]
-    below = [entry for entry in found if entry.path.startswith(inside) and entry.path != inside]  # not links elsewhere
-    return sorted(below, key=lambda entry: entry.name)
+    found = []
+    for info in infos:
+        place = info["name"].rstrip("/")
+        elsewhere = _is_web(folder) and not place.startswith(folder.rstrip("/") + "/")  # where a page links to
+        if place != path.rstrip("/") and not elsewhere:  # a bucket may hold an object for the folder itself
+            slash = "/" if info["name"].endswith("/") else ""
+            found.append(_entry(f"{folder.rstrip('/')}/{place.rpartition('/')[2]}{slash}", info))
+    return sorted(found, key=lambda entry: entry.name)
 
 
 def walk_url(folder: Entry) -> Iterator[Entry]:
@@ -93,6 +98,10 @@ def walk_url(folder: Entry) -> Iterator[Entry]:
             yield from walk_url(entry)
         except AudioError as error:
             logger.warning("%s", error)
+
+
+def _is_web(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
 
 
 def _entry(url: str, info: Mapping[str, Any]) -> Entry:

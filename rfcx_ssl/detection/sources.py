@@ -22,6 +22,7 @@ from rfcx_ssl.files import atomic_path
 logger = logging.getLogger(__name__)
 
 PIPE = "-"
+LOCAL = "file://"
 PIECE_BYTES = 1 << 20
 
 
@@ -39,6 +40,7 @@ def iter_recordings(
     Raises:
         AudioError: a source does not exist or holds no audio, or a list is wrong, naming the line.
     """
+    sources = [source.removeprefix(LOCAL) for source in sources]
     missing = [source for source in sources if _is_missing(source)]
     if missing:
         more = f" ({len(missing)} missing)" if missing[1:] else ""
@@ -140,12 +142,13 @@ def _of_list(source: str) -> Iterator[Recording]:
     folder = Path.cwd() if source == PIPE else Path(source).absolute().parent
     first, any_there = "", False
     for row in read_list(source):
-        mark = part_mark(row.start_s, row.end_s)
-        if is_url(row.file):  # asking the server about every one would take longer than fetching some
-            found = Recording(name_below(row.file, mark=mark), row.file, row.start_s, row.end_s)
+        file = row.file.removeprefix(LOCAL)
+        if is_url(file):  # asking the server about every one would take longer than fetching some
+            name = name_below(file, mark=part_mark(row.start_s, row.end_s))
+            found = Recording(name, file, row.start_s, row.end_s)
             any_there = True
         else:
-            found = _of_file(_absolute(folder / row.file), str(folder), row.start_s, row.end_s)
+            found = _of_file(_absolute(folder / file), str(folder), row.start_s, row.end_s)
             any_there = any_there or bool(found.changed)
         first = first or f"{row.where}: {row.file}"
         yield found
