@@ -47,7 +47,6 @@ USED_BY: Mapping[DecoderKind, tuple[str, ...]] = {
     "hysteresis": ("threshold", "low_threshold", "median_s", "min_duration_s", "merge_gap_s"),
     "change_point": (
         "threshold",
-        "median_s",
         "min_duration_s",
         "step_filter_s",
         "merge_absolute",
