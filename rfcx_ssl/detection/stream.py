@@ -14,6 +14,7 @@ from rfcx_ssl.decoding.decisions import decisions_in_force
 from rfcx_ssl.decoding.decode import make_decoder
 from rfcx_ssl.decoding.detections import Detection, to_detections
 from rfcx_ssl.decoding.frame_events import FrameEvent
+from rfcx_ssl.decoding.recording_score import RecordingScore
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.inference.predict import predict_stream
@@ -43,20 +44,20 @@ def listen(
     """
     grid = model.grid
     decoder = make_decoder(decisions_in_force(None, settings, model.space.species_names), grid)
+    score = RecordingScore(settings, grid)
     found: list[FrameEvent] = []
     blocks = Blocks(path, grid.sample_rate_hz, settings.block_s, tick)
-    clip: Tensor | None = None
     stream = iter(blocks)
     first = next(stream, None)
     if first is None:
         return Heard([], None, 0.0, blocks.problem)
     for piece in predict_stream(model, chain([first], stream), settings, batch_size=settings.batch_size):
         found += decoder.push(piece.frame.numpy())
-        clip = piece.clip
+        score.push(piece.frame.numpy(), piece.clip.numpy())
     found += decoder.finish()
     heard_s = blocks.num_samples / grid.sample_rate_hz
     events = to_detections(found, name, model.grid, model.space.species, blocks.num_samples)
-    return Heard(events, None if clip is None else clip.tolist(), heard_s, blocks.problem)
+    return Heard(events, score.value.tolist(), heard_s, blocks.problem)
 
 
 def rate_warning(source_hz: int, name: str, model: RainforestSedModel) -> str | None:
