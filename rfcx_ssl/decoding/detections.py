@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Event
-from rfcx_ssl.decoding.hysteresis import FrameEvent
+from rfcx_ssl.decoding.frame_events import FrameEvent
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.species.table import SpeciesTable
 
@@ -52,5 +52,5 @@ def to_detections(
         end_ms = min(end_ms, last_ms)
         if start_ms < end_ms:
             times_s = ((offset_ms + start_ms) / 1000, (offset_ms + end_ms) / 1000)
-            detections.append(make_detection(recording, species, event.species, event.peak, *times_s))
+            detections.append(make_detection(recording, species, event.species, event.score, *times_s))
     return detections
