@@ -180,7 +180,7 @@ def safe_name(name: str, *, folders: bool = True) -> str:
     """A relative path for a file that is named after ``name``, whatever that holds; a name without dangers stays as it is.
 
     Slashes make folders (with ``folders=False`` none). What could leave the folder, or what some file system does not
-    take, is written as in URLs (``..`` is ``%2E.``, a colon ``%3A``), so that :func:`name_of_safe` finds the name
+    take, is written as in URLs (``..`` is ``%2E%2E``, a colon ``%3A``), so that :func:`name_of_safe` finds the name
     again. Only parts of more than 200 bytes are lost: they are cut and end in a hash of the whole.
     """
     if not name:

@@ -14,9 +14,10 @@ def matches(table: LabelTable) -> bool:
     if not table.first_line.startswith("{"):
         return False
     try:
-        return set(DETECTION_COLUMNS[:4]) <= json.loads(table.first_line).keys()
+        keys: set[str] = set(json.loads(table.first_line))
     except json.JSONDecodeError:
         return False
+    return keys.issuperset(DETECTION_COLUMNS[:4])
 
 
 def read(table: LabelTable) -> Iterator[Selection]:
