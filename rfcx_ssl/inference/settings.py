@@ -5,6 +5,8 @@ from typing import Literal
 from rfcx_ssl.settings import settings
 
 Aggregate = Literal["max", "mean"]
+Backend = Literal["torch", "onnx"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DEFAULT_OVERLAP = 0.5  # this and the next: of a model that was never validated
 DEFAULT_AGGREGATE: Aggregate = "max"
 
