@@ -17,7 +17,7 @@ import rfcx_ssl
 from rfcx_ssl.annotations import LabelMap, default_label_map, read_extra
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.decoding.settings import PARAMETERS
-from rfcx_ssl.detection.recordings import Recording
+from rfcx_ssl.detection.recordings import Recording, is_url
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.detection.sources import PIPE, find_recordings
 from rfcx_ssl.detection.writers import check_label_texts
