@@ -20,7 +20,7 @@ from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.detection.stream import Heard, listen, rate_warning
 from rfcx_ssl.detection.writers import Writer, open_tables, open_writers
 from rfcx_ssl.errors import AudioError
-from rfcx_ssl.files import write_text
+from rfcx_ssl.files import safe_name, write_text
 from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.windows import windows_in_force
 from rfcx_ssl.manifest.metadata import read_metadata
@@ -148,7 +148,7 @@ class Detector:
             self.tally.problems += 1
             self.console.print(f"error: {heard.problem}", highlight=False, soft_wrap=True)
         if self.request.draw is not None and heard.heard_s > 0:
-            path = self.request.out / "pictures" / f"{recording.name}.png"
+            path = self.request.out / "pictures" / f"{safe_name(recording.name)}.png"
             self.request.draw(self.model, recording, heard, self.settings, path)
         return heard
 
