@@ -95,9 +95,12 @@ class ParquetTable(OneFile):
         self.schema = schema
 
     def _open(self, temporary: Path, stack: ExitStack) -> None:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self._writer: Any = stack.enter_context(pq.ParquetWriter(temporary, self.schema, compression="zstd"))
+        words = [field.name for field in self.schema if pa.types.is_string(field.type)]  # numbers hardly repeat
+        writer = pq.ParquetWriter(temporary, self.schema, compression="zstd", use_dictionary=words)
+        self._writer: Any = stack.enter_context(writer)
         self._rows: list[Sequence[Any]] = []
         self._bytes = 0
         stack.callback(self._flush)  # before the file is closed
