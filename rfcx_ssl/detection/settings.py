@@ -1,10 +1,20 @@
 """Settings of detection: windows, decoding, and how the work is cut."""
 
+from collections.abc import Collection
+
 from rfcx_ssl.decoding.settings import DecodeSettings
 from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.settings import settings
 
-FORMATS = ("csv", "raven", "audacity", "parquet")  # of event tables
+#: Of event tables.
+FORMATS = ("csv", "parquet", "jsonl", "raven", "audacity", "kaleidoscope", "birdnet")
+#: What may be written of windows and frames beside the events and the scores of recordings.
+SAVES = ("windows", "frames", "embeddings", "embeddings_npz")
+
+
+def journaled(saves: Collection[str]) -> frozenset[str]:
+    """What the journal keeps of every recording so that ``saves`` can be written: ``frames``, ``windows``, ``embeddings``."""
+    return frozenset(name.removesuffix("_npz") for name in saves)
 
 
 @settings

@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from torch import Tensor
 from transformers.utils import logging as hf_logging
 
 from rfcx_ssl.errors import CheckpointError, ConfigError, first_line
 from rfcx_ssl.inference.windows import windows_in_force
 from rfcx_ssl.models.modeling import RainforestSedModel
+
+MODEL_FILES = ["*.json", "*.safetensors", "*.onnx"]
 
 
 def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
@@ -42,6 +46,21 @@ def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
         raise CheckpointError(f"model {source}: {error}") from None
     ready: RainforestSedModel = model.eval().requires_grad_(False).to(pick_device(device))
     return ready
+
+
+def model_folder(source: str) -> Path:
+    """The local place of a model: ``source`` itself (a folder, or an ONNX file), or the snapshot of a hub id (``USER/NAME`` or ``USER/NAME@REVISION``).
+
+    Raises:
+        CheckpointError: it is neither a folder nor on the hub.
+    """
+    if Path(source).exists():
+        return Path(source)
+    name, revision = split_revision(source)
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES))
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        raise CheckpointError(f"model {source}: cannot be loaded ({first_line(error)})") from None
 
 
 def is_finite(tensor: Tensor) -> bool:

@@ -25,6 +25,11 @@ class Windows(NamedTuple):
         frame = grid.hop_samples
         return grid.num_frames(length) * frame, max(step // frame, 1) * frame
 
+    def num_windows(self, num_samples: int, grid: FrameGrid) -> int:
+        """How many windows a recording of ``num_samples`` has."""
+        window, step = self.on_grid(grid)
+        return 1 if num_samples <= window else -(-(num_samples - window) // step) + 1
+
 
 def windows_in_force(model: RainforestSedModel, wanted: WindowSettings = AS_VALIDATED) -> Windows:
     """What is ``wanted``; where that is None, what the model was validated with (``config.windows``, which training

@@ -66,7 +66,7 @@ def make_plan(
         low_hz, high_hz = _drawn_band(species.band_hz(q.species_id), rate / 2)
         items.append(Item(
             number, clip_name(number, recording.name, start / rate), at / rate, length / rate, recording.name,
-            str(recording.path.absolute()), start / rate, q.start_s, q.end_s, low_hz, high_hz,
+            recording.path, start / rate, q.start_s, q.end_s, low_hz, high_hz,
             species.names[q.species_id], round(q.score, 4), q.why,
         ))  # fmt: skip
         at += length

@@ -92,7 +92,8 @@ def test_a_folder_with_good_low_rate_and_broken_files(model_dir, tmp_path):
     assert error["file"].endswith("broken.flac") and error["heard_s"] == "0.000"
     events = read_rows(out / "events.csv")
     assert {row["recording"] for row in events} == {"good", "low"}
-    assert list(events[0]) == ["recording", "start_s", "end_s", "species", "score", "f_min", "f_max"]
+    columns = ["recording", "start_s", "end_s", "species", "score", "f_min", "f_max", "start_time", "end_time"]
+    assert list(events[0]) == columns
     for row in events:
         assert 0 <= float(row["start_s"]) < float(row["end_s"]) <= 10.0
         assert 0.2 <= float(row["score"]) <= 1.0 and float(row["f_min"]) < float(row["f_max"])
@@ -104,6 +105,7 @@ def test_a_folder_with_good_low_rate_and_broken_files(model_dir, tmp_path):
         "events.csv",
         "events.parquet",
         "scores.csv",
+        "scores.parquet",
         *(
             f"{kind}"
             for name in ("good", "low")
