@@ -16,17 +16,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import rfcx_ssl
 from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
+from rfcx_ssl.data.prevalence import NONE
 from rfcx_ssl.detection.assemble import ModelFacts, Tables
 from rfcx_ssl.detection.journal import Journal, Part, cut_parts, open_journal
 from rfcx_ssl.detection.listing import Listing
 from rfcx_ssl.detection.plan import refuse_other, wanted_plan
 from rfcx_ssl.detection.result import Result
+from rfcx_ssl.detection.score_rules import learn_prior, plain_prior
 from rfcx_ssl.detection.sources import iter_recordings
-from rfcx_ssl.detection.work import HeardPart, Hearer, Job, hear_parts, name_deadly, open_ear
+from rfcx_ssl.detection.work import (
+    HeardPart,
+    Hearer,
+    Job,
+    about_model,
+    clip_scores,
+    hear_parts,
+    name_deadly,
+    open_model,
+)
 from rfcx_ssl.errors import AudioError, RunError
 from rfcx_ssl.files import write_text
 from rfcx_ssl.inference.load import model_folder
-from rfcx_ssl.inference.scorer import Scorer
 from rfcx_ssl.provenance import file_sha256
 from rfcx_ssl.species.table import SpeciesTable
 from rfcx_ssl.workers import open_workers
@@ -93,8 +103,7 @@ class _Detection:
             made = None
         if made is None:
             journal.forget()
-            scorer = open_ear(job).scorer
-            made = {**wanted, "runs": [], **_about(scorer)}
+            made = {**wanted, "runs": [], **about_model(open_model(job), job.settings)}
         refuse_other(made, wanted, self.out)
         self.request.tables.check(_facts(made))
         with Listing(journal.listing_path) as listing:
@@ -102,6 +111,8 @@ class _Detection:
             listing.update(iter_recordings(self.request.sources, self.request.lists, spool=journal.folder))
             if len(listing) > before:
                 made["runs"].append(before)
+            if "prior" not in made:
+                made["prior"] = self._prior(listing)
             journal.write_plan(made)
             self._hear_again(journal, cut_parts(made["runs"], len(listing)), listing)
 
@@ -123,6 +134,19 @@ class _Detection:
                 raise RunError(f"{row.recording.path}: has changed since it was heard; hear it again with --redo")
             journal.reopen(part)
         listing.accept()
+
+    def _prior(self, listing: Listing) -> list[float] | None:
+        """What the prevalence adds to the log odds, learned from recordings all over the listing."""
+        job, settings = self.request.job, self.request.job.settings
+        if settings.prevalence == NONE:
+            return None
+        count = min(settings.prevalence_recordings, len(listing))
+        self._say(f"prevalence={settings.prevalence}: listening to {count} recordings first, to scale scores by")
+        places = [number * len(listing) // count for number in range(count)]
+        scores = clip_scores(job, [row for place in places for row in listing.rows(place, 1)])
+        if not len(scores):
+            raise AudioError(f"prevalence={settings.prevalence}: none of {count} recordings can be heard")
+        return plain_prior(learn_prior(settings, open_model(job), scores))
 
     def join(self, journal: Journal) -> None:
         """Others are at work here: share it."""
@@ -258,16 +282,6 @@ def _parts(journal: Journal) -> list[Part]:
     assert plan is not None
     with Listing(journal.listing_path, readonly=True) as listing:
         return cut_parts(plan["runs"], len(listing))
-
-
-def _about(scorer: Scorer) -> dict[str, Any]:
-    """What the plan says about the model."""
-    return {
-        "species": scorer.species.rows(),
-        "sample_rate_hz": scorer.grid.sample_rate_hz,
-        "frame_s": scorer.grid.frame_s,
-        "windows": scorer.windows._asdict(),
-    }
 
 
 def _facts(plan: Mapping[str, Any]) -> ModelFacts:

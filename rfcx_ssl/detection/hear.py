@@ -14,13 +14,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rfcx_ssl.decoding.decode import make_decoder
 from rfcx_ssl.decoding.detections import to_detections
-from rfcx_ssl.decoding.hysteresis import EventDecoder, FrameEvent
+from rfcx_ssl.decoding.frame_events import FrameEvent
+from rfcx_ssl.decoding.recording_score import RecordingScore
 from rfcx_ssl.detection.read import Stretch
 from rfcx_ssl.detection.read_ahead import Opened, open_readers
 from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.detection.result import Result
+from rfcx_ssl.detection.score_rules import ScoreRules, make_rules
 from rfcx_ssl.detection.settings import DetectSettings
+from rfcx_ssl.inference.batch_size import choose_batch_size
 from rfcx_ssl.inference.batches import Batches, OneWindow, RecordingStream
 from rfcx_ssl.inference.scorer import Scorer, TorchScorer
 from rfcx_ssl.models.modeling import RainforestSedModel
@@ -42,26 +46,34 @@ class Ear:
     """A scorer, how its probabilities become events, and what else is kept of every recording (``KEEPABLE``)."""
 
     def __init__(
-        self, scorer: Scorer, settings: DetectSettings, keep: frozenset[str] = frozenset(), drawn: bool = False
+        self,
+        scorer: Scorer,
+        settings: DetectSettings,
+        rules: ScoreRules | None = None,
+        *,
+        keep: frozenset[str] = frozenset(),
+        drawn: bool = False,
     ) -> None:
         self.scorer, self.settings = scorer, settings
+        self.rules = rules or make_rules(scorer, settings)
+        self.batch_size = choose_batch_size(scorer) if settings.batch_size == "auto" else settings.batch_size
         self.journaled = keep
         self.keep = keep | ({"frames"} if drawn else frozenset())  # until the picture is drawn
         self.rates_hz = (scorer.grid.sample_rate_hz,)
 
     def hear(self, opened: Iterable[tuple[Place, Opened]]) -> Iterator[list[Heard]]:
         """What was heard in groups of recordings, in order."""
-        batches = Batches(self.scorer, self.settings.batch_size)
+        batches = Batches(self.scorer, self.batch_size)
         group: list[_InWork] = []
         windows = 0
         for place, file in opened:
             expected = self._num_windows(file)
-            if group and expected >= self.settings.batch_size:  # a long one shares its batches with nobody
+            if group and expected >= self.batch_size:  # a long one shares its batches with nobody
                 yield self._finish(group, batches)
                 group, windows = [], 0
             group.append(self._listen(place, file, batches))
             windows += expected
-            if expected >= self.settings.batch_size or windows >= GROUP_BATCHES * self.settings.batch_size:
+            if expected >= self.batch_size or windows >= GROUP_BATCHES * self.batch_size:
                 yield self._finish(group, batches)
                 group, windows = [], 0
         if group:
@@ -99,9 +111,10 @@ class _InWork:
         self._stream = RecordingStream(
             batches, self._watch if ear.keep & {"windows", "embeddings"} else lambda *_: None
         )
-        self._decoder = EventDecoder(ear.settings, ear.scorer.grid, len(ear.scorer.species))
+        self._maps = ear.rules.of(self._recording.name, self._recording.path, file.header.recorded_at)
+        self._decoder = make_decoder(ear.rules.decisions, ear.scorer.grid)
+        self._score = RecordingScore(ear.settings, ear.scorer.grid)
         self._found: list[FrameEvent] = []
-        self._clip: NDArray[np.float32] | None = None
         self._num_samples = 0
         self._frames: list[NDArray[np.float16]] = []
         self._windows: list[tuple[int, OneWindow]] = []
@@ -132,8 +145,8 @@ class _InWork:
             sample_rate_hz=header.sample_rate_hz,
             recorded_at=header.recorded_at,
             problem=self.file.problem,
-            warnings=() if warning is None else (warning,),
-            clip=self._clip,
+            warnings=(*self._maps.warnings, *([warning] if warning else [])),
+            clip=self._score.value if self._num_samples else None,
             events=to_detections(
                 self._found, recording.name, grid, species, self._num_samples, offset_s=recording.start_s
             ),
@@ -148,10 +161,11 @@ class _InWork:
         piece = self._stream.ready()
         if piece is None:
             return
-        self._found += self._decoder.push(piece.frame.numpy())
-        self._clip = piece.clip.numpy()
+        frame = self._maps.scores(piece.frame.numpy())
+        self._found += self._decoder.push(frame)
+        self._score.push(frame, self._maps.scores(piece.clip.numpy()))
         if "frames" in self._ear.keep:
-            self._frames.append(piece.frame.numpy().astype(np.float16))
+            self._frames.append(frame.astype(np.float16))
 
     def _arrays(self) -> dict[str, NDArray[np.generic]]:
         arrays: dict[str, NDArray[np.generic]] = {}
@@ -161,7 +175,9 @@ class _InWork:
             starts = np.array([start for start, _ in self._windows]) * self._ear.scorer.grid.frame_s
             arrays["windows_s"] = starts + self._recording.start_s
         if "windows" in self._ear.keep:
-            arrays["window_scores"] = torch.stack([window.clip for _, window in self._windows]).numpy()
+            arrays["window_scores"] = self._maps.scores(
+                torch.stack([window.clip for _, window in self._windows]).numpy()
+            )
         if "embeddings" in self._ear.keep:
             arrays["embeddings"] = torch.stack([window.embedding for _, window in self._windows]).numpy()
         return arrays
@@ -172,7 +188,7 @@ def listen(model: RainforestSedModel, path: str | Path, settings: DetectSettings
 
     A damaged file is no exception: the events before the damage are kept, and ``problem`` says what is wrong.
     """
-    ear = Ear(TorchScorer(model, "", settings), settings)
+    ear = Ear(TorchScorer(model, str(model.name_or_path), settings), settings)
     stretch = Stretch(str(path), 0.0, None, ear.rates_hz, settings.block_s)
     recording = Recording(Path(path).stem, str(path))
     with open_readers(0) as readers:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rfcx_ssl.config import settings_dict
+from rfcx_ssl.detection.score_rules import files_of
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import RunError, some_of
 from rfcx_ssl.provenance import hash_files
@@ -21,6 +22,7 @@ def wanted_plan(models: Mapping[str, Path], settings: DetectSettings, keep: Coll
     A model is known by the hashes of its files, not by its name: a retrained one in the same place is another.
     """
     plain = {key: value for key, value in settings_dict(settings).items() if key not in FREE}
+    plain["files"] = sorted(hash_files(files_of(settings)).values())
     return {
         "models": [sorted(hash_files([folder]).values()) for folder in models.values()],
         "settings": plain,
@@ -49,7 +51,7 @@ def differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
     for key in sorted({*made["settings"], *wanted["settings"]}):
         before, now = made["settings"].get(key), wanted["settings"].get(key)
         if before != now:
-            found.append(f"{key}={before}, now {now}")
+            found.append(f"{key}={before}, now {now}" if key != "files" else "another table of species or occurrence")
     if lacking := sorted({*wanted["keep"]} - {*made["keep"]}):
         found.append(f"without {', '.join(lacking)}")
     return found

@@ -1,7 +1,6 @@
 """Open a model for scoring: where it runs, by what, how exactly. The one place that knows all backends."""
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 from huggingface_hub import hf_hub_download
@@ -10,11 +9,9 @@ from rfcx_ssl.errors import CheckpointError, ConfigError, first_line
 from rfcx_ssl.inference.load import load_model, split_revision
 from rfcx_ssl.inference.onnx_scorer import OnnxScorer
 from rfcx_ssl.inference.scorer import Scorer, TorchScorer
-from rfcx_ssl.inference.settings import WindowSettings
+from rfcx_ssl.inference.settings import Backend, Precision, WindowSettings
 from rfcx_ssl.inference.windows import AS_VALIDATED
 
-Backend = Literal["torch", "onnx"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 ONNX_NAME = "model.onnx"
 
 

@@ -2,7 +2,9 @@
 
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rfcx_ssl.errors import ConfigError
@@ -32,6 +34,7 @@ class Scorer(Protocol):
     species: SpeciesTable
     embedding_dim: int
     device: torch.device  # where it runs
+    train_prevalence: NDArray[np.float64] | None  # (S,) of its training crops, NaN where unknown; None: nobody says
 
     def __call__(self, waveform: Tensor) -> WindowScores:
         """Score waveforms (B, N), float32 in [-1, 1] on the CPU."""
@@ -60,6 +63,8 @@ class TorchScorer:
         self.species = model.space.species
         self.embedding_dim = model.embedding_dim
         self.device = model.device
+        trained = model.config.train_prevalence
+        self.train_prevalence = None if trained is None else np.array(trained, np.float64)
         if activity_gate is not None:
             check_activity_gate(activity_gate, name, model.head.activity is not None)
         self._gate, self._autocast = activity_gate, autocast

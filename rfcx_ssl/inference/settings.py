@@ -7,6 +7,8 @@ from rfcx_ssl.settings import settings
 Aggregate = Literal["max", "mean"]
 Combine = Literal["mean", "geometric"]
 SLOWEST, FASTEST = 0.5, 2.0  # an octave: beyond it nothing sounds as it was learned
+Backend = Literal["torch", "onnx"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DEFAULT_OVERLAP = 0.5  # this and the next: of a model that was never validated
 DEFAULT_AGGREGATE: Aggregate = "max"
 

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 
 from rfcx_ssl.audio import read_audio
+from rfcx_ssl.decoding.decisions import decisions_in_force
 from rfcx_ssl.decoding.hysteresis import EventDecoder
 from rfcx_ssl.detection.hear import Ear, listen, rate_warning
 from rfcx_ssl.detection.read import Stretch
@@ -43,7 +44,7 @@ def test_blocks_give_the_events_of_the_whole_recording(model, tmp_path, rate_hz,
     scores = predict_recording(model, waveform, WindowSettings(aggregate=aggregate))
     threshold = float(scores.frame.quantile(0.8))
     options = DetectSettings(threshold=threshold, low_threshold=0.9 * threshold, aggregate=aggregate, block_s=3.0)
-    decoder = EventDecoder(options, model.grid, 24)
+    decoder = EventDecoder(decisions_in_force(None, options, model.space.species_names), model.grid)
     expected = sorted(
         decoder.push(scores.frame.numpy()) + decoder.finish(), key=lambda event: (event.start, event.species)
     )
@@ -53,7 +54,7 @@ def test_blocks_give_the_events_of_the_whole_recording(model, tmp_path, rate_hz,
     assert len({e.start for e in expected}) > 5, "... that come and go"
     names = model.space.species_names
     assert [(e.species, e.score) for e in heard.events] == [
-        (names[e.species], pytest.approx(e.peak, abs=2e-3)) for e in expected
+        (names[e.species], pytest.approx(e.score, abs=2e-3)) for e in expected
     ]
     np.testing.assert_allclose([e.box.start_s for e in heard.events], [e.start * model.grid.frame_s for e in expected])
     assert max(e.box.end_s for e in heard.events) <= heard.heard_s
@@ -153,7 +154,7 @@ def test_short_recordings_share_batches_and_answer_as_alone(model, survey):
             return super().__call__(waveform)
 
     settings = DetectSettings(threshold=0.5, batch_size=4)
-    groups = hear(Ear(Counting(model, "m"), settings), survey)
+    groups = hear(Ear(Counting(model, ""), settings), survey)
     together = [result for group in groups for result in group]
     assert [result.index for result in together] == list(range(len(survey)))
     assert max(size for size, samples in batches if samples == 16_000) == 4
@@ -170,7 +171,7 @@ def test_short_recordings_share_batches_and_answer_as_alone(model, survey):
 
 def test_groups_do_not_depend_on_where_one_starts(model, survey):
     """A run that was stopped behind a group goes on with the very batches it would have had."""
-    ear = Ear(TorchScorer(model, "m"), DetectSettings(batch_size=4))
+    ear = Ear(TorchScorer(model, ""), DetectSettings(batch_size=4))
     groups = hear(ear, survey)
     assert len(groups) > 3
     done = 0
@@ -186,7 +187,7 @@ def test_groups_do_not_depend_on_where_one_starts(model, survey):
 def test_a_model_gives_the_very_scores_it_was_validated_with(model, survey):
     whole = torch.from_numpy(read_audio(survey[5], sample_rate_hz=8_000))
     scores = predict_recording(model, whole)
-    ear = Ear(TorchScorer(model, "m"), DetectSettings(), frozenset({"frames"}))
+    ear = Ear(TorchScorer(model, ""), DetectSettings(), keep=frozenset({"frames"}))
     results = [result for group in hear(ear, survey) for result in group]
     np.testing.assert_array_equal(results[5].clip, scores.clip.numpy())
     np.testing.assert_array_equal(results[5].arrays["frames"], scores.frame.numpy().astype(np.float16))
@@ -195,9 +196,10 @@ def test_a_model_gives_the_very_scores_it_was_validated_with(model, survey):
 class EnergyScorer:
     """Hears one species wherever a frame is loud, and knows nothing of the rest of its window."""
 
-    name, embedding_dim = "energy", 1
+    name, embedding_dim = "", 1
     grid = FrameGrid(8_000, 160)
     windows = Windows(2.0, 0.5, "max")
+    device, train_prevalence = torch.device("cpu"), None
     species = rfcx_species()
 
     def __call__(self, waveform):
@@ -230,7 +232,7 @@ def test_no_seam_shows_events_move_with_their_sound(tmp_path_factory, offset, st
 
 def test_what_is_kept_beside_events(model, survey):
     settings = DetectSettings(batch_size=4)
-    ear = Ear(TorchScorer(model, "m"), settings, frozenset({"windows", "embeddings"}))
+    ear = Ear(TorchScorer(model, ""), settings, keep=frozenset({"windows", "embeddings"}))
     result = hear(ear, survey[5:6])[0][0]
     window, step = ear.scorer.windows.on_grid(model.grid)
     waveform = torch.from_numpy(read_audio(survey[5], sample_rate_hz=8_000))
