@@ -5,7 +5,7 @@
   rfcx-ssl detect 's3://survey/2026/**/*.flac' --list more.csv --model USER/NAME --out found --workers 4
 
 Writes events.csv (recording, start_s, end_s, species, score, ...), scores.csv (one score per recording and species),
-detect.json, and what --format, --save, --clips and --picture ask for. What was heard is kept as it comes: the same command goes on
+index.html (a summary), detect.json, and what --format, --save, --clips and --picture ask for. What was heard is kept as it comes: the same command goes on
 where it was stopped, hears what is new, and does nothing to what is finished. Several of them on one folder share the work
 (accelerate launch, Slurm, --workers, --dask). Files that cannot be read are listed in errors.csv, and the exit code is then 3.
 """
@@ -29,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--list", action="append", default=[], dest="lists", metavar="FILE",
         help="CSV or Parquet of file, start_s, end_s, or one path per line; - is the pipe",
     )  # fmt: skip
-    parser.add_argument("--model", required=True, metavar="DIR_OR_HUB_ID", help="RUN/model, or a model on the hub")
+    parser.add_argument(
+        "--model", required=True, action="append", dest="models", metavar="DIR_OR_HUB_ID",
+        help="RUN/model, or a model on the hub (USER/NAME@REVISION); repeat for an ensemble",
+    )  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--redo", action="store_true", help="hear again what was heard with another model or settings")
     parser.add_argument("--threshold", type=float, help="peak probability an event must reach (default 0.5)")
@@ -64,14 +67,16 @@ def run(args: argparse.Namespace) -> None:
     from rfcx_ssl.detection.detect import DetectRequest, detect
     from rfcx_ssl.detection.work import Job
     from rfcx_ssl.pictures.events import save_event_picture
+    from rfcx_ssl.report.detections import write_summary
 
     threshold = [] if args.threshold is None else [f"threshold={args.threshold}"]
     clips = ClipSettings() if args.clips else None
     job = Job(
         out=args.out.resolve(),
-        model=args.model,
+        models=tuple(args.models),
         settings=load_settings(DetectSettings, "inference", "detect", [*args.set, *threshold]),
         keep=journaled(args.save),
+        places=args.recordings,
         clips=clips,
         device=args.device,
         readers=args.readers,
@@ -86,5 +91,6 @@ def run(args: argparse.Namespace) -> None:
         workers=args.workers,
         dask=args.dask,
         redo=args.redo,
+        summarize=write_summary,
     )
     detect(request, Console(stderr=True))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from rfcx_ssl.decoding.settings import DecodeSettings
-from rfcx_ssl.inference.settings import Backend, Precision, WindowSettings
+from rfcx_ssl.inference.settings import Backend, EnsembleSettings, Precision, WindowSettings
 from rfcx_ssl.settings import settings
 
 #: Of event tables.
@@ -20,7 +20,7 @@ def journaled(saves: Collection[str]) -> frozenset[str]:
 
 
 @settings
-class DetectSettings(WindowSettings, DecodeSettings):
+class DetectSettings(WindowSettings, DecodeSettings, EnsembleSettings):
     """configs/inference/detect.yaml says what each key does."""
 
     include: tuple[str, ...] = ()
@@ -40,6 +40,7 @@ class DetectSettings(WindowSettings, DecodeSettings):
         """Reject values without a meaning; ``ValueError`` names key, value and rule."""
         WindowSettings.__post_init__(self)
         DecodeSettings.__post_init__(self)
+        EnsembleSettings.__post_init__(self)
         if self.batch_size != "auto" and self.batch_size < 1:
             raise ValueError(f"batch_size={self.batch_size} must be at least 1, or auto")
         if self.block_s < 1 or self.picture_s < 1:
