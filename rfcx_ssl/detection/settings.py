@@ -6,8 +6,8 @@ from rfcx_ssl.settings import settings
 
 #: Of event tables.
 FORMATS = ("csv", "parquet", "jsonl", "raven", "audacity", "kaleidoscope", "birdnet")
-#: What may be written of windows and frames beside the events.
-SAVES = ("windows", "frames", "embeddings", "embeddings_npz")
+#: What may be written beside events and scores.
+SAVES = ("windows", "frames", "embeddings", "embeddings_npz", "clips")
 
 
 @settings
