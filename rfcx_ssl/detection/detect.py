@@ -43,6 +43,7 @@ from rfcx_ssl.species.table import SpeciesTable
 from rfcx_ssl.workers import open_workers
 
 MOST_WARNINGS = 10
+SUMMARIZED = frozenset(("csv", "parquet", "jsonl"))  # tables of all events, which a summary is made of
 PARTS_PER_TASK = 16  # of a worker: what it starts once, it uses for so many
 
 
@@ -162,7 +163,7 @@ class _Detection:
 
     def _wanted(self) -> dict[str, Any]:
         job = self.request.job
-        made = {"pictures": job.draw is not None, "clips": job.clips is not None}
+        made = {"pictures": job.draw is not None, "clips": job.clips}
         keep = {*job.keep, *(name for name, wanted in made.items() if wanted)}
         return wanted_plan([model_folder(model) for model in job.models], job.settings, keep)
 
@@ -260,7 +261,8 @@ class _Detection:
             "problems": tally.problems,
         }
         write_text(self.out / "detect.json", json.dumps(record, indent=1, ensure_ascii=False))
-        self.request.summarize(self.out)
+        if SUMMARIZED & {*self.request.tables.formats}:
+            self.request.summarize(self.out)
         journal.told()
         return record
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.detection.clips import ClipSettings, save_clips
+from rfcx_ssl.detection.clips import save_clips
 from rfcx_ssl.detection.fetcher import Fetcher
 from rfcx_ssl.detection.hear import Ear, Heard
 from rfcx_ssl.detection.journal import Journal, Part, joined_journal
@@ -44,7 +44,7 @@ class Job:
     readers: int = 1
     threads: int | None = None
     places: Path | None = None  # a table of where and when recordings were made
-    clips: ClipSettings | None = None  # how clips of events are cut, if they are
+    clips: bool = False  # cut clips of the surest events
     draw: Draw | None = None  # makes a picture of each recording
 
 
@@ -90,8 +90,8 @@ class Hearer:
                 f"the last {LOST_IN_A_ROW} recordings cannot be reached ({result.problem}): is their disk or network there? "
                 "What was heard is kept; the same command goes on"
             )
-        if job.clips is not None:
-            problems = save_clips(result, heard.audio, job.out, job.clips)
+        if job.clips:
+            problems = save_clips(result, heard.audio, job.out, job.settings)
             result = replace(result, warnings=(*result.warnings, *(f"no clip ({problem})" for problem in problems)))
         if job.draw is not None and result.clip is not None:
             path = job.out / "pictures" / f"{safe_name(result.recording)}.png"

@@ -11,9 +11,7 @@ from typing import IO, Any, Self
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.files import atomic_path, guard_cell, safe_name, write_text
 
-GROUP_BYTES = (
-    32 << 20
-)  # of rows that become a Parquet row group: what is in memory, and how many groups the footer lists
+GROUP_BYTES = 8 << 20  # of a Parquet row group: what is in memory, and how long the footer gets
 CELL_BYTES = 64  # of a cell as an object of Python
 
 

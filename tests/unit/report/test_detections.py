@@ -50,9 +50,9 @@ def out(tmp_path):
     return tmp_path
 
 
-def write(out, results, formats=("csv",), clips=None, table=None, **record):
+def write(out, results, formats=("csv",), saves=(), table=None, **record):
     writers = open_writers(formats, out, SPECIES, 1.0, table=table)
-    more = open_tables(out, SPECIES, formats=formats, window_s=5.0, frame_s=0.01, clips=clips, table=table)
+    more = open_tables(out, SPECIES, formats=formats, window_s=5.0, frame_s=0.01, saves=saves, table=table)
     for writer in [*writers, *more]:
         with writer:
             for result in results:
@@ -116,12 +116,11 @@ class Page(HTMLParser):
 
 def test_the_page(out):
     results = make_results()
-    settings = ClipSettings()
     (out / "where.csv").write_text(
         "recording,site\n" + "".join(f"{r.recording},{r.recording[:2]} & co\n" for r in results)
     )
     with open_recording_table(out / "where.csv") as table:
-        write(out, results, clips=settings, table=table, warnings=["<u>careful</u>"] * 30)
+        write(out, results, saves=("clips",), table=table, warnings=["<u>careful</u>"] * 30)
     assert (out / "clips.csv").read_text().count("\n") == 1
     text = write_summary(out, "rfcx-ssl detect <card>").read_text()
     page = Page(text)
@@ -148,7 +147,7 @@ def test_players_where_there_are_clips(out):
         path = out / clip.file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    write(out, [result], clips=ClipSettings())
+    write(out, [result], saves=("clips",))
     page = Page(write_summary(out).read_text())
     sources = [attributes["src"] for tag, attributes in page.seen if tag == "audio"]
     assert len(sources) == len({e.species for e in result.events}), "one for each species, the best of the recording"
