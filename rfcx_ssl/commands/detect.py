@@ -5,7 +5,7 @@
   rfcx-ssl detect 's3://survey/2026/**/*.flac' --list more.csv --model USER/NAME --out found --workers 4
 
 Writes events.csv (recording, start_s, end_s, species, score, ...), scores.csv (one score per recording and species),
-detect.json, and what --format, --save, --clips and --picture ask for. What was heard is kept as it comes: the same command goes on
+index.html (a summary), detect.json, and what --format, --save and --picture ask for. What was heard is kept as it comes: the same command goes on
 where it was stopped, hears what is new, and does nothing to what is finished. Several of them on one folder share the work
 (accelerate launch, Slurm, --workers, --dask). Files that cannot be read are listed in errors.csv, and the exit code is then 3.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rfcx_ssl.config import load_settings
-from rfcx_ssl.detection.settings import FORMATS, SAVES, DetectSettings, journaled
+from rfcx_ssl.detection.settings import CLIPS, FORMATS, SAVES, DetectSettings, journaled
 from rfcx_ssl.program import add_threads, positive
 
 
@@ -29,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--list", action="append", default=[], dest="lists", metavar="FILE",
         help="CSV or Parquet of file, start_s, end_s, or one path per line; - is the pipe",
     )  # fmt: skip
-    parser.add_argument("--model", required=True, metavar="DIR_OR_HUB_ID", help="RUN/model, or a model on the hub")
+    parser.add_argument(
+        "--model", required=True, action="append", dest="models", metavar="DIR_OR_HUB_ID",
+        help="RUN/model, or a model on the hub (USER/NAME@REVISION); repeat for an ensemble",
+    )  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--redo", action="store_true", help="hear again what was heard with another model or settings")
     parser.add_argument("--threshold", type=float, help="peak probability an event must reach (default 0.5)")
@@ -45,7 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TABLE",
         help="CSV or Parquet of recording and site, latitude, longitude, datetime",
     )
-    parser.add_argument("--clips", action="store_true", help="cut clips of the surest events as FLAC")
     parser.add_argument("--picture", action="store_true", help="a picture per recording: spectrogram, boxes, scores")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     parser.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that hear (default 1)")
@@ -60,18 +62,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Detect as the parsed arguments say."""
     from rfcx_ssl.detection.assemble import Tables  # torch comes late: --help answers at once
-    from rfcx_ssl.detection.clips import ClipSettings
     from rfcx_ssl.detection.detect import DetectRequest, detect
     from rfcx_ssl.detection.work import Job
     from rfcx_ssl.pictures.events import save_event_picture
+    from rfcx_ssl.report.detections import write_summary
 
     threshold = [] if args.threshold is None else [f"threshold={args.threshold}"]
-    clips = ClipSettings() if args.clips else None
+    settings = load_settings(DetectSettings, "inference", "detect", [*args.set, *threshold])
+    clips = CLIPS in args.save
     job = Job(
         out=args.out.resolve(),
-        model=args.model,
-        settings=load_settings(DetectSettings, "inference", "detect", [*args.set, *threshold]),
+        models=tuple(args.models),
+        settings=settings,
         keep=journaled(args.save),
+        places=args.recordings,
         clips=clips,
         device=args.device,
         readers=args.readers,
@@ -82,9 +86,12 @@ def run(args: argparse.Namespace) -> None:
         job=job,
         sources=args.sources,
         lists=args.lists,
-        tables=Tables(tuple(args.format or ("csv",)), frozenset(args.save), clips, args.recordings),
+        tables=Tables(
+            tuple(args.format or ("csv",)), frozenset(args.save), settings if clips else None, args.recordings
+        ),
         workers=args.workers,
         dask=args.dask,
         redo=args.redo,
+        summarize=write_summary,
     )
     detect(request, Console(stderr=True))

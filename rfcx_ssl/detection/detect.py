@@ -1,13 +1,13 @@
 """The command: list what there is to hear, hear it with one process or many, write the tables."""
 
 import json
-import os
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -21,18 +21,19 @@ from rfcx_ssl.detection.assemble import ModelFacts, Tables
 from rfcx_ssl.detection.journal import Journal, Part, cut_parts, open_journal
 from rfcx_ssl.detection.listing import Listing
 from rfcx_ssl.detection.plan import refuse_other, wanted_plan
+from rfcx_ssl.detection.recordings import is_url
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.score_rules import learn_prior, plain_prior
-from rfcx_ssl.detection.sources import iter_recordings
+from rfcx_ssl.detection.sources import PIPE, iter_recordings
 from rfcx_ssl.detection.work import (
     HeardPart,
     Hearer,
     Job,
-    about_model,
+    about_models,
     clip_scores,
     hear_parts,
     name_deadly,
-    open_model,
+    open_models,
 )
 from rfcx_ssl.errors import AudioError, RunError
 from rfcx_ssl.files import write_text
@@ -42,6 +43,7 @@ from rfcx_ssl.species.table import SpeciesTable
 from rfcx_ssl.workers import open_workers
 
 MOST_WARNINGS = 10
+SUMMARIZED = frozenset(("csv", "parquet", "jsonl"))  # tables of all events, which a summary is made of
 PARTS_PER_TASK = 16  # of a worker: what it starts once, it uses for so many
 
 
@@ -65,6 +67,7 @@ class DetectRequest:
     workers: int = 1
     dask: str | None = None
     redo: bool = False
+    summarize: Callable[[Path], object] = lambda _: None  # told the folder when its tables are written
 
 
 def detect(request: DetectRequest, console: Console) -> None:
@@ -103,7 +106,7 @@ class _Detection:
             made = None
         if made is None:
             journal.forget()
-            made = {**wanted, "runs": [], **about_model(open_model(job), job.settings)}
+            made = {**wanted, "runs": [], **about_models(job)}
         refuse_other(made, wanted, self.out)
         self.request.tables.check(_facts(made))
         with Listing(journal.listing_path) as listing:
@@ -146,7 +149,7 @@ class _Detection:
         scores = clip_scores(job, [row for place in places for row in listing.rows(place, 1)])
         if not len(scores):
             raise AudioError(f"prevalence={settings.prevalence}: none of {count} recordings can be heard")
-        return plain_prior(learn_prior(settings, open_model(job), scores))
+        return plain_prior(learn_prior(open_models(job), settings, scores))
 
     def join(self, journal: Journal) -> None:
         """Others are at work here: share it."""
@@ -160,9 +163,9 @@ class _Detection:
 
     def _wanted(self) -> dict[str, Any]:
         job = self.request.job
-        made = {"pictures": job.draw is not None, "clips": job.clips is not None}
+        made = {"pictures": job.draw is not None, "clips": job.clips}
         keep = {*job.keep, *(name for name, wanted in made.items() if wanted)}
-        return wanted_plan({job.model: model_folder(job.model)}, job.settings, keep)
+        return wanted_plan([model_folder(model) for model in job.models], job.settings, keep)
 
     # ---- hearing
 
@@ -242,9 +245,13 @@ class _Detection:
         record = {
             "rfcx_ssl": rfcx_ssl.__version__,
             "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "model": self.request.job.model,
-            "sources": [os.path.abspath(source) for source in self.request.sources],  # noqa: PTH100 - URLs, too
-            **{key: plan[key] for key in ("sample_rate_hz", "frame_s", "settings", "windows", "keep")},
+            "models": self.request.job.models,
+            "sources": [
+                source if source == PIPE or is_url(source) else str(Path(source).absolute())
+                for source in self.request.sources
+            ],
+            "lists": list(self.request.lists),
+            **{key: plan[key] for key in ("sample_rate_hz", "frame_s", "settings", "decisions", "windows", "keep")},
             "tables": self._tables_wanted(),
             "recordings": tally.recordings,
             "unreadable": tally.unreadable,
@@ -254,6 +261,8 @@ class _Detection:
             "problems": tally.problems,
         }
         write_text(self.out / "detect.json", json.dumps(record, indent=1, ensure_ascii=False))
+        if SUMMARIZED & {*self.request.tables.formats}:
+            self.request.summarize(self.out)
         journal.told()
         return record
 

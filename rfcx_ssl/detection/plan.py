@@ -1,6 +1,7 @@
 """What the results of a folder depend on: models and settings. A folder holds results of one plan."""
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,15 @@ FREE = ("picture_s", "block_s")
 SHOWN = 4
 
 
-def wanted_plan(models: Mapping[str, Path], settings: DetectSettings, keep: Collection[str]) -> dict[str, Any]:
-    """The plan that a command asks for; ``models`` are folders or files by what the user called them.
+def wanted_plan(models: Sequence[Path], settings: DetectSettings, keep: Collection[str]) -> dict[str, Any]:
+    """The plan that a command asks for; ``models`` are their folders or files.
 
     A model is known by the hashes of its files, not by its name: a retrained one in the same place is another.
     """
     plain = {key: value for key, value in settings_dict(settings).items() if key not in FREE}
     plain["files"] = sorted(hash_files(files_of(settings)).values())
     return {
-        "models": [sorted(hash_files([folder]).values()) for folder in models.values()],
+        "models": [sorted(hash_files([folder]).values()) for folder in models],
         "settings": plain,
         "keep": sorted(keep),
     }
@@ -51,7 +52,11 @@ def differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
     for key in sorted({*made["settings"], *wanted["settings"]}):
         before, now = made["settings"].get(key), wanted["settings"].get(key)
         if before != now:
-            found.append(f"{key}={before}, now {now}" if key != "files" else "another table of species or occurrence")
+            found.append(
+                f"{key}={json.dumps(before)}, now {json.dumps(now)}"
+                if key != "files"
+                else "another table of species or occurrence"
+            )
     if lacking := sorted({*wanted["keep"]} - {*made["keep"]}):
         found.append(f"without {', '.join(lacking)}")
     return found

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,8 @@ class Stretch:
     end_s: float | None
     rates_hz: tuple[int, ...]
     block_s: float
+    problem: str | None = None  # why there is no such file, where that is known already
+    unreachable: bool = False  # ... and another time there may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Header:
 
 def read_header(stretch: Stretch) -> Header:
     """Open the file; never raises what a file can cause."""
+    if stretch.problem is not None:
+        return Header(problem=stretch.problem, unreachable=stretch.unreachable)
     try:
         os.stat(stretch.path)  # noqa: PTH116 - a name of any bytes
     except OSError as error:
@@ -129,8 +132,3 @@ def _read(stretch: Stretch, first: Sequence[int], count: Sequence[int]) -> Sampl
 
 def _block_samples(stretch: Stretch, rate_hz: int) -> int:
     return round(stretch.block_s * rate_hz)
-
-
-def is_local(path: str) -> bool:
-    """Whether a recording is a file of this machine, not a URL."""
-    return "://" not in path or Path(path).exists()

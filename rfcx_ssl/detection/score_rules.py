@@ -1,5 +1,6 @@
 """From what a model says to what is written: calibration, prevalence, and which species may occur where and when."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,21 +10,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rfcx_ssl.data.prevalence import ESTIMATE, NONE, known_prevalence
+from rfcx_ssl.data.prevalence import known_prevalence
 from rfcx_ssl.decoding.decisions import Decisions, decisions_in_force
 from rfcx_ssl.decoding.decisions_file import find_decisions, read_decisions
 from rfcx_ssl.decoding.occurrence import OccurrenceTable, read_occurrence
+from rfcx_ssl.decoding.prior import prior_log_odds
 from rfcx_ssl.decoding.score_map import ScoreMap
 from rfcx_ssl.decoding.species_list import species_shift, wanted_species
 from rfcx_ssl.detection.recording_table import RecordingTable
 from rfcx_ssl.detection.settings import DetectSettings
-from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.inference.ensemble import species_columns
 from rfcx_ssl.inference.load import model_folder
 from rfcx_ssl.inference.scorer import Scorer
-from rfcx_ssl.metrics import estimate_prevalence
-from rfcx_ssl.metrics.prior import matching_shift, prior_shift
 
+logger = logging.getLogger(__name__)
 FloatArray = NDArray[np.float64]
+MOST_SHIFT = 100.0  # of log odds: beyond it a float32 probability is 0 or 1
 
 
 class Maps(NamedTuple):
@@ -60,16 +62,19 @@ class ScoreRules:
 
 
 def make_rules(
-    scorer: Scorer, settings: DetectSettings, prior: ArrayLike | None = None, places: RecordingTable | None = None
+    scorers: Sequence[Scorer],
+    settings: DetectSettings,
+    prior: ArrayLike | None = None,
+    places: RecordingTable | None = None,
 ) -> ScoreRules:
-    """The rules for a scorer; ``prior`` (S,) as :func:`learn_prior` found it.
+    """The rules for models that are heard as one; ``prior`` (S,) as :func:`learn_prior` found it.
 
     Raises:
-        ConfigError: settings do not fit the model or its decisions.
+        ConfigError: settings do not fit the models or their decisions.
         AnnotationError: a list of species or the occurrence table breaks a rule.
     """
-    species = scorer.species
-    decisions = decisions_of(scorer, settings)
+    species = scorers[0].species
+    decisions = decisions_of(scorers, settings)
     scores = decisions.calibration
     if prior is not None:
         scores = scores.shifted(prior)
@@ -78,43 +83,53 @@ def make_rules(
     if settings.occurrence is None:
         return ScoreRules(decisions, scores)
     base = known_prevalence(settings.prevalence, species)
-    base = scorer.train_prevalence if base is None else base
+    base = train_prevalence(scorers) if base is None else base
     return ScoreRules(decisions, scores, read_occurrence(settings.occurrence, species, base), places)
 
 
-def decisions_of(scorer: Scorer, settings: DetectSettings) -> Decisions:
-    """What was tuned for the scorer's model, as far as the settings leave it to that."""
-    path = None
-    if settings.tuned and scorer.name:
-        place = model_folder(scorer.name)
-        path = find_decisions(str(place if place.is_dir() else place.parent))
-    saved = None if path is None else read_decisions(path)
-    return decisions_in_force(saved, settings, scorer.species.names)
+def decisions_of(scorers: Sequence[Scorer], settings: DetectSettings) -> Decisions:
+    """What was tuned for the models, as far as the settings leave it to that.
+
+    Several models must have been tuned together (``rfcx-ssl tune`` gives all of them the same decisions): what was
+    tuned for one says nothing about their mean.
+    """
+    found = [_decisions_file(scorer.name) for scorer in scorers] if settings.tuned else []
+    texts = {None if path is None else path.read_bytes() for path in found}
+    if len(texts) > 1:
+        logger.warning("the models were not tuned together: their own thresholds and calibrations are left alone")
+    saved = read_decisions(found[0]) if len(texts) == 1 and found[0] is not None else None
+    return decisions_in_force(saved, settings, scorers[0].species.names)
 
 
-def learn_prior(settings: DetectSettings, scorer: Scorer, scores: NDArray[np.float32]) -> FloatArray | None:
-    """What the prevalence adds to the log odds of each species (S,), by what the model says (R, S) of some recordings.
+def _decisions_file(model: str) -> Path | None:
+    """What was tuned for a model by the name that the user gave it."""
+    if not model:
+        return None
+    place = model_folder(model)
+    return find_decisions(str(place if place.is_dir() else place.parent))
 
-    A known prevalence is matched by these recordings (:func:`rfcx_ssl.metrics.match_prevalence`), one that is to be estimated
-    is found by EM on them. None where nothing is scaled.
+
+def train_prevalence(scorers: Sequence[Scorer]) -> FloatArray | None:
+    """The prevalence (S,) of the species of the first model in the training of all: the mean of those who know."""
+    known = []
+    for scorer in scorers:
+        columns = species_columns(scorers[0], scorer)
+        if scorer.train_prevalence is not None:
+            known.append(scorer.train_prevalence if columns is None else scorer.train_prevalence[columns.numpy()])
+    if not known:
+        return None
+    counts = (~np.isnan(known)).sum(axis=0)
+    return np.where(counts > 0, np.nansum(known, axis=0) / np.maximum(counts, 1), np.nan)
+
+
+def learn_prior(scorers: Sequence[Scorer], settings: DetectSettings, scores: NDArray[np.float32]) -> FloatArray:
+    """What the prevalence adds to the log odds of each species (S,), by what the models say (R, S) of some recordings.
 
     Raises:
-        ConfigError: a species has no prevalence, or the model does not know the one of its training.
+        ConfigError: a prevalence that is needed is not known.
     """
-    if settings.prevalence == NONE:
-        return None
-    calibrated = decisions_of(scorer, settings).calibration(scores)
-    if settings.prevalence != ESTIMATE:
-        known = known_prevalence(settings.prevalence, scorer.species)
-        if known is None:
-            raise ConfigError(f"prevalence={settings.prevalence}: not every species of the model's table has one")
-        return matching_shift(calibrated, known)
-    trained = scorer.train_prevalence
-    if trained is None or np.isnan(trained).any():
-        raise ConfigError(
-            f"prevalence={ESTIMATE}: model {scorer.name} does not know the prevalence of every species in its training"
-        )
-    return prior_shift(estimate_prevalence(calibrated, trained).prevalence, trained)
+    calibrated = decisions_of(scorers, settings).calibration(scores)
+    return prior_log_odds(settings.prevalence, scorers[0].species, train_prevalence(scorers), calibrated)
 
 
 def files_of(settings: DetectSettings) -> list[Path]:
@@ -123,12 +138,10 @@ def files_of(settings: DetectSettings) -> list[Path]:
     return [Path(word) for word in words if word is not None and Path(word).is_file()]
 
 
-def plain_prior(prior: FloatArray | None) -> list[float] | None:
+def plain_prior(prior: FloatArray) -> list[float]:
     """For JSON, which has no infinity: a prevalence of 0 or 1 is one that is next to it."""
-    return None if prior is None else np.clip(prior, -MOST_SHIFT, MOST_SHIFT).tolist()
-
-
-MOST_SHIFT = 100.0
+    found: list[float] = np.clip(prior, -MOST_SHIFT, MOST_SHIFT).tolist()
+    return found
 
 
 def describe(rules: ScoreRules, settings: DetectSettings) -> Mapping[str, Any]:

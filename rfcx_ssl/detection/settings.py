@@ -5,22 +5,24 @@ from pathlib import Path
 from typing import Literal
 
 from rfcx_ssl.decoding.settings import DecodeSettings
-from rfcx_ssl.inference.settings import Backend, Precision, WindowSettings
+from rfcx_ssl.detection.clips import ClipSettings
+from rfcx_ssl.inference.settings import Backend, EnsembleSettings, Precision, WindowSettings
 from rfcx_ssl.settings import settings
 
 #: Of event tables.
 FORMATS = ("csv", "parquet", "jsonl", "raven", "audacity", "kaleidoscope", "birdnet")
-#: What may be written of windows and frames beside the events and the scores of recordings.
-SAVES = ("windows", "frames", "embeddings", "embeddings_npz")
+CLIPS = "clips"
+#: What may be written beside events and scores.
+SAVES = ("windows", "frames", "embeddings", "embeddings_npz", CLIPS)
 
 
 def journaled(saves: Collection[str]) -> frozenset[str]:
     """What the journal keeps of every recording so that ``saves`` can be written: ``frames``, ``windows``, ``embeddings``."""
-    return frozenset(name.removesuffix("_npz") for name in saves)
+    return frozenset(name.removesuffix("_npz") for name in saves if name != CLIPS)
 
 
 @settings
-class DetectSettings(WindowSettings, DecodeSettings):
+class DetectSettings(WindowSettings, DecodeSettings, EnsembleSettings, ClipSettings):
     """configs/inference/detect.yaml says what each key does."""
 
     include: tuple[str, ...] = ()
@@ -40,6 +42,8 @@ class DetectSettings(WindowSettings, DecodeSettings):
         """Reject values without a meaning; ``ValueError`` names key, value and rule."""
         WindowSettings.__post_init__(self)
         DecodeSettings.__post_init__(self)
+        EnsembleSettings.__post_init__(self)
+        ClipSettings.__post_init__(self)
         if self.batch_size != "auto" and self.batch_size < 1:
             raise ValueError(f"batch_size={self.batch_size} must be at least 1, or auto")
         if self.block_s < 1 or self.picture_s < 1:

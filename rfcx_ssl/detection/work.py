@@ -10,20 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.detection.clips import ClipSettings, save_clips
+from rfcx_ssl.detection.clips import save_clips
+from rfcx_ssl.detection.fetcher import Fetcher
 from rfcx_ssl.detection.hear import Ear, Heard
 from rfcx_ssl.detection.journal import Journal, Part, joined_journal
 from rfcx_ssl.detection.listing import Listed, Listing
-from rfcx_ssl.detection.read import Stretch
 from rfcx_ssl.detection.read_ahead import ReadAhead, open_readers
 from rfcx_ssl.detection.recording_table import open_recording_table
-from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.detection.result import Result, unheard
 from rfcx_ssl.detection.score_rules import describe, make_rules
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import RunError, first_line
 from rfcx_ssl.files import safe_name
-from rfcx_ssl.inference.batch_size import choose_batch_size
 from rfcx_ssl.inference.open import open_scorer
 from rfcx_ssl.inference.scorer import Scorer
 from rfcx_ssl.threads import use_threads
@@ -39,14 +37,14 @@ class Job:
     """What every process that hears for a folder must know; it travels to workers."""
 
     out: Path
-    model: str
+    models: tuple[str, ...]
     settings: DetectSettings
     keep: frozenset[str] = frozenset()
     device: str = "auto"
     readers: int = 1
     threads: int | None = None
     places: Path | None = None  # a table of where and when recordings were made
-    clips: ClipSettings | None = None  # how clips of events are cut, if they are
+    clips: bool = False  # cut clips of the surest events
     draw: Draw | None = None  # makes a picture of each recording
 
 
@@ -66,18 +64,20 @@ class Hearer:
             open_readers(self.job.readers) as readers,
             Listing(self.journal.listing_path, readonly=True) as listing,
             open_ear(self.job, plan) as ear,
+            Fetcher(self.journal.folder) as fetcher,
         ):
             for part in parts:
-                self._hear(part, ear, readers, listing)
+                self._hear(part, ear, readers, fetcher, listing)
 
-    def _hear(self, part: Part, ear: Ear, readers: ReadAhead, listing: Listing) -> None:
+    def _hear(self, part: Part, ear: Ear, readers: ReadAhead, fetcher: Fetcher, listing: Listing) -> None:
         heard = self.journal.heard(part)
         first = part.first + heard
         rows = listing.rows(first, part.count - heard)
-        stretches = (((row.index, row.recording), stretch_of(row.recording, ear)) for row in rows)
+        stretches = fetcher.all_local(((row.index, row.recording) for row in rows), ear.stretch_of)
         for group in ear.hear(readers.open_all(stretches)):
             kept = [self._finished(result, ear) for result in group]
             self.journal.add_group(part, kept)
+            fetcher.release(heard.audio for heard in group)
             self.tick(kept)
         self.journal.seal(part)
 
@@ -90,8 +90,8 @@ class Hearer:
                 f"the last {LOST_IN_A_ROW} recordings cannot be reached ({result.problem}): is their disk or network there? "
                 "What was heard is kept; the same command goes on"
             )
-        if job.clips is not None:
-            problems = save_clips(result, heard.audio, job.out, job.clips)
+        if job.clips:
+            problems = save_clips(result, heard.audio, job.out, job.settings)
             result = replace(result, warnings=(*result.warnings, *(f"no clip ({problem})" for problem in problems)))
         if job.draw is not None and result.clip is not None:
             path = job.out / "pictures" / f"{safe_name(result.recording)}.png"
@@ -103,60 +103,62 @@ class Hearer:
 
 
 @lru_cache(maxsize=1)
-def open_model(job: Job) -> Scorer:
-    """The model of ``job``, loaded once in a process."""
+def open_models(job: Job) -> tuple[Scorer, ...]:
+    """The models of ``job``, loaded once in a process."""
     use_threads(job.threads)
     settings = job.settings
-    return open_scorer(
-        job.model,
-        backend=settings.backend,
-        device=job.device,
-        precision=settings.precision,
-        compile=settings.compile,
-        windows=settings,
-        activity_gate=settings.activity_gate,
+    return tuple(
+        open_scorer(
+            model,
+            backend=settings.backend,
+            device=job.device,
+            precision=settings.precision,
+            compile=settings.compile,
+            windows=settings,
+            activity_gate=settings.activity_gate,
+        )
+        for model in job.models
     )
 
 
 @contextmanager
 def open_ear(job: Job, plan: Mapping[str, Any]) -> Iterator[Ear]:
-    """Model and rules, as the folder's plan says."""
-    scorer, places = open_model(job), job.places if job.settings.occurrence else None
+    """Models and rules, as the folder's plan says."""
+    scorers, places = open_models(job), job.places if job.settings.occurrence else None
     settings = replace(job.settings, batch_size=plan["batch_size"])
     with nullcontext() if places is None else open_recording_table(places) as table:
-        rules = make_rules(scorer, settings, plan["prior"], table)
-        yield Ear(scorer, settings, rules, keep=job.keep, drawn=job.draw is not None)
+        rules = make_rules(scorers, settings, plan["prior"], table)
+        yield Ear(scorers, settings, rules, keep=job.keep, drawn=job.draw is not None)
 
 
-def stretch_of(recording: Recording, ear: Ear) -> Stretch:
-    """The part of the file that is to be listened to."""
-    return Stretch(recording.path, recording.start_s, recording.end_s, ear.rates_hz, ear.settings.block_s)
-
-
-def about_model(scorer: Scorer, settings: DetectSettings) -> dict[str, Any]:
-    """What a plan says about the model, so that tables are made without it."""
+def about_models(job: Job) -> dict[str, Any]:
+    """What a plan says about the models, so that tables are made without them."""
+    scorers, settings = open_models(job), job.settings
+    ear = Ear(scorers, settings)
+    first = scorers[0]
     return {
-        "species": scorer.species.rows(),
-        "sample_rate_hz": scorer.grid.sample_rate_hz,
-        "frame_s": scorer.grid.frame_s,
-        "windows": scorer.windows._asdict(),
-        "batch_size": choose_batch_size(scorer) if settings.batch_size == "auto" else settings.batch_size,
-        "decisions": describe(make_rules(scorer, settings), settings),
+        "species": first.species.rows(),
+        "sample_rate_hz": first.grid.sample_rate_hz,
+        "frame_s": first.grid.frame_s,
+        "windows": first.windows._asdict(),
+        "batch_size": ear.batch_size,
+        "decisions": describe(ear.rules, settings),
     }
 
 
 def clip_scores(job: Job, rows: Sequence[Listed]) -> NDArray[np.float32]:
-    """What the model's clip head says (R, S) of recordings, before any rule; R is less where some cannot be heard."""
-    scorer = open_model(job)
+    """What the models' clip heads say (R, S) of recordings, before any rule; R is less where some cannot be heard."""
     plain = replace(
         job.settings, tuned=False, prevalence="none", include=(), exclude=(), occurrence=None, recording_score="clip"
     )
-    ear = Ear(scorer, plain)
-    stretches = [((row.index, row.recording), stretch_of(row.recording, ear)) for row in rows]
-    with open_readers(job.readers) as readers:
-        groups = list(ear.hear(readers.open_all(stretches)))
-    found = [heard.result.clip for group in groups for heard in group if heard.result.clip is not None]
-    return np.stack(found) if found else np.zeros((0, len(scorer.species)), np.float32)
+    ear = Ear(open_models(job), plain)
+    with open_readers(job.readers) as readers, Fetcher(job.out / "journal") as fetcher:
+        stretches = fetcher.all_local(((row.index, row.recording) for row in rows), ear.stretch_of)
+        found = []
+        for group in ear.hear(readers.open_all(stretches)):
+            found += [heard.result.clip for heard in group if heard.result.clip is not None]
+            fetcher.release(heard.audio for heard in group)
+    return np.stack(found) if found else np.zeros((0, len(ear.scorer.species)), np.float32)
 
 
 @dataclass(frozen=True, slots=True)

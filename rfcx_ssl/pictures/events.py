@@ -21,7 +21,7 @@ def save_event_picture(result: Result, audio: Path, ear: Ear, path: Path) -> Non
 
     ``result`` holds its frames, ``audio`` is its file.
     """
-    grid, names = ear.scorer.grid, ear.scorer.species.names
+    grid, names = ear.ensemble.grid, ear.ensemble.species.names
     rate, hop = grid.sample_rate_hz, grid.hop_samples
     length_s = min(ear.settings.picture_s, result.heard_s)
     busiest_s = busiest_start(result.events, result.heard_s, length_s, origin_s=result.start_s)

@@ -155,7 +155,7 @@ def test_other_settings_another_model_and_changed_files_are_refused_or_heard_aga
     assert detect(card, model_dir, out) == 3
     capsys.readouterr()
     assert detect(card, model_dir, out, "--set", "merge_gap_s=0.4") == 2
-    assert "merge_gap_s=0.2, now 0.4; choose another folder, or hear all again with --redo" in capsys.readouterr().err
+    assert "merge_gap_s=null, now 0.4; choose another folder, or hear all again with --redo" in capsys.readouterr().err
     other = tmp_path / "other"
     shutil.copytree(model_dir, other)
     settings = json.loads((other / "config.json").read_text())

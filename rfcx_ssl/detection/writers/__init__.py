@@ -27,6 +27,8 @@ from rfcx_ssl.detection.writers.tables import (
 )
 from rfcx_ssl.detection.writers.when_where import WhenWhere
 
+CLIPS = ClipSettings()  # as they are cut by default
+
 __all__ = ["Writer", "check_label_texts", "open_tables", "open_writers"]
 
 
@@ -71,7 +73,7 @@ def open_tables(
     saves: Collection[str] = (),
     window_s: float,
     frame_s: float,
-    clips: ClipSettings | None = None,
+    clips: ClipSettings = CLIPS,
     table: RecordingTable | None = None,
 ) -> list[Writer]:
     """The writers of what is no event: scores.csv, errors.csv, and what was asked for.
@@ -79,10 +81,10 @@ def open_tables(
     Args:
         formats: those of the events. With ``parquet`` among them scores are written as Parquet, too, and windows as
             Parquet, too, or only, where ``csv`` is not among them.
-        saves: of ``settings.SAVES``, what to write of windows and frames.
+        saves: of ``settings.SAVES``, what to write beside events and scores.
         window_s: length of a window.
         frame_s: length of a frame.
-        clips: how clips were cut, where they were.
+        clips: how clips were cut.
         table: where and when recordings were made.
 
     Raises:
@@ -104,6 +106,6 @@ def open_tables(
         writers.append(EmbeddingParquet(out / "embeddings.parquet", window_s))
     if "embeddings_npz" in saves:
         writers.append(EmbeddingNpz(out / "embeddings.npz", window_s))
-    if clips is not None:
+    if "clips" in saves:
         writers.append(ClipCsv(out / "clips.csv", clips))
     return writers

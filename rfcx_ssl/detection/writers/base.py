@@ -11,7 +11,8 @@ from typing import IO, Any, Self
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.files import atomic_path, guard_cell, safe_name, write_text
 
-GROUP_CELLS = 2_000_000  # values of a Parquet row group: what is in memory, and how many groups the footer lists
+GROUP_BYTES = 8 << 20  # of a Parquet row group: what is in memory, and how long the footer gets
+CELL_BYTES = 64  # of a cell as an object of Python
 
 
 class Writer(ABC):
@@ -85,25 +86,28 @@ class CsvTable(TextFile):
 
 
 class ParquetTable(OneFile):
-    """A Parquet table. Rows are collected to row groups of about :data:`GROUP_CELLS` values."""
+    """A Parquet table. Rows are collected to row groups of about :data:`GROUP_BYTES`."""
 
     def __init__(self, path: Path, schema: Any) -> None:  # noqa: ANN401 - pyarrow has no types
         super().__init__(path)
         self.schema = schema
 
     def _open(self, temporary: Path, stack: ExitStack) -> None:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self._writer: Any = stack.enter_context(pq.ParquetWriter(temporary, self.schema, compression="zstd"))
+        words = [field.name for field in self.schema if pa.types.is_string(field.type)]  # numbers hardly repeat
+        writer = pq.ParquetWriter(temporary, self.schema, compression="zstd", use_dictionary=words)
+        self._writer: Any = stack.enter_context(writer)
         self._rows: list[Sequence[Any]] = []
-        self._cells = 0
+        self._bytes = 0
         stack.callback(self._flush)  # before the file is closed
 
-    def write(self, row: Sequence[Any], num_values: int = 0) -> None:
-        """One row in the order of the schema; ``num_values`` of its lists."""
+    def write(self, row: Sequence[Any], array_bytes: int = 0) -> None:
+        """One row in the order of the schema; ``array_bytes`` are those of the arrays in it."""
         self._rows.append(row)
-        self._cells += len(row) + num_values
-        if self._cells >= GROUP_CELLS:
+        self._bytes += len(row) * CELL_BYTES + array_bytes
+        if self._bytes >= GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
@@ -113,7 +117,7 @@ class ParquetTable(OneFile):
             columns = zip(*self._rows, strict=True)
             arrays = [_arrow_array(cells, field.type) for cells, field in zip(columns, self.schema, strict=True)]
             self._writer.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
-            self._rows, self._cells = [], 0
+            self._rows, self._bytes = [], 0
 
 
 def _arrow_array(cells: Sequence[Any], kind: Any) -> Any:  # noqa: ANN401 - pyarrow has no types

@@ -37,7 +37,7 @@ class EmbeddingParquet(ParquetTable):
     def add(self, result: Result) -> None:
         """Append the windows."""
         for times, vector in _vectors(result, self._window_s):
-            self.write((result.recording, *times, vector), vector.size)
+            self.write((result.recording, *times, vector), vector.nbytes)
 
 
 class EmbeddingNpz(OneFile):

@@ -43,7 +43,7 @@ class FrameParquet(ParquetTable):
         scores = result.arrays.get("frames")
         if scores is not None:
             values = np.ascontiguousarray(scores, dtype=np.float16).ravel()
-            self.write((result.recording, self._frame_s, result.start_s, *scores.shape, values), values.size)
+            self.write((result.recording, self._frame_s, result.start_s, *scores.shape, values), values.nbytes)
 
 
 class FrameScores(NamedTuple):

@@ -47,7 +47,9 @@ def test_the_surest_of_each_species(tmp_path, audio):
         assert rate == RATE_HZ
         np.testing.assert_array_equal(samples, audio[round(start_s * RATE_HZ) : round(end_s * RATE_HZ)])
     (tmp_path / "clips/Bufo/site/a_19.000s.flac").unlink()
-    for writer in open_tables(tmp_path, ("Rana",), formats=(), window_s=5.0, frame_s=0.01, clips=settings):
+    for writer in open_tables(
+        tmp_path, ("Rana",), formats=(), window_s=5.0, frame_s=0.01, saves=("clips",), clips=settings
+    ):
         with writer:
             writer.add(result)
     with (tmp_path / "clips.csv").open() as lines:

@@ -11,7 +11,6 @@ from rfcx_ssl.audio import read_audio
 from rfcx_ssl.decoding.decisions import decisions_in_force
 from rfcx_ssl.decoding.hysteresis import EventDecoder
 from rfcx_ssl.detection.hear import Ear, listen, rate_warning
-from rfcx_ssl.detection.read import Stretch
 from rfcx_ssl.detection.read_ahead import open_readers
 from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.detection.settings import DetectSettings
@@ -138,9 +137,7 @@ def survey(model, tmp_path_factory):
 
 
 def hear(ear, paths):
-    places = [
-        ((n, Recording(p.stem, str(p))), Stretch(str(p), 0, None, ear.rates_hz, 30.0)) for n, p in enumerate(paths)
-    ]
+    places = [((n, Recording(p.stem, str(p))), ear.stretch_of(Recording(p.stem, str(p)))) for n, p in enumerate(paths)]
     with open_readers(0) as readers:
         return [[heard.result for heard in group] for group in ear.hear(readers.open_all(places))]
 
@@ -154,7 +151,7 @@ def test_short_recordings_share_batches_and_answer_as_alone(model, survey):
             return super().__call__(waveform)
 
     settings = DetectSettings(threshold=0.5, batch_size=4)
-    groups = hear(Ear(Counting(model, ""), settings), survey)
+    groups = hear(Ear((Counting(model, ""),), settings), survey)
     together = [result for group in groups for result in group]
     assert [result.index for result in together] == list(range(len(survey)))
     assert max(size for size, samples in batches if samples == 16_000) == 4
@@ -171,7 +168,7 @@ def test_short_recordings_share_batches_and_answer_as_alone(model, survey):
 
 def test_groups_do_not_depend_on_where_one_starts(model, survey):
     """A run that was stopped behind a group goes on with the very batches it would have had."""
-    ear = Ear(TorchScorer(model, ""), DetectSettings(batch_size=4))
+    ear = Ear((TorchScorer(model, ""),), DetectSettings(batch_size=4))
     groups = hear(ear, survey)
     assert len(groups) > 3
     done = 0
@@ -187,7 +184,7 @@ def test_groups_do_not_depend_on_where_one_starts(model, survey):
 def test_a_model_gives_the_very_scores_it_was_validated_with(model, survey):
     whole = torch.from_numpy(read_audio(survey[5], sample_rate_hz=8_000))
     scores = predict_recording(model, whole)
-    ear = Ear(TorchScorer(model, ""), DetectSettings(), keep=frozenset({"frames"}))
+    ear = Ear((TorchScorer(model, ""),), DetectSettings(), keep=frozenset({"frames"}))
     results = [result for group in hear(ear, survey) for result in group]
     np.testing.assert_array_equal(results[5].clip, scores.clip.numpy())
     np.testing.assert_array_equal(results[5].arrays["frames"], scores.frame.numpy().astype(np.float16))
@@ -218,7 +215,7 @@ def test_no_seam_shows_events_move_with_their_sound(tmp_path_factory, offset, st
     for start in starts:
         sound[start : start + 4_000] = 0.8
     settings = DetectSettings(block_s=1.7, median_s=0.0, merge_gap_s=0.0, batch_size=3)
-    ear = Ear(EnergyScorer(), settings)
+    ear = Ear((EnergyScorer(),), settings)
     found = []
     for samples in (sound, np.concatenate([np.zeros(offset, np.float32), sound])):
         soundfile.write(path, samples, 8_000, subtype="FLOAT")
@@ -232,7 +229,7 @@ def test_no_seam_shows_events_move_with_their_sound(tmp_path_factory, offset, st
 
 def test_what_is_kept_beside_events(model, survey):
     settings = DetectSettings(batch_size=4)
-    ear = Ear(TorchScorer(model, ""), settings, keep=frozenset({"windows", "embeddings"}))
+    ear = Ear((TorchScorer(model, ""),), settings, keep=frozenset({"windows", "embeddings"}))
     result = hear(ear, survey[5:6])[0][0]
     window, step = ear.scorer.windows.on_grid(model.grid)
     waveform = torch.from_numpy(read_audio(survey[5], sample_rate_hz=8_000))

@@ -1,5 +1,6 @@
 """Which recordings are found in files, folders, patterns, lists and the pipe, and in which order."""
 
+import csv
 import io
 import os
 import sys
@@ -10,10 +11,16 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from rfcx_ssl.annotations import read_annotations
+from rfcx_ssl.annotations.audio_index import AudioIndex
+from rfcx_ssl.annotations.exchange import DETECTION_COLUMNS
+from rfcx_ssl.annotations.project import ProjectFiles, read_project
 from rfcx_ssl.audio.find import AUDIO_SUFFIXES
+from rfcx_ssl.data.recordings import audio_by_id
 from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.detection.sources import find_recordings, iter_recordings
 from rfcx_ssl.errors import AnnotationError, AudioError
+from rfcx_ssl.species import rfcx_species
 
 
 @pytest.fixture
@@ -233,3 +240,64 @@ def test_audio_from_the_pipe(tmp_path, monkeypatch):
         next(iter_recordings(["-"], spool=tmp_path))
     with pytest.raises(AudioError, match="there is one pipe"):
         next(iter_recordings(["-"], ["-"], spool=tmp_path))
+
+
+ODD_NAMES = (os.fsdecode(b"caf\xe9"), "two\nlines", "b]", "x" * 248, 'a, "b"', "pi\u00f1a.2020")
+
+
+@pytest.fixture
+def data_sets(tmp_path):
+    """A folder of two data sets, one in RFCX's layout; and where events go."""
+    sets = tmp_path / "sets"
+    for folder, names in (
+        ("rfcx/train", ODD_NAMES),
+        ("rfcx/test", ("1", "2")),
+        ("pond/[", ODD_NAMES),
+        ("pond/2024", (*ODD_NAMES, "night@5-10")),
+    ):
+        (sets / folder).mkdir(parents=True)
+        for name in names:
+            (sets / folder / f"{name}.WAV").touch()
+    return sets, tmp_path / "events.csv"
+
+
+def write_events(path, recordings):
+    """A table as detection writes it, with an event of every recording."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(DETECTION_COLUMNS)
+        writer.writerows([r.name, "1.000", "2.000", "s3", "0.9", "", ""] for r in recordings)
+
+
+def test_detections_of_a_folder_of_data_sets_are_labels_of_rfcx(data_sets):
+    sets, events = data_sets
+    recordings = [r for r in find_recordings([str(sets)]) if "/rfcx/" in r.path]
+    write_events(events, recordings)
+    root = sets / "rfcx"
+    (root / "train_tp.csv").write_text("recording_id,species_id,songtype_id,t_min,f_min,t_max,f_max\n")
+    read = read_annotations(root, extra_tables=[events], species=rfcx_species())
+    paths = audio_by_id(root, ["train", "test"])
+    assert set(read.recording_ids) == paths.keys()
+    assert {str(path) for path in paths.values()} == {r.path for r in recordings}
+
+
+@pytest.mark.parametrize("below", ["", "pond"])
+def test_detections_of_a_folder_of_data_sets_are_labels_of_annotations(data_sets, below):
+    sets, events = data_sets
+    recordings = [r for r in find_recordings([str(sets)]) if f"/sets/{below}" in r.path]
+    write_events(events, recordings)
+    project = read_project(ProjectFiles(sets / below, extra_tables=[events]))
+    assert {str(project.audio.paths[name]) for name in project.annotations.recording_ids} == {
+        r.path for r in recordings
+    }
+    assert len(project.annotations) == len(recordings)
+
+
+def test_parts_and_names_that_were_taken_are_labels_of_their_files(card):
+    (card / "a" / "5.wav").touch()
+    (card / "list.csv").write_text("file,start,end\na/2.FLAC,10,25.5\na/5.wav,5,\na/5.wav,,\n")
+    index = AudioIndex(card)
+    for found in iter_recordings([], [str(card / "list.csv")]):
+        assert str(index.paths[index.find(found.name)]) == found.path
+    for found in find_recordings([str(card / folder) for folder in ("a", "b")])[2:]:
+        assert str(index.paths[index.find(found.name)]) == found.path

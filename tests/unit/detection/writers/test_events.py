@@ -74,7 +74,7 @@ def test_every_format_has_a_writer_and_every_writer_one_format(tmp_path):
 
 
 def test_recordings_share_row_groups(tmp_path, result_of, monkeypatch):
-    monkeypatch.setattr(base, "GROUP_CELLS", 10 * 9)
+    monkeypatch.setattr(base, "GROUP_BYTES", 10 * 9 * base.CELL_BYTES)
     write(tmp_path, ["parquet"], [result_of(f"r{number}", [CALL]) for number in range(25)])
     file = pq.ParquetFile(tmp_path / "events.parquet")
     assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [10, 10, 5]
