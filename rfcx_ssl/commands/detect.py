@@ -2,7 +2,7 @@
 
   rfcx-ssl detect recording.flac --model runs/demo/all_pretrained/model --out found --picture
   rfcx-ssl detect /media/card1 /media/card2 --model USER/NAME --out found --format csv --format raven
-  rfcx-ssl detect 's3://survey/2026/**/*.flac' --list more.csv --model USER/NAME --out found --workers 4
+  rfcx-ssl detect 'card/**/*.flac' --model USER/NAME --out found --save windows --save clips --workers 2
 
 Writes events.csv (recording, start_s, end_s, species, score, ...), scores.csv (one score per recording and species),
 index.html (a summary), detect.json, and what --format, --save and --picture ask for. What was heard is kept as it comes: the same command goes on
