@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Event
-from rfcx_ssl.decoding.hysteresis import FrameEvent
+from rfcx_ssl.decoding.frame_events import FrameEvent
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.species.table import SpeciesTable
 
@@ -36,5 +36,5 @@ def to_detections(
             band_hz = species.band_hz(event.species) or UNKNOWN_BAND_HZ
             song = species.first_songtype(event.species)  # several outputs make one species: which it was is not said
             box = Event(event.species, song, start_ms / 1000, end_ms / 1000, *band_hz, True, 1.0)
-            detections.append(Detection(recording, species.names[event.species], event.peak, box))
+            detections.append(Detection(recording, species.names[event.species], event.score, box))
     return detections

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from rfcx_ssl.audio import audio_info, read_audio, resampled_samples
+from rfcx_ssl.decoding.decisions import decisions_in_force
 from rfcx_ssl.decoding.detections import Detection, to_detections
-from rfcx_ssl.decoding.hysteresis import EventDecoder, FrameEvent
+from rfcx_ssl.decoding.frame_events import FrameEvent
+from rfcx_ssl.decoding.hysteresis import EventDecoder
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.inference.predict import predict_stream
@@ -40,7 +42,7 @@ def listen(
     A damaged file is no exception: the events before the damage are kept, and ``problem`` says what is wrong.
     """
     grid = model.grid
-    decoder = EventDecoder(settings, grid, model.space.num_species)
+    decoder = EventDecoder(decisions_in_force(None, settings, model.space.species_names), grid)
     found: list[FrameEvent] = []
     blocks = Blocks(path, grid.sample_rate_hz, settings.block_s, tick)
     clip: Tensor | None = None

@@ -23,7 +23,7 @@ def prior_scale(scores: ArrayLike, prevalence: ArrayLike, train_prevalence: Arra
     source = np.broadcast_to(np.asarray(train_prevalence, dtype=np.float64), target.shape)
     if not ((source > 0) & (source < 1)).all():
         raise ValueError(f"train_prevalence must be in (0, 1), got {source.tolist()}")
-    return _probability(log_odds(values) + log_odds(target, 0.0) - log_odds(source))
+    return to_probability(log_odds(values) + log_odds(target, 0.0) - log_odds(source))
 
 
 def match_prevalence(scores: ArrayLike, prevalence: ArrayLike) -> FloatArray:
@@ -44,9 +44,9 @@ def match_prevalence(scores: ArrayLike, prevalence: ArrayLike) -> FloatArray:
     low, high = wanted - logits.max(axis=0), wanted - logits.min(axis=0)  # here the mean is at most, at least p
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        above = _probability(logits + middle).mean(axis=0) > target
+        above = to_probability(logits + middle).mean(axis=0) > target
         low, high = np.where(above, low, middle), np.where(above, middle, high)
-    return _probability(logits + (low + high) / 2)
+    return to_probability(logits + (low + high) / 2)
 
 
 def log_odds(probabilities: FloatArray, smallest: float = SMALLEST_SCORE) -> FloatArray:
@@ -56,7 +56,8 @@ def log_odds(probabilities: FloatArray, smallest: float = SMALLEST_SCORE) -> Flo
         return np.asarray(np.log(clipped) - np.log1p(-clipped))
 
 
-def _probability(logits: FloatArray) -> FloatArray:
+def to_probability(logits: FloatArray) -> FloatArray:
+    """1 / (1 + exp(-logit)), without a warning at the ends."""
     with np.errstate(over="ignore"):
         return np.asarray(1 / (1 + np.exp(-logits)))
 

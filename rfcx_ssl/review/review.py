@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import rfcx_ssl
 from rfcx_ssl.annotations import LabelMap, default_label_map, read_extra
 from rfcx_ssl.config import settings_dict
+from rfcx_ssl.decoding.settings import PARAMETERS
 from rfcx_ssl.detection.recordings import Recording, find_recordings
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.detection.writers import check_label_texts
@@ -69,7 +70,7 @@ def review(request: ReviewRequest, settings: ReviewSettings, console: Console) -
     check_names(model.space.species_names)
     asked = [item for path in request.answered for item in read_asked(path, default_label_map(model.space.species))]
     pool = _hear(model, _recordings(request, made, settings), made.settings, settings.stretch_s, console)
-    threshold = made.settings.threshold if settings.threshold is None else settings.threshold
+    threshold = settings.threshold or made.settings.threshold or PARAMETERS["threshold"].default
     places = find_places(pool.recordings, request.sites)
     questions = choose(pool, settings, threshold=threshold, places=places, embed=partial(embed, model), asked=asked)
     if not questions:

@@ -6,6 +6,7 @@ import soundfile
 import torch
 
 from rfcx_ssl.audio import read_audio
+from rfcx_ssl.decoding.decisions import decisions_in_force
 from rfcx_ssl.decoding.hysteresis import EventDecoder
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.detection.stream import listen, rate_warning
@@ -34,7 +35,7 @@ def test_blocks_give_the_events_of_the_whole_recording(model, tmp_path, rate_hz,
     scores = predict_recording(model, waveform, WindowSettings(aggregate=aggregate))
     threshold = float(scores.frame.quantile(0.8))
     options = DetectSettings(threshold=threshold, low_threshold=0.9 * threshold, aggregate=aggregate, block_s=3.0)
-    decoder = EventDecoder(options, model.grid, 24)
+    decoder = EventDecoder(decisions_in_force(None, options, model.space.species_names), model.grid)
     expected = sorted(
         decoder.push(scores.frame.numpy()) + decoder.finish(), key=lambda event: (event.start, event.species)
     )
@@ -44,7 +45,7 @@ def test_blocks_give_the_events_of_the_whole_recording(model, tmp_path, rate_hz,
     assert len({e.start for e in expected}) > 5, "... that come and go"
     names = model.space.species_names
     assert [(e.species, e.score) for e in heard.events] == [
-        (names[e.species], pytest.approx(e.peak, abs=2e-3)) for e in expected
+        (names[e.species], pytest.approx(e.score, abs=2e-3)) for e in expected
     ]
     np.testing.assert_allclose([e.box.start_s for e in heard.events], [e.start * model.grid.frame_s for e in expected])
     assert max(e.box.end_s for e in heard.events) <= heard.heard_s
