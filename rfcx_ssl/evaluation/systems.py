@@ -30,6 +30,7 @@ class Heard:
 
     facts: RunFacts
     clip: FloatArray  # (R, S)
+    peaks: FloatArray  # (R, S) the best frame
     frames: dict[int, Frames]  # (T, S) by row, of the recordings whose events can be judged
     boxes: Boxes  # judged boxes of each recording, on the model's frames
     box_scores: NDArray[np.float32]  # (n,) of all of them, recording by recording: the best frame
@@ -61,7 +62,7 @@ def hear(facts: RunFacts, reference: Reference, device: str, tick: Callable[[], 
     model = load_model(str(facts.model), device)
     columns = species_columns(str(facts.model), model.space.species_names, reference.space.species_names)
     rate, grid, boxes = model.config.sample_rate_hz, model.grid, reference.boxes(model.grid)
-    clip, frames, box_scores, durations_s, busy_s = [], {}, [], [], 0.0
+    clip, peaks, frames, box_scores, durations_s, busy_s = [], [], {}, [], [], 0.0
     for row, path in enumerate(reference.paths):
         waveform = torch.from_numpy(read_audio(path, sample_rate_hz=rate))
         if row == 0:
@@ -71,6 +72,7 @@ def hear(facts: RunFacts, reference: Reference, device: str, tick: Callable[[], 
         clip.append(scores.clip.double().cpu().numpy()[columns])  # waits for the device
         busy_s += time.perf_counter() - start
         of_frames = scores.frame.float().cpu().numpy()[:, columns]
+        peaks.append(of_frames.max(axis=0).astype(np.float64))
         box_scores += [float(of_frames[box.frames, box.species_id].max()) for box in boxes[row]]
         if reference.timed[row]:
             frames[row] = of_frames
@@ -81,6 +83,7 @@ def hear(facts: RunFacts, reference: Reference, device: str, tick: Callable[[], 
     return Heard(
         facts,
         np.stack(clip),
+        np.stack(peaks),
         frames,
         boxes,
         np.array(box_scores, np.float32),

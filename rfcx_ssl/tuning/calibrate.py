@@ -19,7 +19,7 @@ Kind: TypeAlias = Literal["none", "temperature", "platt", "isotonic"]
 KINDS: tuple[Kind, ...] = get_args(Kind)  # from the simplest; the simplest of equals is taken
 LEAST_SCORE = 1e-4  # a score of 0 that is wrong costs no more than this one does
 NEWTON_STEPS = 100
-SMALLEST_SLOPE = 1e-3
+SMALLEST_SLOPE = 1e-3  # of every map, so that no two scores become one
 
 
 class Curve(NamedTuple):
@@ -57,19 +57,19 @@ def log_losses(probabilities: NDArray[np.floating], present: BoolArray) -> Float
 def fit(kind: Kind, scores: FloatArray, present: BoolArray) -> Curve:
     """The map of a kind with the least log loss on cells (n,) of both states.
 
-    ``temperature`` divides log odds by one number (Guo et al., 2017), ``platt`` also adds one, fitted to Platt's (1999)
-    targets, ``isotonic`` is any rising function (Zadrozny and Elkan, 2002), kept from 0 and 1 as far as the number of
-    cells demands.
+    ``temperature`` divides log odds by one number (Guo et al., 2017), ``platt`` also adds one, both fitted to the targets of
+    Platt (1999, equation 2.2 of Lin et al., 2007); ``isotonic`` is any rising function (Zadrozny and Elkan, 2002), kept from
+    0 and 1 as far as the number of cells demands.
     """
-    logits = log_odds(np.asarray(scores, np.float64))
+    if kind == "none":
+        return Curve()
+    if kind == "isotonic":
+        return Curve(knots=_isotonic(scores, present))
+    count, logits = int(present.sum()), log_odds(np.asarray(scores, np.float64))
+    targets = np.where(present, (count + 1) / (count + 2), 1 / (len(present) - count + 2))
     if kind == "temperature":
-        return Curve(slope=_line(logits[:, None], present.astype(np.float64), np.ones(1))[0])
-    if kind == "platt":
-        count = int(present.sum())
-        targets = np.where(present, (count + 1) / (count + 2), 1 / (len(present) - count + 2))
-        slope, offset = _line(np.column_stack([logits, np.ones_like(logits)]), targets, np.array([1.0, 0.0]))
-        return Curve(slope=slope, offset=offset)
-    return Curve(knots=_isotonic(scores, present)) if kind == "isotonic" else Curve()
+        return Curve(*_line(logits[:, None], targets, np.ones(1)))
+    return Curve(*_line(np.column_stack([logits, np.ones_like(logits)]), targets, np.array([1.0, 0.0])))
 
 
 def calibrate(scores: FloatArray, present: BoolArray, group: IntArray) -> Calibration:
@@ -121,13 +121,19 @@ def _line(features: FloatArray, targets: FloatArray, start: FloatArray) -> list[
 
 
 def _isotonic(scores: FloatArray, present: BoolArray) -> Knots:
-    """The rising step function with the least squared error, which has the least log loss, too; ends of steps are knots."""
+    """The rising step function with the least squared error, which has the least log loss, too, its ends of steps as knots.
+
+    A thousandth of the line from 0 to 1 is mixed in: where steps are flat, the order of scores stays.
+    """
     from sklearn.isotonic import IsotonicRegression
 
     least = 1 / (len(scores) + 2)
     fitted = IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip")
     fitted.fit(np.asarray(scores, np.float64), present.astype(np.float64))
-    return Knots(fitted.X_thresholds_, fitted.y_thresholds_)
+    inner = (fitted.X_thresholds_ > 0) & (fitted.X_thresholds_ < 1)
+    ends = np.array([fitted.y_thresholds_[0], *fitted.y_thresholds_[inner], fitted.y_thresholds_[-1]])
+    places = np.array([0.0, *fitted.X_thresholds_[inner], 1.0])
+    return Knots(places, (1 - SMALLEST_SLOPE) * ends + SMALLEST_SLOPE * places)
 
 
 def _standard_error(differences: FloatArray, group: IntArray) -> float:

@@ -14,7 +14,6 @@ from rfcx_ssl.decoding.decisions import decide
 from rfcx_ssl.decoding.frame_events import FrameArray
 from rfcx_ssl.decoding.hysteresis import EventDecoder, whole_frames
 from rfcx_ssl.decoding.median import MedianFilter
-from rfcx_ssl.decoding.score_map import ScoreMap
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.metrics.arrays import FloatArray
 from rfcx_ssl.tuning.evidence import Timed
@@ -26,14 +25,13 @@ TOLERANCE = 0.5
 
 def count_calls(
     timed: Timed,
-    calibration: ScoreMap,
+    num_species: int,
     groups: Groups,
     thresholds: Sequence[float],
     medians_s: Sequence[float],
     min_durations_s: Sequence[float],
 ) -> list[Tally]:
     """A tally per species: candidates in the order of :func:`rfcx_ssl.tuning.tally.candidates`."""
-    num_species = len(calibration.slope)
     smoothings = len(medians_s) * len(min_durations_s)
     counts = np.zeros((2, num_species, groups.count, smoothings, len(thresholds)), np.int64)
     there, hours = np.zeros((num_species, groups.count), np.int64), np.zeros(groups.count)
@@ -43,9 +41,8 @@ def count_calls(
         calls = np.array(timed.calls[recording], np.float64).reshape(-1, 3)
         np.add.at(there, (calls[:, 2].astype(np.int64), group), 1)
         hours[group] += duration_s / 3600
-        probabilities = calibration(frames)
         for place, median_s in enumerate(medians_s):
-            events = _events(_smooth(probabilities, median_s, timed.grid), thresholds, timed.grid)
+            events = _events(_smooth(frames, median_s, timed.grid), thresholds, timed.grid)
             for species in np.unique(events[:, 0]).tolist():
                 own, mine = events[events[:, 0] == species], calls[calls[:, 2] == species, :2]
                 for order, least in enumerate(shortest.tolist()):
@@ -78,7 +75,8 @@ def _smooth(frames: FrameArray, median_s: float, grid: FrameGrid) -> FrameArray:
     every, parts = np.arange(frames.shape[1]), []
     for block in (lambda: median.push(frames), median.finish):
         block()
-        parts.append(median.columns(every))
+        if median.num_centers:
+            parts.append(median.columns(every))
     return np.concatenate(parts)
 
 

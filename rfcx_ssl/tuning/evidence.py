@@ -97,8 +97,7 @@ def cells_of(scores: NDArray[np.floating], truth: BoolArray, known: BoolArray, r
 
 def evidence_of(reference: Reference, heard: Heard) -> Evidence:
     """What one model has heard of labelled recordings."""
-    boxes = [(row, box.species_id, box.present) for row, own in enumerate(heard.boxes) for box in own if not box.weak]
-    strong = np.array([not box.weak for own in heard.boxes for box in own], np.bool_)
+    boxes = [(row, box.species_id, box.present) for row, own in enumerate(heard.boxes) for box in own]
     rows, species, present = (np.array([box[place] for box in boxes], np.int64) for place in range(3))
     timed = {row: heard.durations_s[row] for row in np.flatnonzero(reference.timed).tolist()}
     calls = {
@@ -109,7 +108,7 @@ def evidence_of(reference: Reference, heard: Heard) -> Evidence:
     return Evidence(
         reference.space.species_names,
         make_groups(reference.recording_ids, reference.sites),
-        Cells(species, rows, heard.box_scores[strong].astype(np.float64), present > 0),
+        Cells(species, rows, heard.box_scores.astype(np.float64), present > 0),
         cells_of(heard.peaks, reference.truth & reference.known, reference.known, everything),
         Timed(heard.frames, calls, timed, heard.grid) if timed else None,
     )

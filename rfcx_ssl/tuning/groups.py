@@ -1,7 +1,7 @@
 """Groups of recordings for cross-validation: what was chosen without a group is judged on it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +11,8 @@ MOST_GROUPS = 10
 FEWEST_SITES = 5  # with fewer, leaving out a site leaves out too much
 
 
-class Groups(NamedTuple):
+@dataclass(frozen=True)
+class Groups:
     """R recordings in G groups."""
 
     of_recording: IntArray  # (R,)
