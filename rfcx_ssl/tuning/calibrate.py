@@ -40,6 +40,9 @@ class Calibration(NamedTuple):
     kind: Kind
     curve: Curve
     losses: Mapping[Kind, float]  # log loss; NaN where there was nothing to cross-validate on
+    crossed: (
+        FloatArray  # (n,) probabilities of the cells by maps that were fitted without them; NaN where there is none
+    )
 
 
 def score_map(curves: list[Curve]) -> ScoreMap:
@@ -68,8 +71,9 @@ def fit(kind: Kind, scores: FloatArray, present: BoolArray) -> Curve:
     count, logits = int(present.sum()), log_odds(np.asarray(scores, np.float64))
     targets = np.where(present, (count + 1) / (count + 2), 1 / (len(present) - count + 2))
     if kind == "temperature":
-        return Curve(*_line(logits[:, None], targets, np.ones(1)))
-    return Curve(*_line(np.column_stack([logits, np.ones_like(logits)]), targets, np.array([1.0, 0.0])))
+        return Curve(slope=_line(logits[:, None], targets, np.ones(1))[0])
+    slope, offset = _line(np.column_stack([logits, np.ones_like(logits)]), targets, np.array([1.0, 0.0]))
+    return Curve(slope, offset)
 
 
 def calibrate(scores: FloatArray, present: BoolArray, group: IntArray) -> Calibration:
@@ -78,30 +82,22 @@ def calibrate(scores: FloatArray, present: BoolArray, group: IntArray) -> Calibr
     Each kind is fitted without a group and judged on it, for every group. The simplest kind whose log loss is within one
     standard error of the lowest wins (Breiman et al., 1984): none, where nothing helps for certain.
     """
-    losses = {kind: np.full(len(scores), np.nan) for kind in KINDS}
+    crossed = {kind: np.full(len(scores), np.nan) for kind in KINDS}
     for held_out in np.unique(group):
         judged, rest = group == held_out, group != held_out
-        if present[rest].all() or not present[rest].any():
-            continue
-        for kind in KINDS:
-            curve = fit(kind, scores[rest], present[rest])
-            losses[kind][judged] = log_losses(curve(scores[judged]), present[judged])
-    usable = ~np.isnan(losses["none"])
+        if present[rest].any() and not present[rest].all():
+            for kind in KINDS:
+                crossed[kind][judged] = fit(kind, scores[rest], present[rest])(scores[judged])
+    usable = ~np.isnan(crossed["none"])
     if not usable.any():
-        return Calibration("none", Curve(), dict.fromkeys(KINDS, float("nan")))
-    means = {kind: float(values[usable].mean()) for kind, values in losses.items()}
+        return Calibration("none", Curve(), dict.fromkeys(KINDS, float("nan")), crossed["none"])
+    losses = {kind: log_losses(values[usable], present[usable]) for kind, values in crossed.items()}
+    means = {kind: float(values.mean()) for kind, values in losses.items()}
     best = min(KINDS, key=means.__getitem__)
     for kind in KINDS:
-        if means[kind] - means[best] <= _standard_error((losses[kind] - losses[best])[usable], group[usable]):
-            return Calibration(kind, fit(kind, scores, present), means)
+        if means[kind] - means[best] <= _standard_error(losses[kind] - losses[best], group[usable]):
+            return Calibration(kind, fit(kind, scores, present), means, crossed[kind])
     raise AssertionError("the best kind is within no error of itself")
-
-
-def expected_error(probabilities: NDArray[np.floating], present: BoolArray, bins: int) -> float:
-    """Expected calibration error: mean distance of confidence and frequency over equal bins of probability, by cells."""
-    place = np.minimum((np.asarray(probabilities, np.float64) * bins).astype(np.int64), bins - 1)
-    sums = np.bincount(place, probabilities, bins) - np.bincount(place, present, bins)
-    return float(np.abs(sums).sum() / len(present))
 
 
 def _line(features: FloatArray, targets: FloatArray, start: FloatArray) -> list[float]:

@@ -1,11 +1,12 @@
 """One candidate for each species, what it is worth, and what it is worth on recordings that did not choose it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rfcx_ssl.metrics.arrays import mean_or_nan
 from rfcx_ssl.tuning.criterion import Choice, Criterion
 from rfcx_ssl.tuning.tally import Counts, Tally
 
@@ -37,6 +38,11 @@ def worth(counts: Counts, candidate: int = 0) -> Worth:
     return Worth(*(float(value[candidate]) for value in values))
 
 
+def mean_worth(of_species: Sequence[Worth]) -> Worth:
+    """Mean over species, value by value, of those for which it is defined."""
+    return Worth(*(mean_or_nan(np.array(values)) for values in zip(*of_species, strict=True)))
+
+
 def choose_own(tally: Tally, criterion: Criterion, smoothings: int) -> Decided:
     """The best candidate for a species by its own counts.
 
@@ -51,7 +57,7 @@ def choose_own(tally: Tally, criterion: Criterion, smoothings: int) -> Decided:
         part = tally.only(columns)
 
         def choose(groups: NDArray[np.bool_]) -> Choice:
-            found = rule.choose(part.on(groups))
+            found = rule.choose([part.on(groups)])
             return Choice(int(columns[found.candidate]), found.reached)
 
         return choose
@@ -71,11 +77,20 @@ def choose_own(tally: Tally, criterion: Criterion, smoothings: int) -> Decided:
     return Decided(*found, worth(tally.on(), found.candidate), crossed)
 
 
-def choose_shared(tally: Tally, everyone: Tally, criterion: Criterion) -> Decided:
-    """The best candidate for ``everyone``, and what it is worth for one of them."""
-    found = criterion.choose(everyone.on())
-    crossed = cross_validate(tally, lambda groups: criterion.choose(everyone.on(groups)).candidate)
-    return Decided(*found, worth(tally.on(), found.candidate), worth(crossed))
+class Shared:
+    """The candidate that is best for several species on average, and those that are best without a group."""
+
+    def __init__(self, tallies: Sequence[Tally], criterion: Criterion) -> None:
+        groups = np.arange(len(tallies[0].there))
+        self.choice = criterion.choose([tally.on() for tally in tallies])
+        self._without = [
+            criterion.choose([tally.on(groups != group) for tally in tallies]).candidate for group in groups
+        ]
+
+    def decide(self, tally: Tally) -> Decided:
+        """What it is worth for one species."""
+        crossed = worth(cross_validate(tally, lambda groups: self._without[int(np.argmin(groups))]))
+        return Decided(*self.choice, worth(tally.on(), self.choice.candidate), crossed)
 
 
 def cross_validate(tally: Tally, choose: Choose) -> Counts:

@@ -1,12 +1,14 @@
 """What makes a decision good: F-beta, a precision that must be reached, or false alarms per hour that are allowed."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.metrics.arrays import FloatArray
 from rfcx_ssl.tuning.tally import Counts
 
 Kind: TypeAlias = Literal["f", "precision", "false-alarms"]
@@ -35,25 +37,33 @@ class Criterion:
         """Of the F-beta by which smoothing is chosen; a rate or a precision says nothing about it."""
         return self.value if self.kind == "f" else 1.0
 
-    def choose(self, counts: Counts) -> Choice:
-        """The best candidate; the first of equals.
+    def choose(self, counts: Sequence[Counts]) -> Choice:
+        """The best candidate for one species, or for several on average, each counting the same; the first of equals.
 
-        That with the highest F-beta; or, of those whose precision (or rate of false alarms) is good enough, that which
-        finds the most, of equals that with the fewest false alarms.
+        That with the highest F-beta; or, of those whose precision (or rate of false alarms) is good enough, that with the
+        highest recall, of equals the one with the highest precision.
         """
         if self.kind == "f":
-            return Choice(int(np.nan_to_num(counts.f(self.value), nan=-1.0).argmax()), counts.there > 0)
-        worth = counts.hits - counts.false / (counts.false.max() + 1.0)
+            f = _mean([own.f(self.value) for own in counts])
+            return Choice(int(np.nan_to_num(f, nan=-1.0).argmax()), bool(np.isfinite(f).any()))
+        precision = np.nan_to_num(_mean([own.precision for own in counts]), nan=-1.0)
+        recall = np.nan_to_num(_mean([own.recall for own in counts]))
         if self.kind == "precision":
-            precision = np.nan_to_num(counts.precision, nan=-1.0)
-            good = precision >= self.value
-            if not good.any():
-                return Choice(int(precision.argmax()), False)
+            good, nearest = precision >= self.value, int(precision.argmax())
         else:
-            good = np.nan_to_num(counts.false_per_hour, nan=np.inf) <= self.value
-            if not good.any():
-                return Choice(int(counts.false.argmin()), False)
-        return Choice(int(np.where(good, worth, -np.inf).argmax()), True)
+            rate = np.nan_to_num(_mean([own.false_per_hour for own in counts]), nan=np.inf)
+            good, nearest = rate <= self.value, int(rate.argmin())
+        if not good.any():
+            return Choice(nearest, False)
+        return Choice(int(np.lexsort((-precision, -recall, ~good))[0]), True)
+
+
+def _mean(values: Sequence[FloatArray]) -> FloatArray:
+    """(C,) over species, those without a value (NaN) left out; NaN where none has any."""
+    table = np.stack(values)
+    known = ~np.isnan(table)
+    total, count = np.where(known, table, 0.0).sum(axis=0), known.sum(axis=0)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
 
 
 def read_criterion(text: str) -> Criterion:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
@@ -45,6 +46,7 @@ class Timed:
     durations_s: Mapping[int, float]
     grid: FrameGrid
 
+    @cached_property
     def seconds(self) -> Cells:
         """Every second of every species: present where a call reaches into it."""
         parts = []
@@ -71,7 +73,7 @@ class Evidence:
         """What calibration is fitted to."""
         if kind == "calls":
             assert self.timed is not None
-            return self.timed.seconds()
+            return self.timed.seconds
         return self.boxes if kind == "boxes" else self.recordings
 
     def counts(self, kind: Kind) -> tuple[IntArray, IntArray]:

@@ -26,8 +26,8 @@ def out_of_fold(runs: Sequence[RunFacts]) -> Evidence:
     """
     folders = [_folder(run) for run in runs]
     species = [RainforestSedConfig.from_pretrained(folder.model).space.species_names for folder in folders]
-    for folder, names in zip(folders, species, strict=True):
-        if names != species[0]:
+    for folder, own in zip(folders, species, strict=True):
+        if own != species[0]:
             raise RunError(f"{folder.path}: its species are not those of {folders[0].path}: tune them apart")
     recordings = _table([folder.oof for folder in folders], ["recording_id", "seed"])
     boxes = _table([folder.oof_boxes for folder in folders], ["recording_id", "box", "seed"])

@@ -86,12 +86,6 @@ class Tally:
         return Tally(self.hits[:, columns], self.false[:, columns], self.there, self.hours)
 
 
-def pooled(tallies: Sequence[Tally]) -> Tally:
-    """The same candidates for several species, counted together; hours are those of listening for all of them."""
-    parts = ("hits", "false", "there", "hours")
-    return Tally(*(np.sum([getattr(tally, part) for tally in tallies], axis=0) for part in parts))
-
-
 def count_scores(scores: FloatArray, present: NDArray[np.bool_], group: IntArray, num_groups: int) -> Tally:
     """Boxes or recordings of one species, each with its score, state and group (n,), at every one of ``THRESHOLDS``."""
     rising = THRESHOLDS[::-1]

@@ -8,9 +8,10 @@ import numpy as np
 
 from rfcx_ssl.decoding.decisions import Decisions, decide
 from rfcx_ssl.errors import AnnotationError, ConfigError
+from rfcx_ssl.metrics.arrays import mean_or_nan
 from rfcx_ssl.tuning.calibrate import Calibration, calibrate, score_map
 from rfcx_ssl.tuning.calls import count_calls
-from rfcx_ssl.tuning.choose import Decided, Worth, choose_own, choose_shared, worth
+from rfcx_ssl.tuning.choose import Decided, Shared, Worth, choose_own, mean_worth, worth
 from rfcx_ssl.tuning.criterion import Criterion
 from rfcx_ssl.tuning.evidence import KINDS, Cells, Evidence, Kind
 from rfcx_ssl.tuning.tally import (
@@ -18,11 +19,9 @@ from rfcx_ssl.tuning.tally import (
     MIN_DURATIONS_S,
     THRESHOLDS,
     Candidate,
-    IntArray,
     Tally,
     candidates,
     count_scores,
-    pooled,
 )
 
 Judge: TypeAlias = Literal["auto", "calls", "boxes", "recordings"]
@@ -53,7 +52,7 @@ class SpeciesTuning:
     """What was decided for one species, or for all that are not tuned by themselves."""
 
     name: str
-    own: bool  # decided by its own cells, not by those of all species together
+    own: bool  # decided and calibrated by its own cells, not by those of all species together
     positives: int
     negatives: int
     hours: float  # of recordings whose every call is known
@@ -61,7 +60,6 @@ class SpeciesTuning:
     choice: Candidate
     untuned: Worth  # of the defaults, on the same recordings
     calibration: Calibration
-    own_calibration: bool
     cells: Cells  # what the calibration is judged on
 
 
@@ -74,6 +72,13 @@ class Tuned:
     species: tuple[SpeciesTuning, ...]
     everyone: SpeciesTuning  # all species together
     groups: str  # what was left out in turn, in words
+    folds: int  # in how many groups
+
+    def mean(self, part: Literal["here", "crossed", "untuned"]) -> float | None:
+        """F1 as the mean over the species in which it is defined, of what was decided or of the defaults; None without any."""
+        of_all = [row.untuned if part == "untuned" else getattr(row.decided, part) for row in self.species]
+        value = mean_or_nan(np.array([worth.f1 for worth in of_all]))
+        return None if np.isnan(value) else value
 
     @property
     def shared(self) -> list[str]:
@@ -109,56 +114,79 @@ def tune(evidence: Evidence, options: TuneOptions) -> Tuned:
     Raises:
         AnnotationError: there is nothing to choose by; the message says how much is needed.
     """
-    kind = choose_kind(evidence, options)
-    positives, negatives = evidence.counts(kind)
-    enough = np.minimum(positives, negatives) >= options.min_positives
-    medians_s, min_durations_s = (
-        (MEDIANS_S, MIN_DURATIONS_S) if kind == "calls" else (MEDIANS_S[:1], MIN_DURATIONS_S[:1])
-    )
-    grid = candidates(medians_s, min_durations_s)
-    cells, group = evidence.cells(kind), evidence.groups.of_recording
-    tallies = _tallies(evidence, kind, cells, medians_s, min_durations_s)
-    every = pooled([tally for tally in tallies if tally.there.any()])
-    shared_map = calibrate(cells.scores, cells.present, group[cells.recording])
-    rows = []
-    for species, name in enumerate(evidence.species):
-        own, mine, tally = bool(enough[species]), cells.of(species), tallies[species]
-        by_itself = own and len(mine.scores) > 0 and 0 < mine.present.sum() < len(mine.scores)
+    bench = _Bench(evidence, options)
+    rows = tuple(bench.species(species) for species in range(len(evidence.species)))
+    return Tuned(bench.kind, options, rows, bench.everyone(), evidence.groups.what, evidence.groups.count)
+
+
+class _Bench:
+    """What all species are tuned with."""
+
+    def __init__(self, evidence: Evidence, options: TuneOptions) -> None:
+        self.evidence, self.options = evidence, options
+        self.kind = choose_kind(evidence, options)
+        self.positives, self.negatives = evidence.counts(self.kind)
+        smooth = self.kind == "calls"
+        self.medians_s = MEDIANS_S if smooth else MEDIANS_S[:1]
+        self.min_durations_s = MIN_DURATIONS_S if smooth else MIN_DURATIONS_S[:1]
+        self.grid = candidates(self.medians_s, self.min_durations_s)
+        self.cells = evidence.cells(self.kind)
+        self.tallies = self._tallies()
+        self.shared = Shared([tally for tally in self.tallies if tally.there.any()], options.criterion)
+        self.shared_map = self._calibrate(self.cells)
+
+    def species(self, species: int) -> SpeciesTuning:
+        """One species by itself, where it has enough, else as all together."""
+        tally, cells, criterion = self.tallies[species], self.cells.of(species), self.options.criterion
+        positives, negatives = int(self.positives[species]), int(self.negatives[species])
+        own = min(positives, negatives) >= self.options.min_positives
         decided = (
-            choose_own(tally, options.criterion, len(grid) // len(THRESHOLDS))
+            choose_own(tally, criterion, len(self.medians_s) * len(self.min_durations_s))
             if own
-            else choose_shared(tally, every, options.criterion)
+            else self.shared.decide(tally)
         )
-        rows.append(
-            SpeciesTuning(
-                name,
-                own,
-                int(positives[species]),
-                int(negatives[species]),
-                float(tally.hours.sum()),
-                decided,
-                grid[decided.candidate],
-                worth(tally.on(), DEFAULT),
-                calibrate(mine.scores, mine.present, group[mine.recording]) if by_itself else shared_map,
-                by_itself,
-                mine,
-            )
+        return SpeciesTuning(
+            name=self.evidence.species[species],
+            own=own,
+            positives=positives,
+            negatives=negatives,
+            hours=float(tally.hours.sum()),
+            decided=decided,
+            choice=self.grid[decided.candidate],
+            untuned=worth(tally.on(), DEFAULT),
+            calibration=self._calibrate(cells) if own else self.shared_map,
+            cells=cells,
         )
-    everyone = choose_shared(every, every, options.criterion)
-    total = SpeciesTuning(
-        "all species",
-        False,
-        int(positives.sum()),
-        int(negatives.sum()),
-        float(every.hours.sum()),
-        everyone,
-        grid[everyone.candidate],
-        worth(every.on(), DEFAULT),
-        shared_map,
-        False,
-        cells,
-    )
-    return Tuned(kind, options, tuple(rows), total, evidence.groups.what)
+
+    def everyone(self) -> SpeciesTuning:
+        """The decision that species share, and what it would be worth for all of them on average."""
+        tallies = [tally for tally in self.tallies if tally.there.any()]
+        each = [self.shared.decide(tally) for tally in tallies]
+        here, crossed = mean_worth([one.here for one in each]), mean_worth([one.crossed for one in each])
+        return SpeciesTuning(
+            name="all species",
+            own=False,
+            positives=int(self.positives.sum()),
+            negatives=int(self.negatives.sum()),
+            hours=float(tallies[0].hours.sum()),
+            decided=each[0]._replace(here=here, crossed=crossed),
+            choice=self.grid[each[0].candidate],
+            untuned=mean_worth([worth(tally.on(), DEFAULT) for tally in tallies]),
+            calibration=self.shared_map,
+            cells=self.cells,
+        )
+
+    def _calibrate(self, cells: Cells) -> Calibration:
+        return calibrate(cells.scores, cells.present, self.evidence.groups.of_recording[cells.recording])
+
+    def _tallies(self) -> list[Tally]:
+        """What every candidate finds of each species."""
+        groups, size = self.evidence.groups, len(self.evidence.species)
+        if self.kind == "calls" and self.evidence.timed is not None:
+            lists = (THRESHOLDS.tolist(), self.medians_s, self.min_durations_s)
+            return count_calls(self.evidence.timed, size, groups, *lists)
+        own = [self.cells.of(species) for species in range(size)]
+        return [count_scores(c.scores, c.present, groups.of_recording[c.recording], groups.count) for c in own]
 
 
 def choose_kind(evidence: Evidence, options: TuneOptions) -> Kind:
@@ -192,17 +220,3 @@ def choose_kind(evidence: Evidence, options: TuneOptions) -> Kind:
             + "; ".join(told)
         )
     return best
-
-
-def _tallies(
-    evidence: Evidence, kind: Kind, cells: Cells, medians_s: Sequence[float], min_durations_s: Sequence[float]
-) -> list[Tally]:
-    """What every candidate finds of each species."""
-    groups, size = evidence.groups, len(evidence.species)
-    if kind == "calls" and evidence.timed is not None:
-        return count_calls(evidence.timed, size, groups, THRESHOLDS.tolist(), medians_s, min_durations_s)
-    by_species: list[IntArray] = [np.flatnonzero(cells.species == species) for species in range(size)]
-    return [
-        count_scores(cells.scores[own], cells.present[own], groups.of_recording[cells.recording[own]], groups.count)
-        for own in by_species
-    ]
