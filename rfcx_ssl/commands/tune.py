@@ -47,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-positives",
         type=int,
-        default=10,
+        default=5,
         metavar="N",
-        help="present and absent ones for an own decision (default 10)",
+        help="present and absent ones for an own decision (default 5)",
     )
     parser.add_argument("--dry-run", action="store_true", help="write decisions.json into DIR, not into the models")
     parser.add_argument(

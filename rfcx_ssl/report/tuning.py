@@ -92,7 +92,7 @@ def run_tuning(request: TuneRequest, console: Console) -> dict[str, Tuned]:
         RfcxError: a model, the labels or a setting cannot be used, or there is nothing to tune by.
     """
     facts = {name: find_model(source) for name, source in request.models.items()}
-    done = {}
+    done: dict[str, Tuned] = {}
     for job in _jobs(request, facts, console):
         tuned = tune(job.evidence, request.options)
         notes = [*job.notes, *_what_was_chosen(tuned), OPTIMISTIC]
@@ -205,7 +205,9 @@ def _write_report(request: TuneRequest, job: Job, tuned: Tuned, notes: Sequence[
 
 
 def _print_grid(grid: Grid, console: Console) -> None:
-    table = Table(*grid.headers)
+    table = Table()
+    for place, header in enumerate(grid.headers):
+        table.add_column(header, justify="right" if place else "left", no_wrap=not place)
     for row in grid.rows:
         table.add_row(*row)
     console.print(table)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from rfcx_ssl.pictures.reliability import Panel, Points, reliability_figure
+from rfcx_ssl.pictures.reliability import Panel, reliability_figure
 from rfcx_ssl.report.document import Grid, Picture
 from rfcx_ssl.report.evaluation_tables import NOTHING, csv_cell
 from rfcx_ssl.tuning.calibrate import KINDS
@@ -36,7 +36,8 @@ def tune_rows(tuned: Tuned) -> Iterator[list[str]]:
 
 
 def species_grid(tuned: Tuned) -> Grid:
-    """What was decided for each species, those with the most positives first."""
+    """What was decided for each species, those with the most positives first, and at the end what is shared."""
+    hours = tuned.kind == "calls"
     headers = [
         "species",
         "by",
@@ -45,22 +46,26 @@ def species_grid(tuned: Tuned) -> Grid:
         "threshold",
         "median s",
         "shortest s",
-        "precision",
-        "recall",
+        "default F1",
         "F1",
+        "cv F1",
     ]
-    headers += ["cv precision", "cv recall", "cv F1", "default F1"]
-    hours = tuned.kind == "calls"
-    headers += ["cv false/h"] if hours else []
-    headers += ["calibration", "log loss", "cv log loss"]
+    headers += [
+        "cv precision",
+        "cv recall",
+        *(["cv false/h"] if hours else []),
+        "calibration",
+        "log loss",
+        "cv log loss",
+    ]
     rows = []
-    for row in sorted(tuned.species, key=lambda row: -row.positives):
-        here, crossed, losses = row.decided.here, row.decided.crossed, row.calibration.losses
-        choice = [f"{value:.3g}" for value in row.choice]
-        worth = [*here[:3], *crossed[:3], row.untuned.f1, *([crossed.false_per_hour] if hours else [])]
-        after = [row.calibration.kind, _number(losses["none"]), _number(losses[row.calibration.kind])]
-        counts = [str(row.positives), str(row.negatives)]
-        rows.append([row.name, "own" if row.own else "shared", *counts, *choice, *map(_number, worth), *after])
+    for row in (*sorted(tuned.species, key=lambda row: -row.positives), tuned.everyone):
+        crossed, losses, kind = row.decided.crossed, row.calibration.losses, row.calibration.kind
+        worth = [row.untuned.f1, row.decided.here.f1, crossed.f1, crossed.precision, crossed.recall]
+        worth += [crossed.false_per_hour] if hours else []
+        cells = ["own" if row.own else "shared", str(row.positives), str(row.negatives)]
+        cells += [f"{value:.3g}" for value in row.choice]
+        rows.append([row.name, *cells, *map(_number, worth), kind, _number(losses["none"]), _number(losses[kind])])
     return Grid(headers, rows)
 
 
@@ -104,7 +109,7 @@ def stages(row: SpeciesTuning) -> tuple[Reliability, Reliability]:
 def _panel(row: SpeciesTuning) -> Panel:
     before, after = stages(row)
     title = f"{row.name[:31]} ({row.positives})\n{row.calibration.kind}, ECE {before.error:.3f} to {after.error:.3f}"
-    return Panel(title, Points(*before), Points(*after))
+    return Panel(title, before, after)
 
 
 def _number(value: float) -> str:

@@ -40,7 +40,7 @@ class TuneOptions:
 
     criterion: Criterion
     judge: Judge = "auto"
-    min_positives: int = 10
+    min_positives: int = 5
 
     def __post_init__(self) -> None:
         if self.min_positives < 1:
