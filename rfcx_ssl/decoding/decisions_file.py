@@ -34,6 +34,12 @@ def find_decisions(model: str) -> Path | None:
     return None if found is None else Path(found)
 
 
+def model_decisions(model: str) -> Decisions | None:
+    """The decisions of a model folder or hub id; None where it has none; raises as :func:`read_decisions`."""
+    path = find_decisions(model)
+    return None if path is None else read_decisions(path)
+
+
 def write_decisions(path: Path, decisions: Decisions) -> None:
     """Replace ``path``, atomically and durably."""
     write_text(path, json.dumps(to_plain(decisions), indent=1, allow_nan=False) + "\n", durable=True)

@@ -6,6 +6,8 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rfcx_ssl.frames import FrameGrid
+
 FrameArray: TypeAlias = NDArray[np.float32]
 
 
@@ -32,3 +34,8 @@ class Decoder(Protocol):
 def in_order(events: list[FrameEvent]) -> list[FrameEvent]:
     """Events by start, then species."""
     return sorted(events, key=lambda event: (event.start, event.species))
+
+
+def whole_frames(seconds: NDArray[np.float64], grid: FrameGrid) -> NDArray[np.int64]:
+    """The nearest whole number of frames for each time (S,)."""
+    return np.rint(seconds / grid.frame_s).astype(np.int64)

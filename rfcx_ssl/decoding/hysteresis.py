@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.decoding.decisions import Decisions
-from rfcx_ssl.decoding.frame_events import FrameArray, FrameEvent, in_order
+from rfcx_ssl.decoding.frame_events import FrameArray, FrameEvent, in_order, whole_frames
 from rfcx_ssl.decoding.median import MedianFilter
 from rfcx_ssl.frames import FrameGrid
 
@@ -95,8 +95,3 @@ class EventDecoder:
         event = self._waiting.pop(species, None)
         if event is not None and event.end - event.start >= self._shortest[species]:
             done.append(event)
-
-
-def whole_frames(seconds: NDArray[np.float64], grid: FrameGrid) -> NDArray[np.int64]:
-    """The nearest whole number of frames for each time (S,)."""
-    return np.rint(seconds / grid.frame_s).astype(np.int64)

@@ -100,8 +100,12 @@ class ScoreMap:
         return mapped
 
     def shifted(self, log_odds_shift: ArrayLike) -> "ScoreMap":
-        """This map, and then the odds of each species multiplied: ``log_odds_shift`` (S,), -inf for never."""
-        return replace(self, offset=self.offset + np.asarray(log_odds_shift, dtype=np.float64))
+        """This map, and then the odds of each species multiplied: ``log_odds_shift`` (S,); -inf is never, whatever else."""
+        shift = np.asarray(log_odds_shift, dtype=np.float64)
+        never = (shift == -np.inf) | (self.offset == -np.inf)
+        return replace(
+            self, offset=np.where(never, -np.inf, np.where(never, 0, self.offset) + np.where(never, 0, shift))
+        )
 
     @property
     def _shifted(self) -> NDArray[np.intp]:

@@ -1,7 +1,7 @@
 """Settings of decoding: how the probabilities of frames become events."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from rfcx_ssl.settings import settings
 
 DecoderKind: TypeAlias = Literal["hysteresis", "change_point"]
+RecordingScoreKind: TypeAlias = Literal["clip", "max", "top"]
 DEFAULT_DECODER: DecoderKind = "hysteresis"
 
 
@@ -47,7 +48,6 @@ USED_BY: Mapping[DecoderKind, tuple[str, ...]] = {
     "hysteresis": ("threshold", "low_threshold", "median_s", "min_duration_s", "merge_gap_s"),
     "change_point": (
         "threshold",
-        "median_s",
         "min_duration_s",
         "step_filter_s",
         "merge_absolute",
@@ -74,6 +74,8 @@ class DecodeSettings:
     step_filter_s: float | None = None
     merge_absolute: float | None = None
     merge_relative: float | None = None
+    recording_score: RecordingScoreKind = "clip"
+    top_s: float = 1.0
 
     def __post_init__(self) -> None:
         """Reject values without a meaning; ``ValueError`` names key, value and rule."""
@@ -83,5 +85,9 @@ class DecodeSettings:
                 raise ValueError(f"{key}={value} must be {parameter.rule}")
         if self.decoder not in (None, *USED_BY):
             raise ValueError(f"decoder={self.decoder!r} must be one of {', '.join(map(repr, USED_BY))}")
+        if self.recording_score not in get_args(RecordingScoreKind):
+            raise ValueError(f"recording_score={self.recording_score!r} must be one of 'clip', 'max', 'top'")
+        if not 0 < self.top_s <= 3600:
+            raise ValueError(f"top_s={self.top_s} must be in (0, 3600] seconds")
         if self.threshold is not None and self.low_threshold is not None and self.low_threshold > self.threshold:
             raise ValueError(f"low_threshold={self.low_threshold} must be in (0, threshold={self.threshold}]")

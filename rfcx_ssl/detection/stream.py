@@ -11,9 +11,8 @@ from torch import Tensor
 
 from rfcx_ssl.audio import audio_info, read_audio, resampled_samples
 from rfcx_ssl.decoding.decisions import decisions_in_force
+from rfcx_ssl.decoding.decode import RecordingDecoder
 from rfcx_ssl.decoding.detections import Detection, to_detections
-from rfcx_ssl.decoding.frame_events import FrameEvent
-from rfcx_ssl.decoding.hysteresis import EventDecoder
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.inference.predict import predict_stream
@@ -42,21 +41,17 @@ def listen(
     A damaged file is no exception: the events before the damage are kept, and ``problem`` says what is wrong.
     """
     grid = model.grid
-    decoder = EventDecoder(decisions_in_force(None, settings, model.space.species_names), grid)
-    found: list[FrameEvent] = []
+    decoder = RecordingDecoder(decisions_in_force(None, settings, model.space.species_names), settings, grid)
     blocks = Blocks(path, grid.sample_rate_hz, settings.block_s, tick)
-    clip: Tensor | None = None
     stream = iter(blocks)
     first = next(stream, None)
     if first is None:
         return Heard([], None, 0.0, blocks.problem)
     for piece in predict_stream(model, chain([first], stream), settings, batch_size=settings.batch_size):
-        found += decoder.push(piece.frame.numpy())
-        clip = piece.clip
-    found += decoder.finish()
+        decoder.push(piece.frame.numpy(), piece.clip.numpy())
     heard_s = blocks.num_samples / grid.sample_rate_hz
-    events = to_detections(found, name, model.grid, model.space.species, blocks.num_samples)
-    return Heard(events, None if clip is None else clip.tolist(), heard_s, blocks.problem)
+    events = to_detections(decoder.finish(), name, model.grid, model.space.species, blocks.num_samples)
+    return Heard(events, decoder.score.tolist(), heard_s, blocks.problem)
 
 
 def rate_warning(source_hz: int, name: str, model: RainforestSedModel) -> str | None:

@@ -6,7 +6,7 @@ from rfcx_ssl.metrics.floors import prior_floor, random_average_precision, rando
 from rfcx_ssl.metrics.partial import columns_with_both, partial_auc, partial_lwlrap, partial_precision, rows_with_both
 from rfcx_ssl.metrics.precision import AveragePrecision, PrecisionRecall, average_precision, precision_recall
 from rfcx_ssl.metrics.prevalence import PrevalenceEstimate, estimate_prevalence
-from rfcx_ssl.metrics.prior import match_prevalence, prior_scale
+from rfcx_ssl.metrics.prior import match_prevalence, matching_shift, prior_scale, prior_shift
 from rfcx_ssl.metrics.ranking import Lwlrap, lwlrap
 from rfcx_ssl.metrics.roc import RocAuc, roc_auc
 
@@ -32,6 +32,7 @@ __all__ = [
     "interval_of",
     "lwlrap",
     "match_prevalence",
+    "matching_shift",
     "partial_auc",
     "partial_lwlrap",
     "partial_precision",
@@ -39,6 +40,7 @@ __all__ = [
     "precision_recall",
     "prior_floor",
     "prior_scale",
+    "prior_shift",
     "random_average_precision",
     "random_floor",
     "roc_auc",

@@ -20,10 +20,20 @@ def prior_scale(scores: ArrayLike, prevalence: ArrayLike, train_prevalence: Arra
         ValueError: a score or prevalence outside [0, 1], train_prevalence outside (0, 1), or shapes that do not fit.
     """
     values, target = _check(scores, prevalence)
+    return to_probability(log_odds(values) + prior_shift(target, train_prevalence))
+
+
+def prior_shift(prevalence: ArrayLike, train_prevalence: ArrayLike) -> FloatArray:
+    """What :func:`prior_scale` adds to the log odds of each class (S,): infinite for a prevalence of 0 or 1.
+
+    Raises:
+        ValueError: a prevalence outside [0, 1], or a train_prevalence outside (0, 1).
+    """
+    target = _check_prevalence(prevalence)
     source = np.broadcast_to(np.asarray(train_prevalence, dtype=np.float64), target.shape)
     if not ((source > 0) & (source < 1)).all():
         raise ValueError(f"train_prevalence must be in (0, 1), got {source.tolist()}")
-    return to_probability(log_odds(values) + log_odds(target, 0.0) - log_odds(source))
+    return log_odds(target, 0.0) - log_odds(source)
 
 
 def match_prevalence(scores: ArrayLike, prevalence: ArrayLike) -> FloatArray:
@@ -37,6 +47,11 @@ def match_prevalence(scores: ArrayLike, prevalence: ArrayLike) -> FloatArray:
     Raises:
         ValueError: no recordings, or a score or prevalence outside [0, 1], or shapes that do not fit.
     """
+    return to_probability(log_odds(np.asarray(scores, dtype=np.float64)) + matching_shift(scores, prevalence))
+
+
+def matching_shift(scores: ArrayLike, prevalence: ArrayLike) -> FloatArray:
+    """What :func:`match_prevalence` adds to the log odds of each class (S,); raises as it does."""
     values, target = _check(scores, prevalence)
     if values.ndim != 2 or not len(values):
         raise ValueError(f"scores must have shape (R, S) with R above 0, got {values.shape}")
@@ -46,7 +61,7 @@ def match_prevalence(scores: ArrayLike, prevalence: ArrayLike) -> FloatArray:
         middle = (low + high) / 2
         above = to_probability(logits + middle).mean(axis=0) > target
         low, high = np.where(above, low, middle), np.where(above, middle, high)
-    return to_probability(logits + (low + high) / 2)
+    return np.asarray((low + high) / 2)
 
 
 def log_odds(probabilities: FloatArray, smallest: float = SMALLEST_SCORE) -> FloatArray:
@@ -63,13 +78,18 @@ def to_probability(logits: FloatArray) -> FloatArray:
 
 
 def _check(scores: ArrayLike, prevalence: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    values, target = np.asarray(scores, dtype=np.float64), np.asarray(prevalence, dtype=np.float64)
+    values, target = np.asarray(scores, dtype=np.float64), _check_prevalence(prevalence)
     if target.shape != values.shape[-1:]:
         raise ValueError(
             f"prevalence must have shape {values.shape[-1:]} for scores {values.shape}, got {target.shape}"
         )
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError("scores must be probabilities in [0, 1]")
+    return values, target
+
+
+def _check_prevalence(prevalence: ArrayLike) -> FloatArray:
+    target = np.asarray(prevalence, dtype=np.float64)
     if not ((target >= 0) & (target <= 1)).all():
         raise ValueError(f"prevalence must be in [0, 1], got {target.tolist()}")
-    return values, target
+    return target

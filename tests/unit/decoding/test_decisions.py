@@ -7,7 +7,7 @@ import pytest
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.decoding.decisions import decide, decisions_in_force
-from rfcx_ssl.decoding.decisions_file import find_decisions, read_decisions, to_plain, write_decisions
+from rfcx_ssl.decoding.decisions_file import model_decisions, read_decisions, to_plain, write_decisions
 from rfcx_ssl.decoding.score_map import Knots, ScoreMap
 from rfcx_ssl.decoding.settings import PARAMETERS, USED_BY, DecodeSettings
 from rfcx_ssl.detection.settings import DetectSettings
@@ -85,7 +85,7 @@ def test_a_file_is_read_back_as_it_was_written(tmp_path, tuned, decoder):
         NAMES, decoder=decoder, threshold=tuned.threshold, calibration=tuned.calibration, about=tuned.about
     )
     write_decisions(tmp_path / "decisions.json", decisions)
-    again = read_decisions(find_decisions(str(tmp_path)))
+    again = model_decisions(str(tmp_path))
     assert again.species == NAMES and again.about == {"criterion": "f1", "recordings": 12}
     for key in PARAMETERS:
         np.testing.assert_array_equal(getattr(again, key), getattr(decisions, key))
@@ -94,7 +94,7 @@ def test_a_file_is_read_back_as_it_was_written(tmp_path, tuned, decoder):
 
 
 def test_a_model_may_have_none(tmp_path):
-    assert find_decisions(str(tmp_path)) is None
+    assert model_decisions(str(tmp_path)) is None
 
 
 def damage(plain, keys, value):
