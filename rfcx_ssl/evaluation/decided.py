@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.decoding.decisions import Decisions, decide
 from rfcx_ssl.decoding.decisions_file import find_decisions, read_decisions
+from rfcx_ssl.decoding.decode import make_decoder
 from rfcx_ssl.decoding.score_map import ScoreMap
 from rfcx_ssl.decoding.settings import USED_BY
 from rfcx_ssl.errors import CheckpointError
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.inference.decoders import make_decoder
 
 
 def own_decisions(model: str, known: Sequence[str], columns: Sequence[int]) -> Decisions | None:
@@ -38,7 +38,9 @@ def own_decisions(model: str, known: Sequence[str], columns: Sequence[int]) -> D
     )
 
 
-def decided_frames(frames: Mapping[int, NDArray[Any]], decisions: Decisions, grid: FrameGrid) -> dict[int, NDArray[Any]]:
+def decided_frames(
+    frames: Mapping[int, NDArray[Any]], decisions: Decisions, grid: FrameGrid
+) -> dict[int, NDArray[Any]]:
     """Frames (T, S) of recordings as decided: 1 inside an event of the species, 0 elsewhere."""
     decided = {}
     for row, scores in frames.items():
@@ -53,5 +55,7 @@ def decided_frames(frames: Mapping[int, NDArray[Any]], decisions: Decisions, gri
 
 def decided_note(name: str, decisions: Decisions) -> str:
     """That a model decides by itself, as a sentence."""
-    told = ", ".join(f"{key} {decisions.about[key]}" for key in ("criterion", "data", "made") if key in decisions.about)
+    told = ", ".join(
+        f"{key} {decisions.about[key]}" for key in ("criterion", "data", "made") if key in decisions.about
+    )
     return f"{name}: boxes, segments and events by its own decisions ({told or 'decisions.json'}); --threshold overrides them."

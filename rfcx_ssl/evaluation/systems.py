@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rfcx_ssl.audio import read_audio
+from rfcx_ssl.decoding.decisions import Decisions
 from rfcx_ssl.errors import CheckpointError, some_of
+from rfcx_ssl.evaluation.decided import own_decisions
 from rfcx_ssl.evaluation.reference import Boxes, Reference
 from rfcx_ssl.evaluation.runs import RunFacts
 from rfcx_ssl.frames import FrameGrid
@@ -39,6 +41,7 @@ class Heard:
     parameters: int
     times_real_time: float  # seconds of audio per second of computing, decoding left out
     train_prevalence: FloatArray | None = None  # (S,) of the crops it was trained on, NaN where unknown
+    decisions: Decisions | None = None  # its own, which scores here know nothing of
 
 
 def hear_all(facts: Mapping[str, RunFacts], reference: Reference, device: str, console: Console) -> dict[str, Heard]:
@@ -56,11 +59,12 @@ def hear(facts: RunFacts, reference: Reference, device: str, tick: Callable[[], 
     """Score every recording with the model of a run; ``tick`` is called after each recording.
 
     Raises:
-        CheckpointError: the model cannot be loaded, or does not know a species of the reference.
+        CheckpointError: the model or its decisions cannot be loaded, or it does not know a species of the reference.
         AudioError: a recording cannot be read.
     """
     model = load_model(str(facts.model), device)
     columns = species_columns(str(facts.model), model.space.species_names, reference.space.species_names)
+    decisions = own_decisions(str(facts.model), model.space.species_names, columns)
     rate, grid, boxes = model.config.sample_rate_hz, model.grid, reference.boxes(model.grid)
     clip, peaks, frames, box_scores, durations_s, busy_s = [], [], {}, [], [], 0.0
     for row, path in enumerate(reference.paths):
@@ -92,6 +96,7 @@ def hear(facts: RunFacts, reference: Reference, device: str, tick: Callable[[], 
         parameters,
         times_real_time=sum(durations_s) / busy_s,
         train_prevalence=None if trained is None else np.array(trained, np.float64)[columns],
+        decisions=decisions,
     )
 
 

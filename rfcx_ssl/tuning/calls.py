@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.decoding.decisions import decide
-from rfcx_ssl.decoding.frame_events import FrameArray
-from rfcx_ssl.decoding.hysteresis import EventDecoder, whole_frames
+from rfcx_ssl.decoding.frame_events import FrameArray, whole_frames
+from rfcx_ssl.decoding.hysteresis import EventDecoder
 from rfcx_ssl.decoding.median import MedianFilter
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.metrics.arrays import FloatArray
