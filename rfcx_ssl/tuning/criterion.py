@@ -38,24 +38,33 @@ class Criterion:
         return self.value if self.kind == "f" else 1.0
 
     def choose(self, counts: Sequence[Counts]) -> Choice:
-        """The best candidate for one species, or for several on average, each counting the same; the first of equals.
+        """The best candidate for one species, or for several on average, each counting the same.
 
         That with the highest F-beta; or, of those whose precision (or rate of false alarms) is good enough, that with the
-        highest recall, of equals the one with the highest precision.
+        highest recall, of equals the one with the highest precision. Where neighbors are as good, their middle: it is the
+        farthest from both edges.
         """
         if self.kind == "f":
             f = _mean([own.f(self.value) for own in counts])
-            return Choice(int(np.nan_to_num(f, nan=-1.0).argmax()), bool(np.isfinite(f).any()))
-        precision = np.nan_to_num(_mean([own.precision for own in counts]), nan=-1.0)
-        recall = np.nan_to_num(_mean([own.recall for own in counts]))
+            return Choice(_middle_of_best(np.nan_to_num(f, nan=-1.0)), bool(np.isfinite(f).any()))
+        precision, recall = _mean([own.precision for own in counts]), _mean([own.recall for own in counts])
         if self.kind == "precision":
-            good, nearest = precision >= self.value, int(precision.argmax())
+            amount, good = -np.nan_to_num(precision), np.nan_to_num(precision) >= self.value
         else:
-            rate = np.nan_to_num(_mean([own.false_per_hour for own in counts]), nan=np.inf)
-            good, nearest = rate <= self.value, int(rate.argmin())
+            amount = np.nan_to_num(_mean([own.false_per_hour for own in counts]), nan=np.inf)
+            good = amount <= self.value
         if not good.any():
-            return Choice(nearest, False)
-        return Choice(int(np.lexsort((-precision, -recall, ~good))[0]), True)
+            return Choice(int(amount.argmin()), False)
+        worth = np.where(good, np.nan_to_num(recall), -1.0)
+        cleanest = np.nan_to_num(precision, nan=1.0)  # where nothing is found, nothing is wrong
+        return Choice(_middle_of_best(np.where(worth == worth.max(), cleanest, -1.0)), True)
+
+
+def _middle_of_best(values: FloatArray) -> int:
+    """The middle of the first stretch of highest values."""
+    best = np.flatnonzero(values == values.max())
+    first = best[: np.append(np.diff(best) > 1, True).argmax() + 1]
+    return int(first[(len(first) - 1) // 2])
 
 
 def _mean(values: Sequence[FloatArray]) -> FloatArray:

@@ -29,10 +29,10 @@ def test_choices_equal_a_search(seed):
     counts = random_counts(np.random.default_rng(seed))
     rows = []
     for hits, false in zip(counts.hits.tolist(), counts.false.tolist(), strict=True):
-        rows.append((hits / (hits + false) if hits + false else -1.0, hits / 20, false / 4, 5 * hits / (5 * hits + 4 * (20 - hits) + false)))  # fmt: skip
+        rows.append((hits / (hits + false) if hits + false else 1.0, hits / 20, false / 4, 5 * hits / (5 * hits + 4 * (20 - hits) + false)))  # fmt: skip
     assert rows[read_criterion("f2").choose([counts]).candidate][3] == max(row[3] for row in rows)
     for text, good in (
-        ("precision=0.5", [p >= 0.5 for p, *_ in rows]),
+        ("precision=0.5", [p >= 0.5 and f + r > 0 for p, r, f, _ in rows]),
         ("false-alarms=3", [f <= 3 for *_, f, _ in rows]),
     ):
         choice = read_criterion(text).choose([counts])
@@ -41,7 +41,7 @@ def test_choices_equal_a_search(seed):
         if allowed:
             assert rows[choice.candidate][:2] == max((recall, precision) for precision, recall, *_ in allowed)[::-1]
         elif text.startswith("precision"):
-            assert rows[choice.candidate][0] == max(row[0] for row in rows)
+            assert rows[choice.candidate][0] == max(p for p, r, f, _ in rows if f + r > 0)
         else:
             assert rows[choice.candidate][2] == min(row[2] for row in rows)
 
@@ -52,3 +52,9 @@ def test_several_species_count_the_same_however_often_they_call():
     assert read_criterion("f1").choose([common, rare]).candidate == 1  # 0.5 + 0.09 against 0.45
     rare = Counts(np.array([5, 5]), np.array([0, 450]), 5, 1.0)
     assert read_criterion("f1").choose([common, rare, rare]).candidate == 0
+
+
+def test_of_equal_neighbors_the_middle_one_is_taken():
+    hits, false = np.array([1, 3, 3, 3, 3, 3, 4]), np.array([0, 1, 1, 1, 1, 1, 9])
+    for text in ("f1", "precision=0.7", "false-alarms=1"):
+        assert read_criterion(text).choose([Counts(hits, false, 4, 1.0)]).candidate == 3

@@ -75,7 +75,7 @@ def test_false_alarms_need_hours_and_everything_needs_some_of_both_states(boxes_
         AnnotationError, match=r"nothing can be tuned: it takes 5 of both .* 4 present boxes, 4 absent boxes"
     ):
         tune(boxes_of(count=1), F1)
-    with pytest.raises(AnnotationError, match="nothing can be tuned: .* 0 present recordings, 0 recordings without"):
+    with pytest.raises(AnnotationError, match=r"nothing can be tuned: .* 0 present recordings, 0 recordings without"):
         tune(boxes_of(), TuneOptions(read_criterion("f1"), "recordings"))
     with pytest.raises(ConfigError, match="--min-positives 0: must be at least 1"):
         TuneOptions(read_criterion("f1"), min_positives=0)
