@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or not there: a temporary name beside them, then a rename.
+"""Files and folders that are either whole or not there: a temporary name beside them, then a rename; tables; safe names.
 
 ``atomic_path`` and ``atomic_folder`` yield the temporary name. With ``durable=True`` the content is on the disk before
 the rename, so that it survives a power cut: checkpoints need that, pictures do not.
@@ -6,19 +6,33 @@ the rename, so that it survives a power cut: checkpoints need that, pictures do 
 
 import csv
 import difflib
+import hashlib
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from rfcx_ssl.errors import AnnotationError
 
 logger = logging.getLogger(__name__)
 _unused: set[tuple[str, ...]] = set()  # columns that were reported as not used: thousands of tables may have them
+
+_MOST_BYTES = 200  # of a part of a path: file systems allow 255, and suffixes and temporary names come on top
+_UNSAFE = re.compile(
+    r'[\x00-\x1f\x7f-\x9f<>:"|?*\\\ud800-\udfff]'  # what some file system, or none, has in names
+    r"|%(?=[0-9a-f]{2})"  # what would be read as one of our own escapes
+    r"|\A/|/(?=/|\Z)"  # an absolute path, a part without a name
+    r"|(?<![^/])\.|[. ](?=/|\Z)"  # "..", hidden files, ends that Windows drops
+    r"|(?<![^/])(?=(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:[./]|\Z)).",  # devices of Windows, whatever the suffix
+    flags=re.IGNORECASE,
+)
+_FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")  # noqa: RUF001 - spreadsheets take the wide signs, too
 
 
 @contextmanager
@@ -150,6 +164,51 @@ def _check_header(
         if near := difflib.get_close_matches(name.lower(), optional, n=1, cutoff=0.75):
             return missing, (name, near[0]), extra
     return missing, None, extra
+
+
+def guard_cell(text: str) -> str:
+    """Text for a cell of a CSV file: an apostrophe comes before what a spreadsheet would run as a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguard_cell(text: str) -> str:
+    """The text that :func:`guard_cell` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def safe_name(name: str, *, folders: bool = True) -> str:
+    """A relative path for a file that is named after ``name``, whatever that holds; a name without dangers stays as it is.
+
+    Slashes make folders (with ``folders=False`` none). What could leave the folder, or what some file system does not
+    take, is written as in URLs (``..`` is ``%2E%2E``, a colon ``%3A``), so that :func:`name_of_safe` finds the name
+    again. Only parts of more than 200 bytes are lost: they are cut and end in a hash of the whole.
+    """
+    if not name:
+        raise ValueError("an empty name names no file")
+    escaped = _UNSAFE.sub(lambda match: _escape(match[0]), name)
+    if not folders:
+        escaped = escaped.replace("/", _escape("/"))
+    return "/".join(_short(part, name) for part in escaped.split("/"))
+
+
+def name_of_safe(path: str) -> str:
+    """The name that :func:`safe_name` made this path of; a path that it cannot have made stays as it is."""
+    name = unquote(path, errors="surrogateescape")
+    return name if name and safe_name(name) == path else path
+
+
+def _escape(character: str) -> str:
+    """Percent signs and the bytes in UTF-8, as in URLs; a byte of a file name that is not UTF-8 is itself."""
+    errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", errors))
+
+
+def _short(part: str, name: str) -> str:
+    data = part.encode("utf-8")
+    if len(data) <= _MOST_BYTES:
+        return part
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{data[: _MOST_BYTES - 13].decode('utf-8', 'ignore')}~{digest}"
 
 
 def remove_leftovers(folder: Path) -> None:

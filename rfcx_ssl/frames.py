@@ -30,7 +30,8 @@ class FrameGrid:
 
     def num_frames(self, num_samples: int) -> int:
         """Number of frames that cover ``num_samples`` samples (a partial last frame counts)."""
-        return -(-num_samples // self.hop_samples)
+        # not -(-n // hop): integer division rounds towards zero in the graph of an exported model
+        return (num_samples + self.hop_samples - 1) // self.hop_samples
 
     def frame_slice(self, start_s: float, end_s: float, num_frames: int) -> slice:
         """Frames touched by ``[start_s, end_s)``, clipped to ``[0, num_frames)``; empty where nothing is left."""

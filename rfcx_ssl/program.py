@@ -35,7 +35,7 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     """Declare ``--threads``, for programs whose settings have no ``threads``."""
     parser.add_argument(
         "--threads",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="of torch (default: OMP_NUM_THREADS, or half of the cores that are free, four at most)",
     )
@@ -54,9 +54,7 @@ def add_prevalence(parser: argparse.ArgumentParser) -> None:
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Declare ``--workers``; :func:`rfcx_ssl.threads.choose_workers` knows the default."""
-    parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="processes (default: one per core that is free)"
-    )
+    parser.add_argument("--workers", type=positive, metavar="N", help="processes (default: one per core that is free)")
 
 
 def run_program(main: Callable[[], None]) -> None:
@@ -135,7 +133,8 @@ def _end(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number above 0, for argparse."""
     if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number above 0")
     return int(text)

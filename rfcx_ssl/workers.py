@@ -46,6 +46,7 @@ class ProcessExecutor(Executor):
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
+        self.generation = 0  # counts the pools
         self.restart()
 
     def restart(self) -> None:
@@ -53,6 +54,18 @@ class ProcessExecutor(Executor):
         # spawn: forking a process that holds SQLite, Arrow threads and open files is not safe
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_end_with_parent)
+        self.generation += 1
+
+    def prove_alive(self) -> None:
+        """Do nothing in a process, so that no item is blamed where processes cannot start at all.
+
+        Raises:
+            ManifestError: they cannot.
+        """
+        try:
+            self.submit(int).result()
+        except BrokenExecutor:
+            raise ManifestError("worker processes die at their start; try --workers 1") from None
 
     def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> "Future[Result]":  # noqa: ANN401
         """Run ``fn`` in a process."""
@@ -207,7 +220,7 @@ def _run_alone(
 ) -> Iterator[list[Result]]:
     """Run each batch alone in a process of this machine, and where that dies too, each of its items, twice."""
     with ProcessExecutor(1) as alone:
-        _prove_alive(alone)
+        alone.prove_alive()
         for batch in suspects:
             results = _attempt(alone, function, batch)
             if results is not None:
@@ -228,13 +241,5 @@ def _attempt(
         return executor.submit(function, batch).result()
     except BrokenExecutor:
         executor.restart()
-        _prove_alive(executor)
+        executor.prove_alive()
         return None
-
-
-def _prove_alive(executor: ProcessExecutor) -> None:
-    """Do nothing in a process, so that no item is blamed where processes cannot start at all."""
-    try:
-        executor.submit(int).result()
-    except BrokenExecutor:
-        raise ManifestError("worker processes die at their start; try --workers 1") from None

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from rfcx_ssl.annotations.convert import NoAudio
 from rfcx_ssl.annotations.exchange import Selection
 from rfcx_ssl.annotations.kinds import LabelTable
-from rfcx_ssl.audio.find import AUDIO_SUFFIXES, find_audio
+from rfcx_ssl.audio.find import AUDIO_SUFFIXES, find_audio, printable_name, without_part
 from rfcx_ssl.errors import AnnotationError
 
 MOST_LISTED = 3  # candidates in a message
@@ -28,7 +28,8 @@ class AudioIndex:
     2. the recording of that name beside the table;
     3. the only recording whose path ends as the cell does (``b.wav`` means ``a/b``);
     4. the recording whose path is the longest end of the cell (``D:\\birds\\a\\b.wav`` means ``a/b``);
-    5. the same without regard to case.
+    5. the same without regard to case;
+    6. the recording that it means a part of (``a/b@10-25.5``, as detection calls the part from 10 to 25.5 s).
     """
 
     def __init__(self, root: Path, folders: Sequence[str] = (".",)) -> None:
@@ -82,7 +83,16 @@ class AudioIndex:
         return found
 
     def _search(self, cell: str, folder: str, own: bool) -> str:
-        parts = self._below_root(_parts(_normal(without_suffix(cell.strip()))))
+        try:
+            return self._search_whole(cell.strip(), folder, own)
+        except NoAudio:
+            name = without_part(cell.strip())
+            if name == cell.strip():
+                raise
+        return self._search_whole(name, folder, own)
+
+    def _search_whole(self, cell: str, folder: str, own: bool) -> str:
+        parts = self._below_root(_parts(_normal(without_suffix(cell))))
         if not parts:
             raise NoAudio(f"{cell!r} names no audio file")
         beside = [*self._below_root(_parts(_normal(str(Path(folder).absolute())))), *parts]
@@ -129,7 +139,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _normal(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+    return printable_name(unicodedata.normalize("NFC", text))
 
 
 def _fold(text: str, fold: bool) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.files import name_of_safe
 
 RAVEN_TIMES = ("Begin Time (s)", "End Time (s)")
 RAVEN_BAND = ("Low Freq (Hz)", "High Freq (Hz)")
@@ -13,6 +14,9 @@ RAVEN_LABELS = ("Annotation", "Species", "Label", "Tag", "Common Name", "Species
 RAVEN_PATH, RAVEN_FILE, RAVEN_OFFSET = "Begin Path", "Begin File", "File Offset (s)"
 #: Columns of the events that ``rfcx-ssl detect`` finds; an unknown band is empty.
 DETECTION_COLUMNS = ("recording", "start_s", "end_s", "species", "score", "f_min", "f_max")
+#: Time by the clock at which an event (a recording, a window) starts and ends, and where that was.
+CLOCK_COLUMNS = ("start_time", "end_time")
+PLACE_COLUMNS = ("site", "latitude", "longitude")
 #: What ``rfcx-ssl detect`` puts behind the species in an Audacity label: ``Eleutherodactylus coqui 0.87``.
 SCORE_AT_THE_END = re.compile(r"\s(0\.\d\d|1\.00)$")
 _TABLE_ENDING = re.compile(
@@ -45,7 +49,7 @@ class Selection(NamedTuple):
 
 def recording_of_table(path: Path) -> str:
     """Recording that a table belongs to by its name: ``abc.Table.1.selections.txt`` -> ``abc``."""
-    return _TABLE_ENDING.sub("", path.name, count=1)
+    return name_of_safe(_TABLE_ENDING.sub("", path.name, count=1))
 
 
 def spectrogram_rows(rows: Sequence[tuple[int, dict[str, str]]]) -> Sequence[tuple[int, dict[str, str]]]:

@@ -12,8 +12,9 @@ from rfcx_ssl.annotations.label_map import LabelMap, default_label_map, read_lab
 from rfcx_ssl.annotations.layout import ABSENT_TABLE, PRESENT_TABLE
 from rfcx_ssl.annotations.rows import read_table
 from rfcx_ssl.annotations.table import Annotations, Span
+from rfcx_ssl.audio.find import without_part
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.files import iter_csv
+from rfcx_ssl.files import iter_csv, name_of_safe
 from rfcx_ssl.species.table import SpeciesTable
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def read_annotations(
     else:
         logger.warning("%s has no %s: no species will be known to be absent", root, ABSENT_TABLE)
     labels = read_label_map(label_map, species) if label_map else default_label_map(species)
-    conversion = Conversion(labels, file_stem)
+    conversion = Conversion(labels, stem_id)
     for path in extra_tables:
         for table in tables_of(path):
             conversion.add(table)
@@ -80,7 +81,9 @@ def tables_of(path: Path) -> Iterator[ReadTable]:
     if not files:
         raise AnnotationError(f"{path}: holds no .csv, .txt or .tsv label table")
     for item in files:
-        yield _read_named(item, (item.relative_to(path).parent / recording_of_table(item)).as_posix())
+        folder = item.relative_to(path).parent.as_posix()
+        name = recording_of_table(item)
+        yield _read_named(item, name if folder == "." else f"{name_of_safe(folder)}/{name}")
 
 
 def file_stem(table: LabelTable, selection: Selection) -> str:
@@ -88,6 +91,11 @@ def file_stem(table: LabelTable, selection: Selection) -> str:
     cell = selection.file or table.recording
     name = without_suffix(cell)
     return cell if name == cell else PureWindowsPath(name).name  # takes both kinds of slashes
+
+
+def stem_id(table: LabelTable, selection: Selection) -> str:
+    """The recording of a row in RFCX's layout: what detection calls ``train/a``, or ``a@10-25`` (a part), is ``a``."""
+    return without_part(PureWindowsPath(file_stem(table, selection)).name)
 
 
 def _is_table(path: Path) -> bool:

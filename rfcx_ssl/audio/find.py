@@ -1,8 +1,9 @@
-"""Which files are recordings: one list of suffixes, one walk through folders of any depth."""
+"""Which files are recordings: one list of suffixes, one walk through folders of any depth, one spelling of names."""
 
 import os
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 #: Only names decide what is tried; the content decides what it is (a WAV named .flac is read as WAV).
 AUDIO_SUFFIXES = frozenset(
@@ -10,6 +11,10 @@ AUDIO_SUFFIXES = frozenset(
 )
 #: Marks a manifest folder: the segments in it are not recordings.
 MANIFEST_STATE = Path(".state") / "state.sqlite"
+
+#: Control characters, and bytes that are not UTF-8 (Python's lone surrogates): no table can hold them.
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_PART = re.compile(r"@\d+(\.\d+)?-(\d+(\.\d+)?|end)$")
 
 
 def is_audio_name(name: str) -> bool:
@@ -45,6 +50,37 @@ def walk_audio(folder: Path, visited: set[tuple[int, int]] | None = None) -> Ite
 def find_audio(folder: Path) -> Iterator[Path]:
     """Audio files below ``folder``, any depth, in a fixed order; a folder that cannot be listed is passed over."""
     return (found for found in walk_audio(folder) if isinstance(found, Path))
+
+
+def printable_name(text: str) -> str:
+    """A path as tables write it: bytes that are not UTF-8, and control characters, as %XX."""
+    return _UNWRITABLE.sub(lambda found: "".join(f"%{byte:02X}" for byte in _bytes_of(found[0])), text)
+
+
+def bare_name(path: str) -> str:
+    """A path without its suffix, as tables write it: the name of a recording."""
+    return printable_name(PurePosixPath(path).with_suffix("").as_posix())
+
+
+def part_mark(start_s: float, end_s: float | None) -> str:
+    """What follows the name of a file where only a part is meant: ``@10-25.5``, ``@10-end``; nothing for all of it."""
+    if start_s == 0 and end_s is None:
+        return ""
+    return f"@{_seconds(start_s)}-{'end' if end_s is None else _seconds(end_s)}"
+
+
+def without_part(name: str) -> str:
+    """The name of the file that a part (:func:`part_mark`) is of."""
+    return _PART.sub("", name)
+
+
+def _seconds(value: float) -> str:
+    text = f"{value:.3f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def _bytes_of(character: str) -> bytes:
+    return character.encode("utf-8", "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -1,11 +1,13 @@
-"""Find species in recordings of any length.
+"""Find species in recordings.
 
   rfcx-ssl detect recording.flac --model runs/demo/all_pretrained/model --out found --picture
   rfcx-ssl detect /media/card1 /media/card2 --model USER/NAME --out found --format csv --format raven
+  rfcx-ssl detect 's3://survey/2026/**/*.flac' --list more.csv --model USER/NAME --out found --workers 4
 
-Writes events.csv (recording, start_s, end_s, species, score, f_min, f_max), scores.csv (one score per recording and
-species), detect.json, and where asked events.parquet, raven/, audacity/ and pictures/. Files that cannot be read are
-listed in errors.csv, and the exit code is then 3.
+Writes events.csv (recording, start_s, end_s, species, score, ...), scores.csv (one score per recording and species),
+index.html (a summary), detect.json, and what --format, --save and --picture ask for. What was heard is kept as it comes: the same command goes on
+where it was stopped, hears what is new, and does nothing to what is finished. Several of them on one folder share the work
+(accelerate launch, Slurm, --workers, --dask). Files that cannot be read are listed in errors.csv, and the exit code is then 3.
 """
 
 import argparse
@@ -14,22 +16,43 @@ from pathlib import Path
 from rich.console import Console
 
 from rfcx_ssl.config import load_settings
-from rfcx_ssl.detection.settings import FORMATS, DetectSettings
-from rfcx_ssl.program import add_threads
-from rfcx_ssl.threads import use_threads
+from rfcx_ssl.detection.settings import CLIPS, FORMATS, SAVES, DetectSettings, journaled
+from rfcx_ssl.program import add_threads, positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line of ``rfcx-ssl detect``."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILES", help="audio files, or folders of them")
-    parser.add_argument("--model", required=True, metavar="DIR_OR_HUB_ID", help="RUN/model, or a model on the hub")
+    parser.add_argument(
+        "sources", nargs="*", metavar="SOURCE", help="audio files, folders, patterns, URLs; - is audio from a pipe"
+    )
+    parser.add_argument(
+        "--list", action="append", default=[], dest="lists", metavar="FILE",
+        help="CSV or Parquet of file, start_s, end_s, or one path per line; - is the pipe",
+    )  # fmt: skip
+    parser.add_argument(
+        "--model", required=True, action="append", dest="models", metavar="DIR_OR_HUB_ID",
+        help="RUN/model, or a model on the hub (USER/NAME@REVISION); repeat for an ensemble",
+    )  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
+    parser.add_argument("--redo", action="store_true", help="hear again what was heard with another model or settings")
     parser.add_argument("--threshold", type=float, help="peak probability an event must reach (default 0.5)")
     parser.add_argument(
         "--format", action="append", choices=FORMATS, help="event table to write; repeat for several (default csv)"
     )
+    parser.add_argument(
+        "--save", action="append", default=[], choices=SAVES, help="what to write beside events and scores; repeat"
+    )
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        metavar="TABLE",
+        help="CSV or Parquet of recording and site, latitude, longitude, datetime",
+    )
     parser.add_argument("--picture", action="store_true", help="a picture per recording: spectrogram, boxes, scores")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that hear (default 1)")
+    parser.add_argument("--dask", metavar="ADDRESS", help="hear on the Dask cluster of this scheduler (tcp://...)")
+    parser.add_argument("--readers", type=int, default=1, metavar="N", help="processes that decode ahead, for each that hears (default 1; 0: none)")  # fmt: skip
     add_threads(parser)
     parser.add_argument(
         "--set", action="append", default=[], metavar="key=value", help="any setting of configs/inference/detect.yaml"
@@ -38,18 +61,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Detect as the parsed arguments say."""
-    from rfcx_ssl.detection.detect import DetectRequest, detect  # torch comes late: --help answers at once
+    from rfcx_ssl.detection.assemble import Tables  # torch comes late: --help answers at once
+    from rfcx_ssl.detection.detect import DetectRequest, detect
+    from rfcx_ssl.detection.work import Job
     from rfcx_ssl.pictures.events import save_event_picture
+    from rfcx_ssl.report.detections import write_summary
 
     threshold = [] if args.threshold is None else [f"threshold={args.threshold}"]
     settings = load_settings(DetectSettings, "inference", "detect", [*args.set, *threshold])
-    use_threads(args.threads)
-    request = DetectRequest(
-        sources=args.files,
-        model=args.model,
-        out=args.out,
-        formats=args.format or ("csv",),
-        draw=save_event_picture if args.picture else None,
+    clips = CLIPS in args.save
+    job = Job(
+        out=args.out.resolve(),
+        models=tuple(args.models),
+        settings=settings,
+        keep=journaled(args.save),
+        places=args.recordings,
+        clips=clips,
         device=args.device,
+        readers=args.readers,
+        threads=args.threads,
+        draw=save_event_picture if args.picture else None,
     )
-    detect(request, settings, Console(stderr=True))
+    request = DetectRequest(
+        job=job,
+        sources=args.sources,
+        lists=args.lists,
+        tables=Tables(
+            tuple(args.format or ("csv",)), frozenset(args.save), settings if clips else None, args.recordings
+        ),
+        workers=args.workers,
+        dask=args.dask,
+        redo=args.redo,
+        summarize=write_summary,
+    )
+    detect(request, Console(stderr=True))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
 from rfcx_ssl.audio import audio_info, require_exact_time, resampled_samples
-from rfcx_ssl.audio.find import find_audio
+from rfcx_ssl.audio.find import bare_name, find_audio
 from rfcx_ssl.errors import AnnotationError, AudioError
 from rfcx_ssl.files import iter_csv
 
@@ -36,7 +36,7 @@ def audio_by_id(root: Path, folders: Sequence[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in folders:
         for path in find_audio(root / folder):
-            found.setdefault(path.stem, path)
+            found.setdefault(bare_name(path.name), path)
     return found
 
 

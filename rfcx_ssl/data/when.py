@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time
 from pathlib import PurePosixPath
 
+from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.manifest.metadata import parse_name
 
@@ -27,52 +28,53 @@ _STAMP = re.compile(
 NOTHING: Mapping[str, str] = {}
 
 
-def recorded_at(recording_id: str, row: Mapping[str, str] = NOTHING) -> datetime | None:
+def recorded_at(recording_id: str, row: Mapping[str, str] = NOTHING, table: str = RECORDINGS_TABLE) -> datetime | None:
     """Day and time of day at which a recording starts, without a zone; None where the time of day is not known.
 
     Args:
         recording_id: the recording's name, folders included or not, without suffix.
-        row: its cells in recordings.csv, by column; columns that are empty or not there say nothing.
+        row: its cells in ``table``, by column; columns that are empty or not there say nothing.
+        table: what the table is called.
 
     Raises:
         AnnotationError: a cell that is filled but is no date or no time.
     """
-    day, clock = _recorded(recording_id, row)
+    day, clock = _recorded(recording_id, row, table)
     return None if day is None or clock is None else datetime.combine(day, clock)
 
 
-def recorded_on(recording_id: str, row: Mapping[str, str] = NOTHING) -> date | None:
+def recorded_on(recording_id: str, row: Mapping[str, str] = NOTHING, table: str = RECORDINGS_TABLE) -> date | None:
     """Day on which a recording starts, also where its time of day is not known; arguments of :func:`recorded_at`."""
-    return _recorded(recording_id, row)[0]
+    return _recorded(recording_id, row, table)[0]
 
 
-def _recorded(recording_id: str, row: Mapping[str, str]) -> tuple[date | None, time | None]:
+def _recorded(recording_id: str, row: Mapping[str, str], table: str) -> tuple[date | None, time | None]:
     """The table's word comes first; a table that gives the day alone takes no time from the name."""
     if row.get("datetime"):
-        found = _cell(recording_id, "datetime", row["datetime"])
+        found = _cell(recording_id, "datetime", row["datetime"], table)
         return found.date(), found.time().replace(tzinfo=None)
     if row.get("date"):
-        day = _cell(recording_id, "date", row["date"]).date()
-        return day, _clock(recording_id, row["time"]) if row.get("time") else None
+        day = _cell(recording_id, "date", row["date"], table).date()
+        return day, _clock(recording_id, row["time"], table) if row.get("time") else None
     return _named(recording_id)
 
 
-def _cell(recording_id: str, column: str, text: str) -> datetime:
+def _cell(recording_id: str, column: str, text: str, table: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
         raise AnnotationError(
-            f"recording {recording_id}: {column}={text!r} in recordings.csv is no date: write 2023-04-15"
+            f"recording {recording_id}: {column}={text!r} in {table} is no date: write 2023-04-15"
             + (" 05:30:00" if column == "datetime" else "")
         ) from None
 
 
-def _clock(recording_id: str, text: str) -> time:
+def _clock(recording_id: str, text: str, table: str) -> time:
     try:
         return time.fromisoformat(text).replace(tzinfo=None)
     except ValueError:
         raise AnnotationError(
-            f"recording {recording_id}: time={text!r} in recordings.csv is no time of day: write 05:30:00"
+            f"recording {recording_id}: time={text!r} in {table} is no time of day: write 05:30:00"
         ) from None
 
 

@@ -21,11 +21,29 @@ class Detection(NamedTuple):
     box: Event
 
 
+def make_detection(
+    recording: str, species: SpeciesTable, column: int, score: float, start_s: float, end_s: float
+) -> Detection:
+    """An event of the species in ``column`` of the table, with the band that it is known to call in."""
+    band_hz = species.band_hz(column) or UNKNOWN_BAND_HZ
+    song = species.first_songtype(column)  # several outputs make one species: which it was is not said
+    return Detection(recording, species.names[column], score, Event(column, song, start_s, end_s, *band_hz, True, 1.0))
+
+
 def to_detections(
-    found: list[FrameEvent], recording: str, grid: FrameGrid, species: SpeciesTable, num_samples: int
+    found: list[FrameEvent],
+    recording: str,
+    grid: FrameGrid,
+    species: SpeciesTable,
+    num_samples: int,
+    *,
+    offset_s: float = 0.0,
 ) -> list[Detection]:
-    """Frames to milliseconds, columns to species; nothing without length, nothing beyond the ``num_samples`` of the recording."""
-    last_ms = num_samples * 1000 // grid.sample_rate_hz
+    """Frames to milliseconds, columns to species, in order of time.
+
+    Nothing is without length or beyond the ``num_samples`` that were heard; ``offset_s`` is where in the file they start.
+    """
+    last_ms, offset_ms = num_samples * 1000 // grid.sample_rate_hz, round(offset_s * 1000)
     detections = []
     for event in sorted(found, key=lambda event: (event.start, event.species)):
         start_ms, end_ms = (
@@ -33,8 +51,6 @@ def to_detections(
         )
         end_ms = min(end_ms, last_ms)
         if start_ms < end_ms:
-            band_hz = species.band_hz(event.species) or UNKNOWN_BAND_HZ
-            song = species.first_songtype(event.species)  # several outputs make one species: which it was is not said
-            box = Event(event.species, song, start_ms / 1000, end_ms / 1000, *band_hz, True, 1.0)
-            detections.append(Detection(recording, species.names[event.species], event.score, box))
+            times_s = ((offset_ms + start_ms) / 1000, (offset_ms + end_ms) / 1000)
+            detections.append(make_detection(recording, species, event.species, event.score, *times_s))
     return detections

@@ -1,31 +1,53 @@
-"""Detection over many recordings: events, clip scores, what could not be read, pictures, and a record of how."""
+"""The command: list what there is to hear, hear it with one process or many, write the tables."""
 
-import csv
 import json
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import rfcx_ssl
-from rfcx_ssl.audio import AudioInfo, audio_info
+from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
-from rfcx_ssl.detection.recordings import Recording, find_recordings
-from rfcx_ssl.detection.settings import DetectSettings
-from rfcx_ssl.detection.stream import Heard, listen, rate_warning
-from rfcx_ssl.detection.writers import open_writers
-from rfcx_ssl.errors import AudioError
-from rfcx_ssl.files import atomic_path, write_text
-from rfcx_ssl.inference.load import load_model
-from rfcx_ssl.inference.windows import windows_in_force
-from rfcx_ssl.models.modeling import RainforestSedModel
+from rfcx_ssl.data.prevalence import NONE
+from rfcx_ssl.detection.assemble import ModelFacts, Tables
+from rfcx_ssl.detection.journal import Journal, Part, cut_parts, open_journal
+from rfcx_ssl.detection.listing import Listing
+from rfcx_ssl.detection.plan import refuse_other, wanted_plan
+from rfcx_ssl.detection.recordings import is_url
+from rfcx_ssl.detection.result import Result
+from rfcx_ssl.detection.score_rules import learn_prior, plain_prior
+from rfcx_ssl.detection.sources import PIPE, iter_recordings
+from rfcx_ssl.detection.work import (
+    HeardPart,
+    Hearer,
+    Job,
+    about_models,
+    clip_scores,
+    hear_parts,
+    name_deadly,
+    open_models,
+)
+from rfcx_ssl.errors import AudioError, RunError
+from rfcx_ssl.files import write_text
+from rfcx_ssl.inference.load import model_folder
+from rfcx_ssl.provenance import file_sha256
+from rfcx_ssl.species.table import SpeciesTable
+from rfcx_ssl.workers import open_workers
 
-Draw = Callable[[RainforestSedModel, Recording, Heard, DetectSettings, Path], None]
+MOST_WARNINGS = 10
+SUMMARIZED = frozenset(("csv", "parquet", "jsonl"))  # tables of all events, which a summary is made of
+PARTS_PER_TASK = 16  # of a worker: what it starts once, it uses for so many
+
+
+AS_CSV = Tables()
 
 
 class IncompleteError(AudioError):
@@ -36,133 +58,242 @@ class IncompleteError(AudioError):
 
 @dataclass(frozen=True)
 class DetectRequest:
-    """What to listen to, with which model, and what to write."""
+    """What to listen to, and what to write."""
 
-    sources: Sequence[Path]
-    model: str
-    out: Path
-    formats: Sequence[str] = ("csv",)
-    draw: Draw | None = None  # makes a picture of each recording
-    device: str = "auto"
-
-
-@dataclass
-class _Tally:
-    """Counts for the summary and detect.json."""
-
-    events: int = 0
-    audio_s: float = 0.0
-    problems: int = 0
-    warnings: list[str] = field(default_factory=list)
+    sources: Sequence[str]
+    job: Job
+    lists: Sequence[str] = ()
+    tables: Tables = AS_CSV
+    workers: int = 1
+    dask: str | None = None
+    redo: bool = False
+    summarize: Callable[[Path], object] = lambda _: None  # told the folder when its tables are written
 
 
-def detect(request: DetectRequest, settings: DetectSettings, console: Console) -> None:
-    """Listen to all recordings of ``request`` and write everything below ``request.out``.
+def detect(request: DetectRequest, console: Console) -> None:
+    """Listen to all recordings of ``request`` that were not heard yet, and write every table of the folder.
 
     Raises:
         IncompleteError: after all is written, if a recording could not be read to its end (exit code 3).
         RfcxError: the model cannot be used, or there is nothing to listen to.
     """
-    recordings = find_recordings(request.sources)
-    detector = Detector(request, settings, console)
-    started = time.perf_counter()
-    detector.listen_to_all(recordings)
-    detector.summarize(len(recordings), time.perf_counter() - started)
+    detection = _Detection(request, console)
+    with open_journal(request.job.out, detection.prepare, detection.join) as journal:
+        detection.hear(journal)
+        record = detection.write(journal)
+    detection.summarize(record)
 
 
-class Detector:
-    """One model, its settings, and the tables that are being written."""
+class _Detection:
+    """One run of the command."""
 
-    def __init__(self, request: DetectRequest, settings: DetectSettings, console: Console) -> None:
-        self.request, self.settings, self.console = request, settings, console
-        self.model = load_model(request.model, request.device)
-        self.tally = _Tally()
-        request.out.mkdir(parents=True, exist_ok=True)
+    def __init__(self, request: DetectRequest, console: Console) -> None:
+        self.request, self.console = request, console
+        self.out = request.job.out
+        self.heard_s = 0.0  # by this process, or its workers
+        self.seconds = 0.0
 
-    def listen_to_all(self, recordings: Sequence[Recording]) -> None:
-        """Write the event tables, scores.csv, errors.csv (only if needed) and pictures."""
-        out, species = self.request.out, self.model.space.species_names
-        infos = [_header(recording) for recording in recordings]
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        with ExitStack() as stack:
-            nyquist_hz = self.model.config.sample_rate_hz / 2
-            writers = [stack.enter_context(w) for w in open_writers(self.request.formats, out, species, nyquist_hz)]
-            scores = _open_table(stack, out / "scores.csv", ("recording", "heard_s", *species))
-            errors = _open_table(stack, out / "errors.csv", ("file", "heard_s", "error"))
-            bar = stack.enter_context(Progress(*columns, console=self.console, disable=not self.console.is_terminal))
-            task = bar.add_task("listening", total=sum(info.duration_s for info in infos if info))
-            for recording, info in zip(recordings, infos, strict=True):
-                heard = self._listen(recording, info, bar, task)
-                if heard.clip is not None:
-                    for writer in writers:
-                        writer.add(recording.name, heard.events)
-                    scores.writerow([recording.name, f"{heard.heard_s:.3f}", *(f"{p:.5f}" for p in heard.clip)])
-                if heard.problem is not None:
-                    errors.writerow([str(recording.path), f"{heard.heard_s:.3f}", heard.problem])
-        if not self.tally.problems:
-            (out / "errors.csv").unlink()
+    # ---- what is to be heard
 
-    def summarize(self, num_recordings: int, seconds: float) -> None:
-        """Write detect.json and say what was found; raise if not all was heard."""
-        tally, out = self.tally, self.request.out
+    def prepare(self, journal: Journal) -> None:
+        """List and plan, alone in the folder."""
+        job = self.request.job
+        journal.remove_leftovers()
+        wanted = self._wanted()
+        made = journal.read_plan()
+        if made is not None and self.request.redo and made != {**made, **wanted}:
+            journal.forget()
+            made = None
+        if made is None:
+            journal.forget()
+            made = {**wanted, "runs": [], **about_models(job)}
+        refuse_other(made, wanted, self.out)
+        self.request.tables.check(_facts(made))
+        with Listing(journal.listing_path) as listing:
+            before = len(listing)
+            listing.update(iter_recordings(self.request.sources, self.request.lists, spool=journal.folder))
+            if len(listing) > before:
+                made["runs"].append(before)
+            if "prior" not in made:
+                made["prior"] = self._prior(listing)
+            journal.write_plan(made)
+            self._hear_again(journal, cut_parts(made["runs"], len(listing)), listing)
+
+    def _hear_again(self, journal: Journal, parts: Sequence[Part], listing: Listing) -> None:
+        """Open the parts again whose files have changed, and those of which a file could not be reached.
+
+        Raises:
+            RunError: files have changed since they were heard, and nobody said ``--redo``.
+        """
+        for part in journal.unreached(parts):
+            journal.reopen(part)
+        firsts = [part.first for part in parts]
+        for index in listing.changed():
+            part = parts[bisect_right(firsts, index) - 1]
+            if index >= part.first + journal.heard(part):
+                continue
+            if not self.request.redo:
+                (row,) = listing.rows(index, 1)
+                raise RunError(f"{row.recording.path}: has changed since it was heard; hear it again with --redo")
+            journal.reopen(part)
+        listing.accept()
+
+    def _prior(self, listing: Listing) -> list[float] | None:
+        """What the prevalence adds to the log odds, learned from recordings all over the listing."""
+        job, settings = self.request.job, self.request.job.settings
+        if settings.prevalence == NONE:
+            return None
+        count = min(settings.prevalence_recordings, len(listing))
+        self._say(f"prevalence={settings.prevalence}: listening to {count} recordings first, to scale scores by")
+        places = [number * len(listing) // count for number in range(count)]
+        scores = clip_scores(job, [row for place in places for row in listing.rows(place, 1)])
+        if not len(scores):
+            raise AudioError(f"prevalence={settings.prevalence}: none of {count} recordings can be heard")
+        return plain_prior(learn_prior(open_models(job), settings, scores))
+
+    def join(self, journal: Journal) -> None:
+        """Others are at work here: share it."""
+        made = journal.read_plan()
+        if made is None:
+            raise RunError(
+                f"--out {self.out}: another process that began to list recordings here has died; start again"
+            )
+        refuse_other(made, self._wanted(), self.out)
+        self._say(f"{self.out}: others are at work here; sharing it (recordings that are new are heard another time)")
+
+    def _wanted(self) -> dict[str, Any]:
+        job = self.request.job
+        made = {"pictures": job.draw is not None, "clips": job.clips}
+        keep = {*job.keep, *(name for name, wanted in made.items() if wanted)}
+        return wanted_plan([model_folder(model) for model in job.models], job.settings, keep)
+
+    # ---- hearing
+
+    def hear(self, journal: Journal) -> None:
+        """Hear what is left, in this process or in workers."""
+        parts = _parts(journal)
+        left = [part for part in parts if not journal.sealed(part)]
+        if not left:
+            return
+        started = time.perf_counter()
+        with self._progress(sum(part.count - journal.heard(part) for part in left)) as advance:
+            if self.request.workers > 1 or self.request.dask:
+                self._hear_in_workers(journal, left, advance)
+            Hearer(self.request.job, journal, self._tick(advance)).hear_all(journal.take_each(left))
+        self.seconds = time.perf_counter() - started
+
+    def _hear_in_workers(self, journal: Journal, left: Sequence[Part], advance: Callable[[int], None]) -> None:
+        """Hand parts to worker processes; the recording that kills them wherever it is heard gets a result that says so."""
+        function = partial(hear_parts, self.request.job)
+        with open_workers(self.request.workers, self.request.dask) as workers:
+            while left:
+                size = max(1, min(PARTS_PER_TASK, len(left) // (4 * self.request.workers)))
+                deadly: list[Part] = []
+                for answers in workers.run(function, batched(left, size), lambda part: HeardPart(part, died=True)):
+                    deadly += [answer.part for answer in answers if answer.died]
+                    advance(sum(answer.part.count for answer in answers if not answer.died))
+                for part in deadly:
+                    name_deadly(journal, part)
+                left = deadly
+
+    @contextmanager
+    def _progress(self, total: int) -> Iterator[Callable[[int], None]]:
+        """A bar over recordings where there is a terminal."""
+        columns = (TextColumn("listening"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console, disable=not self.console.is_terminal) as bar:
+            task = bar.add_task("listening", total=total)
+            yield lambda count: bar.advance(task, count)
+
+    def _tick(self, advance: Callable[[int], None]) -> Callable[[Sequence[Result]], None]:
+        def tick(results: Sequence[Result]) -> None:
+            self.heard_s += sum(result.heard_s for result in results)
+            advance(len(results))
+
+        return tick
+
+    # ---- tables
+
+    def write(self, journal: Journal) -> dict[str, Any]:
+        """Write the tables, unless they are there already, and detect.json; returns what that holds."""
+        with journal.tables():
+            made = self._tables_made(journal)
+            return self._write(journal) if made is None else made
+
+    def _tables_made(self, journal: Journal) -> dict[str, Any] | None:
+        """detect.json where it is about all that was heard, and the tables that are wanted are there."""
+        path = self.out / "detect.json"
+        if journal.untold or not path.exists():
+            return None
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return record if record.get("tables") == self._tables_wanted() else None
+
+    def _tables_wanted(self) -> dict[str, Any]:
+        tables = self.request.tables
+        return {
+            "formats": sorted(tables.formats),
+            "saves": sorted(tables.saves),
+            "clips": None if tables.clips is None else settings_dict(tables.clips),
+            "places": None if tables.places is None else file_sha256(tables.places),
+        }
+
+    def _write(self, journal: Journal) -> dict[str, Any]:
+        plan = journal.read_plan()
+        assert plan is not None
+        facts = _facts(plan)
+        results = journal.results(_parts(journal), facts.species)
+        tally = self.request.tables.write(results, self.out, facts)
         record = {
             "rfcx_ssl": rfcx_ssl.__version__,
             "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "model": self.request.model,
-            "sources": [str(source.absolute()) for source in self.request.sources],
-            "sample_rate_hz": self.model.config.sample_rate_hz,
-            "frame_s": self.model.grid.frame_s,
-            "settings": settings_dict(self.settings),
-            "windows": windows_in_force(self.model, self.settings)._asdict(),
-            "recordings": num_recordings,
-            "unreadable": tally.problems,
+            "models": self.request.job.models,
+            "sources": [
+                source if source == PIPE or is_url(source) else str(Path(source).absolute())
+                for source in self.request.sources
+            ],
+            "lists": list(self.request.lists),
+            **{key: plan[key] for key in ("sample_rate_hz", "frame_s", "settings", "decisions", "windows", "keep")},
+            "tables": self._tables_wanted(),
+            "recordings": tally.recordings,
+            "unreadable": tally.unreadable,
             "audio_s": round(tally.audio_s, 3),
             "events": tally.events,
-            "seconds": round(seconds, 2),
-            "warnings": tally.warnings,
+            "warnings": tally.warning_lines(),
+            "problems": tally.problems,
         }
-        write_text(out / "detect.json", json.dumps(record, indent=1))
-        speed = f"{tally.audio_s:.0f} s of audio in {seconds:.1f} s ({tally.audio_s / seconds:.0f} times real time)"
-        self.console.print(
-            f"{tally.events} events in {num_recordings} recordings, {speed}: {out}", highlight=False, soft_wrap=True
-        )
-        if tally.problems:
+        write_text(self.out / "detect.json", json.dumps(record, indent=1, ensure_ascii=False))
+        if SUMMARIZED & {*self.request.tables.formats}:
+            self.request.summarize(self.out)
+        journal.told()
+        return record
+
+    def summarize(self, record: dict[str, Any]) -> None:
+        """Say what was found; raise if not all was heard."""
+        for warning in record["warnings"][:MOST_WARNINGS]:
+            self._say(f"warning: {warning}")
+        for problem in record["problems"]:
+            self._say(f"error: {problem}")
+        if self.heard_s:
+            speed = f"{self.heard_s:.0f} s of audio in {self.seconds:.1f} s ({self.heard_s / self.seconds:.0f} times real time)"
+        else:
+            speed = "nothing new to hear" if not self.seconds else f"{self.seconds:.1f} s"
+        self._say(f"{record['events']} events in {record['recordings']} recordings, {speed}: {self.out}")
+        if record["unreadable"]:
             raise IncompleteError(
-                f"{tally.problems} of {num_recordings} recordings could not be read whole: {out / 'errors.csv'}"
+                f"{record['unreadable']} of {record['recordings']} recordings could not be read whole: {self.out / 'errors.csv'}"
             )
 
-    def _listen(self, recording: Recording, info: AudioInfo | None, bar: Progress, task: TaskID) -> Heard:
-        """One recording: warn, listen, count, draw."""
-        bar.update(task, description=recording.name[-40:])
-        warning = rate_warning(info.sample_rate_hz, str(recording.path), self.model) if info else None
-        if warning:
-            self.tally.warnings.append(warning)
-            self.console.print(f"warning: {warning}", highlight=False, soft_wrap=True)
-        heard = listen(
-            self.model, recording.path, recording.name, self.settings, lambda seconds: bar.advance(task, seconds)
-        )
-        self.tally.events += len(heard.events)
-        self.tally.audio_s += heard.heard_s
-        if heard.problem is not None:
-            self.tally.problems += 1
-            self.console.print(f"error: {heard.problem}", highlight=False, soft_wrap=True)
-        if self.request.draw is not None and heard.heard_s > 0:
-            path = self.request.out / "pictures" / f"{recording.name}.png"
-            self.request.draw(self.model, recording, heard, self.settings, path)
-        return heard
+    def _say(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _header(recording: Recording) -> AudioInfo | None:
-    """The file's header; None where it has none (listening will say why)."""
-    try:
-        return audio_info(recording.path, partial=True)
-    except AudioError:
-        return None
+def _parts(journal: Journal) -> list[Part]:
+    plan = journal.read_plan()
+    assert plan is not None
+    with Listing(journal.listing_path, readonly=True) as listing:
+        return cut_parts(plan["runs"], len(listing))
 
 
-def _open_table(stack: ExitStack, path: Path, columns: Sequence[str]) -> Any:  # noqa: ANN401 - csv's writer has no name
-    """A CSV file with a header, put in place when ``stack`` closes."""
-    temporary = stack.enter_context(atomic_path(path))
-    writer = csv.writer(stack.enter_context(temporary.open("w", newline="", encoding="utf-8")))
-    writer.writerow(columns)
-    return writer
+def _facts(plan: Mapping[str, Any]) -> ModelFacts:
+    return ModelFacts(
+        SpeciesTable.from_rows(plan["species"]), plan["sample_rate_hz"], plan["frame_s"], plan["windows"]["window_s"]
+    )

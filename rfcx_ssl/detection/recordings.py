@@ -1,51 +1,72 @@
-"""Which files to listen to, and what to call them."""
+"""One thing to listen to, and what to call it."""
 
-from collections import Counter
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import count
+from urllib.parse import urlsplit
 
-from rfcx_ssl.audio.find import AUDIO_SUFFIXES, find_audio
-from rfcx_ssl.errors import AudioError
+from rfcx_ssl.audio.find import bare_name, part_mark, printable_name
+
+_URL = re.compile(r"[A-Za-z][\w+.-]*://")
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One audio file. ``name`` is unique within a call: the file's stem, with as many folders as that takes."""
+    """An audio file, or the part of one between ``start_s`` and ``end_s`` (None: to its end)."""
 
-    name: str
-    path: Path
+    name: str  # the one it would like to have; unique only after free_name
+    path: str  # absolute, or a URL
+    start_s: float = 0.0
+    end_s: float | None = None
+    size: int = 0  # bytes; 0 where nobody says
+    changed: str = ""  # what changes when the content does (mtime in ns, ETag, checksum); empty where nobody says
 
 
-def find_recordings(sources: Sequence[Path]) -> list[Recording]:
-    """Files as given, folders searched for audio files; sorted within a folder, each file once.
+def is_url(path: str) -> bool:
+    """Whether a path is one that fsspec opens, on another machine as a rule."""
+    return _URL.match(path) is not None
 
-    Raises:
-        AudioError: a source does not exist, or there is no audio file in any of them.
+
+def name_below(path: str, folder: str | None = None, *, mark: str = "") -> str:
+    """The path below ``folder`` without suffix, with forward slashes; elsewhere the file's stem. ``mark`` follows."""
+    place = _place(path).rstrip("/")
+    inside = "" if folder is None else _place(folder).rstrip("/") + "/"
+    shown = place[len(inside) :] if inside and place.startswith(inside) else place.rpartition("/")[2]
+    return bare_name(shown) + mark
+
+
+def free_name(recording: Recording, path_of: Callable[[str], str | None]) -> str:
+    """The recording's name, or where another has it the first that is free; ``path_of`` tells whose a name is.
+
+    So names depend on the recordings that came before, never on those that come later.
     """
-    missing = [str(source) for source in sources if not source.exists()]
-    if missing:
-        raise AudioError(
-            f"{missing[0]}: no such file or folder" + (f" ({len(missing)} missing)" if missing[1:] else "")
-        )
-    found: dict[Path, Path] = {}
-    for source in sources:
-        for path in find_audio(source) if source.is_dir() else [source]:
-            found.setdefault(path.resolve(), path)
-    if not found:
-        raise AudioError(f"{', '.join(map(str, sources))}: no audio files ({', '.join(sorted(AUDIO_SUFFIXES))})")
-    paths = list(found.values())
-    return [Recording(name, path) for name, path in zip(_unique_names(paths), paths, strict=True)]
+    holder = path_of(recording.name)
+    if holder is None:
+        return recording.name
+    beside = holder != recording.path and bare_name(holder) == bare_name(recording.path)
+    return next(name for name in _other_names(recording, beside=beside) if path_of(name) is None)
 
 
-def _unique_names(paths: Sequence[Path]) -> list[str]:
-    """Stems (with the suffix for ``a.wav`` beside ``a.flac``), and as many parent folders as make them unique."""
-    bare = Counter(path.resolve().with_suffix("") for path in paths)
-    parts = [
-        (*p.parts[:-1], p.name if bare[p.with_suffix("")] > 1 else p.stem) for p in (path.resolve() for path in paths)
-    ]
-    names = [own[-1] for own in parts]
-    for depth in range(2, max(map(len, parts), default=1) + 1):
-        count = Counter(names)
-        names = [n if count[n] == 1 else "/".join(own[-depth:]) for n, own in zip(names, parts, strict=True)]
-    return names
+def _other_names(recording: Recording, *, beside: bool) -> Iterator[str]:
+    """The suffix back if only that differs (``a.wav`` beside ``a.flac``); with more parent folders; numbered."""
+    mark = part_mark(recording.start_s, recording.end_s)
+    parts = _place(recording.path).strip("/").split("/")
+    depth = recording.name.count("/") + 1
+    if beside:
+        yield printable_name("/".join(parts[-depth:])) + mark
+    for more in range(depth + 1, len(parts) + 1):
+        yield bare_name("/".join(parts[-more:])) + mark
+    for number in count(2):
+        yield f"{recording.name}-{number}"
+
+
+def _place(path: str) -> str:
+    """Folders and file name; of a URL with its host or bucket, without scheme and query."""
+    if not is_url(path):
+        return path
+    scheme, _, rest = path.partition("://")
+    if scheme in ("http", "https"):
+        split = urlsplit(path)
+        return split.netloc + split.path
+    return rest

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.decoding.detections import Detection
+from rfcx_ssl.detection.recordings import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +26,23 @@ class Result:
     warnings: tuple[str, ...]
     clip: NDArray[np.float32] | None  # (S,) score of every species over the recording; None where nothing was heard
     events: list[Detection]
+    unreachable: bool = False  # the file was not there, or its disk did not answer: another time it may
     #: by name, of what was asked for: ``frames`` (T, S) float16, ``windows_s`` (W,) starts and ``window_scores`` (W, S), ``embeddings`` (W, D)
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def unheard(index: int, recording: Recording, problem: str) -> Result:
+    """The result of a recording that could not be heard at all."""
+    return Result(
+        index=index,
+        recording=recording.name,
+        path=recording.path,
+        start_s=recording.start_s,
+        heard_s=0.0,
+        sample_rate_hz=0,
+        recorded_at=None,
+        problem=problem,
+        warnings=(),
+        clip=None,
+        events=[],
+    )

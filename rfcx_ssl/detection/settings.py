@@ -1,17 +1,40 @@
 """Settings of detection: windows, decoding, and how the work is cut."""
 
+from collections.abc import Collection
+from pathlib import Path
+from typing import Literal
+
 from rfcx_ssl.decoding.settings import DecodeSettings
-from rfcx_ssl.inference.settings import WindowSettings
+from rfcx_ssl.detection.clips import ClipSettings
+from rfcx_ssl.inference.settings import Backend, EnsembleSettings, Precision, WindowSettings
 from rfcx_ssl.settings import settings
 
-FORMATS = ("csv", "raven", "audacity", "parquet")  # of event tables
+#: Of event tables.
+FORMATS = ("csv", "parquet", "jsonl", "raven", "audacity", "kaleidoscope", "birdnet")
+CLIPS = "clips"
+#: What may be written beside events and scores.
+SAVES = ("windows", "frames", "embeddings", "embeddings_npz", CLIPS)
+
+
+def journaled(saves: Collection[str]) -> frozenset[str]:
+    """What the journal keeps of every recording so that ``saves`` can be written: ``frames``, ``windows``, ``embeddings``."""
+    return frozenset(name.removesuffix("_npz") for name in saves if name != CLIPS)
 
 
 @settings
-class DetectSettings(WindowSettings, DecodeSettings):
+class DetectSettings(WindowSettings, DecodeSettings, EnsembleSettings, ClipSettings):
     """configs/inference/detect.yaml says what each key does."""
 
-    batch_size: int = 8
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    occurrence: Path | None = None
+    prevalence: str = "none"
+    prevalence_recordings: int = 200
+    backend: Backend = "torch"
+    precision: Precision = "auto"
+    compile: bool = False
+    activity_gate: float | None = None
+    batch_size: int | Literal["auto"] = "auto"
     block_s: float = 30.0
     picture_s: float = 60.0
 
@@ -19,5 +42,11 @@ class DetectSettings(WindowSettings, DecodeSettings):
         """Reject values without a meaning; ``ValueError`` names key, value and rule."""
         WindowSettings.__post_init__(self)
         DecodeSettings.__post_init__(self)
-        if self.batch_size < 1 or self.block_s < 1 or self.picture_s < 1:
-            raise ValueError("batch_size, block_s and picture_s must be at least 1")
+        EnsembleSettings.__post_init__(self)
+        ClipSettings.__post_init__(self)
+        if self.batch_size != "auto" and self.batch_size < 1:
+            raise ValueError(f"batch_size={self.batch_size} must be at least 1, or auto")
+        if self.block_s < 1 or self.picture_s < 1:
+            raise ValueError("block_s and picture_s must be at least 1")
+        if self.prevalence_recordings < 1:
+            raise ValueError(f"prevalence_recordings={self.prevalence_recordings} must be at least 1")

@@ -6,8 +6,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rfcx_ssl.errors import RfcxError
 from rfcx_ssl.inference.cut import Cutter, Merger
+from rfcx_ssl.inference.load import is_finite
 from rfcx_ssl.inference.scorer import Scorer
+
+
+class ScoreError(RfcxError):
+    """A model's scores of a recording are not numbers: its audio is not, or the model's arithmetic overflows."""
 
 
 class OneWindow(NamedTuple):
@@ -60,11 +66,14 @@ class Batches:
 class RecordingStream:
     """One recording on its way through ``batches``, which it may share with others: push blocks, end, take what is ready.
 
-    ``watch`` is told every window: its first frame, and its scores.
+    ``watch`` is told every window: its first frame, and its scores. ``name`` is the recording's, for errors.
     """
 
-    def __init__(self, batches: Batches, watch: Callable[[int, OneWindow], None] = lambda *_: None) -> None:
+    def __init__(
+        self, batches: Batches, watch: Callable[[int, OneWindow], None] = lambda *_: None, name: str = "a recording"
+    ) -> None:
         scorer = batches.scorer
+        self._model, self._name = scorer.name, name
         self._batches, self._hop, self._watch = batches, scorer.grid.hop_samples, watch
         self._cutter = Cutter(*scorer.windows.on_grid(scorer.grid), scorer.grid.hop_samples)
         self._merger = Merger(scorer.windows.aggregate)
@@ -86,11 +95,17 @@ class RecordingStream:
         return self._ended and self._merger.num_windows == self._sent
 
     def ready(self) -> ScoredFrames | None:
-        """Frames that are final and were not taken yet; None where there are none."""
+        """Frames that are final and were not taken yet; None where there are none.
+
+        Raises:
+            ScoreError: a score is not finite. Other recordings of the same batches are as they were.
+        """
         if not self._merger.num_windows:
             return None
         first = self._merger.first
         frame = self._merger.take_all() if self.complete else self._merger.take_final()
+        if not (is_finite(frame) and is_finite(self._merger.clip)):  # merging hands on what is not a number
+            raise ScoreError(f"{self._name}: model {self._model} gives scores that are not numbers")
         return ScoredFrames(first, frame, self._merger.clip) if len(frame) else None
 
     def _send(self, windows: list[tuple[int, Tensor]]) -> None:

@@ -1,25 +1,35 @@
 """Load a trained model for use, refusing what would silently give nonsense."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from torch import Tensor
 from transformers.utils import logging as hf_logging
 
 from rfcx_ssl.errors import CheckpointError, ConfigError, first_line
 from rfcx_ssl.inference.windows import windows_in_force
 from rfcx_ssl.models.modeling import RainforestSedModel
 
+MODEL_FILES = ["*.json", "*.safetensors", "*.onnx"]
+
 
 def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
-    """The model of a directory (``RUN/model``) or hub id, in evaluation mode on ``device``; safetensors only.
+    """The model of a directory (``RUN/model``) or hub id (``id`` or ``id@revision``), in evaluation mode on ``device``.
+
+    Weights are read from safetensors only.
 
     Raises:
-        CheckpointError: there is no such model, or its weights do not fit its config.
+        CheckpointError: there is no such model, its weights do not fit its config, or they are not finite.
     """
+    name, revision = split_revision(source)
     hf_logging.disable_progress_bar()
     try:
         loaded: Any = RainforestSedModel.from_pretrained(
-            source, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            name, revision=revision or "main", use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"model {source}: cannot be loaded ({first_line(error)})") from None
@@ -27,6 +37,9 @@ def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
     wrong = sorted(map(str, [*info["missing_keys"], *info["unexpected_keys"], *info["mismatched_keys"]]))
     if wrong:
         raise CheckpointError(f"model {source}: {len(wrong)} tensors do not fit its config, first {wrong[0]}")
+    broken = [name for name, tensor in model.state_dict().items() if not is_finite(tensor)]
+    if broken:
+        raise CheckpointError(f"model {source}: {len(broken)} tensors are not finite, first {broken[0]}")
     try:
         windows_in_force(model)
     except ConfigError as error:
@@ -35,18 +48,59 @@ def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
     return ready
 
 
+def model_folder(source: str) -> Path:
+    """The local place of a model: ``source`` itself (a folder, or an ONNX file), or the snapshot of a hub id (``USER/NAME`` or ``USER/NAME@REVISION``).
+
+    Raises:
+        CheckpointError: it is neither a folder nor on the hub.
+    """
+    if Path(source).exists():
+        return Path(source)
+    name, revision = split_revision(source)
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES))
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        raise CheckpointError(f"model {source}: cannot be loaded ({first_line(error)})") from None
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no number of a tensor is infinite or NaN."""
+    return bool(torch.isfinite(tensor).all())
+
+
+def split_revision(source: str) -> tuple[str, str | None]:
+    """``id@revision`` of the hub -> id and revision (a branch, tag or commit); None where a source has none.
+
+    What exists on this machine is a path, whatever its name.
+    """
+    name, at, revision = source.rpartition("@")
+    if Path(source).exists() or not at:
+        return source, None
+    if not name or not revision:
+        raise CheckpointError(f"model {source}: need an id before @ and a revision after it")
+    return name, revision
+
+
 def pick_device(device: str) -> torch.device:
     """``auto`` is a CUDA GPU where there is one, else the CPU; anything else is a torch device name.
+
+    Under ``accelerate launch`` every process has a GPU of its own, of the number that ``LOCAL_RANK`` says.
 
     Raises:
         CheckpointError: the device does not exist here.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     try:
         chosen = torch.device(device)
     except RuntimeError:
         raise CheckpointError(f"device {device!r} is none that torch knows; use auto, cpu, cuda or cuda:N") from None
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise CheckpointError(f"device {device!r}: torch sees no CUDA GPU here; use cpu or auto")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise CheckpointError(
+            f"device {device!r}: there are {torch.cuda.device_count()} CUDA GPUs here, from cuda:0 on"
+        )
     return chosen

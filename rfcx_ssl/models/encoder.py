@@ -91,11 +91,9 @@ def inside(lengths: Tensor, size: int) -> Tensor:
 
 
 def fit_frames(features: Tensor, num_frames: int) -> Tensor:
-    """Cut (B, T, D) to ``num_frames`` frames, or repeat the last frame."""
-    missing = num_frames - features.shape[1]
-    if missing > 0:
-        return torch.cat([features, features[:, -1:].expand(-1, missing, -1)], dim=1)
-    return features[:, :num_frames]
+    """Cut (B, T, D) to ``num_frames`` frames, or repeat the last frame; without a branch, so that any length exports."""
+    place = torch.arange(num_frames, device=features.device)
+    return features[:, place.clamp(max=features.shape[1] - 1)]
 
 
 def pool_frames(features: Tensor, frame_pool: int) -> Tensor:

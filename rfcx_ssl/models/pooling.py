@@ -143,8 +143,8 @@ def _linear_softmax(frame_logits: Tensor, outside: Tensor | None) -> Tensor:
 
 def _lse(frame_logits: Tensor, outside: Tensor | None, sharpness: float) -> Tensor:
     total = torch.logsumexp(sharpness * _fill(frame_logits, outside), dim=1)
-    if outside is None:
-        return (total - math.log(frame_logits.shape[1])) / sharpness
+    if outside is None:  # a tensor, not a number: an exported graph must not write down this window's length
+        return (total - torch.full_like(total[:1, :1], frame_logits.shape[1]).log()) / sharpness
     return (total - (~outside).sum(dim=1).clamp(min=1).log()) / sharpness
 
 

@@ -3,16 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.decoding.detections import Detection
-from rfcx_ssl.detection.recordings import Recording
-from rfcx_ssl.detection.settings import DetectSettings
-from rfcx_ssl.detection.stream import Heard
-from rfcx_ssl.inference.predict import predict_recording
-from rfcx_ssl.inference.windows import windows_in_force
-from rfcx_ssl.models.modeling import RainforestSedModel
+from rfcx_ssl.detection.hear import Ear
+from rfcx_ssl.detection.result import Result
 from rfcx_ssl.pictures.panels import save_figure
 from rfcx_ssl.pictures.recording import draw_recording
 
@@ -20,19 +16,21 @@ MOST_ROWS = 12
 QUIET_ROWS = 3  # rows of a picture without events: the species that score highest
 
 
-def save_event_picture(
-    model: RainforestSedModel, recording: Recording, heard: Heard, settings: DetectSettings, path: Path
-) -> None:
-    """Draw the stretch of a recording with the most event probability, at most ``picture_s`` long, as PNG."""
-    rate, grid, names = model.config.sample_rate_hz, model.grid, model.space.species_names
-    length_s = min(settings.picture_s, heard.heard_s)
-    _, hop = windows_in_force(model, settings).on_grid(grid)
-    start = int(busiest_start(heard.events, heard.heard_s, length_s) * rate) // hop * hop  # windows as when heard
-    length = int(length_s * rate)
-    samples = read_audio(recording.path, start_samples=start, num_samples=length, sample_rate_hz=rate, partial=True)
-    frame = predict_recording(model, torch.from_numpy(samples), settings).frame.numpy()
-    start_s = start / rate
-    shown = [e for e in heard.events if e.box.end_s > start_s and e.box.start_s < start_s + length_s]
+def save_event_picture(result: Result, audio: Path, ear: Ear, path: Path) -> None:
+    """Draw the stretch of a recording with the most event probability, at most ``picture_s`` long, as PNG.
+
+    ``result`` holds its frames, ``audio`` is its file.
+    """
+    grid, names = ear.ensemble.grid, ear.ensemble.species.names
+    rate, hop = grid.sample_rate_hz, grid.hop_samples
+    length_s = min(ear.settings.picture_s, result.heard_s)
+    busiest_s = busiest_start(result.events, result.heard_s, length_s, origin_s=result.start_s)
+    first = int((busiest_s - result.start_s) * rate) // hop  # frame
+    start_s, length = result.start_s + first * grid.frame_s, int(length_s * rate)
+    begin = round(result.start_s * rate) + first * hop
+    samples = read_audio(audio, start_samples=begin, num_samples=length, sample_rate_hz=rate, partial=True)
+    frame = result.arrays["frames"][first : first + grid.num_frames(length)].astype(np.float32)
+    shown = [e for e in result.events if e.box.end_s > start_s and e.box.start_s < start_s + length_s]
     rows = rows_to_show(shown) or frame.max(axis=0).argsort()[::-1][:QUIET_ROWS].tolist()
     figure = draw_recording(
         samples,
@@ -41,7 +39,7 @@ def save_event_picture(
         grid.frame_s,
         {species: names[species] for species in rows},
         [event.box for event in shown],
-        title=f"{recording.name}: {len(shown)} events of {len({e.species for e in shown})} species",
+        title=f"{result.recording}: {len(shown)} events of {len({e.species for e in shown})} species",
         start_s=start_s,
         box_name="events",
     )
@@ -56,12 +54,14 @@ def rows_to_show(events: Sequence[Detection]) -> list[int]:
     return sorted(peak, key=lambda species: (-peak[species], species))[:MOST_ROWS]
 
 
-def busiest_start(events: Sequence[Detection], duration_s: float, length_s: float) -> float:
-    """Start of the ``length_s`` seconds with the highest sum of scores times seconds; 0 where all fits or is quiet."""
+def busiest_start(events: Sequence[Detection], duration_s: float, length_s: float, *, origin_s: float = 0.0) -> float:
+    """Start of the ``length_s`` seconds with the highest sum of scores times seconds, of the ``duration_s`` from
+    ``origin_s`` on; ``origin_s`` where all fits or is quiet.
+    """
     if duration_s <= length_s or not events:
-        return 0.0
-    latest = duration_s - length_s
-    candidates = sorted({min(max(event.box.start_s - 1.0, 0.0), latest) for event in events})
+        return origin_s
+    latest = origin_s + duration_s - length_s
+    candidates = sorted({min(max(event.box.start_s - 1.0, origin_s), latest) for event in events})
 
     def weight(start_s: float) -> float:
         overlaps = (min(e.box.end_s, start_s + length_s) - max(e.box.start_s, start_s) for e in events)

@@ -21,18 +21,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STYLE = """
-body{font:16px/1.55 system-ui,sans-serif;color:#1d2b24;background:#fbfaf6;max-width:1120px;margin:2rem auto;padding:0 1rem}
+:root{color-scheme:light dark;--ink:#1d2b24;--paper:#fbfaf6;--soft:#3c4d44;--quiet:#5a6b61;--line:#dcd8cb;--card:#fff;
+--best:#e4f1e6;--code:#efece2;--mark:#0072b2}
+@media(prefers-color-scheme:dark){:root{--ink:#e2e9e4;--paper:#151b18;--soft:#c2cdc6;--quiet:#9dada4;--line:#36423b;
+--card:#1e2622;--best:#1f4029;--code:#28312c;--mark:#56b4e9}}
+body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1120px;margin:2rem auto;
+padding:0 1rem;overflow-wrap:anywhere}
 h1{font-size:1.7rem;margin:0 0 .3rem}h2{margin:2.4rem 0 .6rem;font-size:1.2rem}
-p.lead{font-size:1.08rem;margin:.2rem 0 1.2rem;color:#3c4d44}
+p.lead{font-size:1.08rem;margin:.2rem 0 1.2rem;color:var(--soft)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:.45rem .7rem;text-align:right;border-bottom:1px solid #dcd8cb;white-space:nowrap}
-th{font-weight:600;color:#5a6b61;font-size:.87rem}
-th:first-child,td:first-child{text-align:left}td.best{background:#e4f1e6;font-weight:600}tr.floor td{color:#77776c}
-.gate{padding:.6rem .9rem;margin:.5rem 0;border-left:5px solid;border-radius:3px;background:#fff}
+th,td{padding:.45rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+th{font-weight:600;color:var(--quiet);font-size:.87rem}
+th:first-child,td:first-child{text-align:left}td.best{background:var(--best);font-weight:600}tr.floor td{color:var(--quiet)}
+.gate{padding:.6rem .9rem;margin:.5rem 0;border-left:5px solid;border-radius:3px;background:var(--card)}
 .holds{border-color:#1b9e5a}.fails{border-color:#d1382c}
-img{max-width:100%;height:auto;background:#fff;border:1px solid #e3dfd2}
-footer{margin-top:3rem;color:#6d7a72;font-size:.87rem;border-top:1px solid #dcd8cb;padding-top:.8rem}
-code{background:#efece2;padding:.1em .3em;border-radius:3px}
+img{max-width:100%;height:auto;background:#fff;border:1px solid var(--line)}
+svg{display:block;font-size:11px;fill:var(--ink)}svg rect{fill:var(--mark)}svg line{stroke:var(--line)}
+details{margin:.4rem 0}summary{cursor:pointer;padding:.3rem 0}ol.hear li{margin:.5rem 0}audio{width:100%;max-width:420px;height:36px}
+footer{margin-top:3rem;color:var(--quiet);font-size:.87rem;border-top:1px solid var(--line);padding-top:.8rem}
+code{background:var(--code);padding:.1em .3em;border-radius:3px}
 """
 
 READING = """

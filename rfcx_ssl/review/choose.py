@@ -6,6 +6,7 @@ Species take turns, the one with the fewest questions (earlier rounds counted) f
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -222,7 +223,7 @@ class _Unlike:
         """A stretch of full length around a box, so that all embeddings are of as much sound."""
         pool, length_s = self.choice.pool, self.choice.settings.stretch_s
         start = max(0.0, min((start_s + end_s - length_s) / 2, pool.heard_s[recording] - length_s))
-        return Part(pool.recordings[recording].path, start, min(start + length_s, pool.heard_s[recording]))
+        return Part(Path(pool.recordings[recording].path), start, min(start + length_s, pool.heard_s[recording]))
 
 
 class _Heard(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from rfcx_ssl.audio import read_audio
+from rfcx_ssl.detection.read import Stretch
+from rfcx_ssl.detection.read_ahead import Opened, open_readers
 from rfcx_ssl.detection.recordings import Recording
-from rfcx_ssl.detection.stream import Blocks
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.inference.predict import predict_stream
+from rfcx_ssl.inference.batches import Batches, RecordingStream
+from rfcx_ssl.inference.scorer import TorchScorer
 from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.models.modeling import RainforestSedModel
 
@@ -98,19 +100,33 @@ def hear_pool(
     found: list[Scored] = []
     owner: list[int] = []
     heard_s: list[float] = []
-    for number, recording in enumerate(recordings):
-        blocks = Blocks(recording.path, rate, BLOCK_S)
-        stream = iter(blocks)
-        if first := [*islice(stream, 1)]:
-            pieces = predict_stream(model, chain(first, stream), windows, batch_size=BATCH_SIZE)
-            found.append(cut_stretches(np.concatenate([piece.frame.numpy() for piece in pieces]), longest))
-            owner += [number] * len(found[-1].start)
-        heard_s.append(blocks.num_samples / rate)
-        tick()
+    batches = Batches(TorchScorer(model, "", windows), BATCH_SIZE)
+    files = (Stretch(str(recording.path), 0.0, None, (rate,), BLOCK_S) for recording in recordings)
+    with open_readers(1) as readers:
+        for number, opened in readers.open_all(enumerate(files)):
+            frames, num_samples = _all_frames(opened, batches, rate)
+            if num_samples:
+                found.append(cut_stretches(frames, longest))
+                owner += [number] * len(found[-1].start)
+            heard_s.append(num_samples / rate)
+            tick()
     if not found:
         raise AudioError(f"none of the {len(recordings)} recordings can be heard (first: {recordings[0].path})")
     joined = Scored(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
     return Pool(tuple(recordings), tuple(heard_s), model.grid, np.array(owner, np.int32), joined)
+
+
+def _all_frames(opened: Opened, batches: Batches, rate_hz: int) -> tuple[FloatArray, int]:
+    """Frame probabilities (T, S) of a recording, and how many samples of it could be decoded."""
+    stream, num_samples = RecordingStream(batches), 0
+    for block in opened.blocks():
+        num_samples += len(block[rate_hz])
+        stream.push(torch.from_numpy(block[rate_hz]))
+    if num_samples:
+        stream.end()
+        batches.flush()
+    piece = stream.ready()
+    return np.zeros((0, 0), np.float32) if piece is None else piece.frame.numpy(), num_samples
 
 
 class Part(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 from rfcx_ssl.annotations.table import UNKNOWN_BAND_HZ
 from rfcx_ssl.audio import audio_info
 from rfcx_ssl.errors import AnnotationError, ConfigError
-from rfcx_ssl.files import iter_csv, write_csv
+from rfcx_ssl.files import iter_csv, safe_name, write_csv
 from rfcx_ssl.review.choose import Question
 from rfcx_ssl.review.hear import Pool
 from rfcx_ssl.species import SpeciesTable
@@ -66,7 +66,7 @@ def make_plan(
         low_hz, high_hz = _drawn_band(species.band_hz(q.species_id), rate / 2)
         items.append(Item(
             number, clip_name(number, recording.name, start / rate), at / rate, length / rate, recording.name,
-            str(recording.path.absolute()), start / rate, q.start_s, q.end_s, low_hz, high_hz,
+            recording.path, start / rate, q.start_s, q.end_s, low_hz, high_hz,
             species.names[q.species_id], round(q.score, 4), q.why,
         ))  # fmt: skip
         at += length
@@ -85,7 +85,7 @@ def _drawn_band(band_hz: tuple[float, float] | None, nyquist_hz: float) -> tuple
 
 def clip_name(number: int, recording: str, start_s: float) -> str:
     """Names that sort as the questions are numbered."""
-    safe = re.sub(r"[^\w.-]+", "_", recording)
+    safe = safe_name(re.sub(r"[^\w.-]+", "_", recording))
     return f"{number:04d}_{safe}_{start_s:.1f}s.wav"
 
 

@@ -17,8 +17,9 @@ import rfcx_ssl
 from rfcx_ssl.annotations import LabelMap, default_label_map, read_extra
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.decoding.settings import PARAMETERS
-from rfcx_ssl.detection.recordings import Recording, find_recordings
+from rfcx_ssl.detection.recordings import Recording, is_url
 from rfcx_ssl.detection.settings import DetectSettings
+from rfcx_ssl.detection.sources import PIPE, find_recordings
 from rfcx_ssl.detection.writers import check_label_texts
 from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.inference.load import load_model
@@ -51,7 +52,7 @@ class Detections:
     """What ``detect.json`` says of how the detections were made."""
 
     model: str
-    sources: tuple[Path, ...]
+    sources: tuple[str, ...]
     settings: DetectSettings
 
 
@@ -95,7 +96,7 @@ def read_detections_record(folder: Path) -> Detections:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise AnnotationError(f"{path}: cannot be read; is {folder} what rfcx-ssl detect wrote? ({error})") from None
-    sources = tuple(map(Path, record.get("sources", ())))
+    sources = tuple(record.get("sources", ()))
     return Detections(record["model"], sources, from_plain(DetectSettings, record["settings"], str(path)))
 
 
@@ -118,11 +119,14 @@ def read_asked(path: Path, names: LabelMap) -> list[Asked]:
 
 def _recordings(request: ReviewRequest, made: Detections, settings: ReviewSettings) -> list[Recording]:
     """The recordings of the detection, or a random part of them."""
-    sources = request.audio or made.sources
+    sources = tuple(map(str, request.audio)) or made.sources
     if not sources:
         raise ConfigError(
             f"{request.detections / 'detect.json'} names no sources: say where the audio is with --audio"
         )
+    away = [source for source in sources if source == PIPE or is_url(source)]
+    if away:
+        raise ConfigError(f"{away[0]}: is not on this machine; copy the recordings and say where with --audio")
     recordings = find_recordings(sources)
     if settings.recordings is None or settings.recordings >= len(recordings):
         return recordings

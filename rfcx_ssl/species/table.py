@@ -80,6 +80,11 @@ class SpeciesTable:
         return tuple(calls[0].code or calls[0].name for calls in self._of.values())
 
     @cached_property
+    def scientific_names(self) -> Mapping[str, str]:
+        """Scientific name by name, of the species that have one."""
+        return {call.name: call.scientific_name for call in self.calls if call.scientific_name}
+
+    @cached_property
     def prevalence(self) -> tuple[float | None, ...]:
         """Prevalence of each species (S,), None where it is not known."""
         return tuple(calls[0].prevalence for calls in self._of.values())

@@ -92,18 +92,22 @@ def test_a_folder_with_good_low_rate_and_broken_files(model_dir, tmp_path):
     assert error["file"].endswith("broken.flac") and error["heard_s"] == "0.000"
     events = read_rows(out / "events.csv")
     assert {row["recording"] for row in events} == {"good", "low"}
-    assert list(events[0]) == ["recording", "start_s", "end_s", "species", "score", "f_min", "f_max"]
+    columns = ["recording", "start_s", "end_s", "species", "score", "f_min", "f_max", "start_time", "end_time"]
+    assert list(events[0]) == columns
     for row in events:
         assert 0 <= float(row["start_s"]) < float(row["end_s"]) <= 10.0
         assert 0.2 <= float(row["score"]) <= 1.0 and float(row["f_min"]) < float(row["f_max"])
     assert [row["recording"] for row in read_rows(out / "scores.csv")] == ["good", "low"]
     written = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    written = {path for path in written if not path.startswith("journal/")}
     assert written == {
         "detect.json",
         "errors.csv",
         "events.csv",
         "events.parquet",
         "scores.csv",
+        "scores.parquet",
+        "index.html",
         *(
             f"{kind}"
             for name in ("good", "low")

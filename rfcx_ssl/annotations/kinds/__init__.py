@@ -3,6 +3,7 @@
 from rfcx_ssl.annotations.kinds.audacity import AUDACITY
 from rfcx_ssl.annotations.kinds.birdnet import BIRDNET
 from rfcx_ssl.annotations.kinds.detections import DETECTIONS
+from rfcx_ssl.annotations.kinds.json_lines import JSON_LINES
 from rfcx_ssl.annotations.kinds.kaleidoscope import KALEIDOSCOPE
 from rfcx_ssl.annotations.kinds.plain import PLAIN
 from rfcx_ssl.annotations.kinds.raven import RAVEN
@@ -10,7 +11,7 @@ from rfcx_ssl.annotations.kinds.rfcx import RFCX
 from rfcx_ssl.annotations.kinds.table import TABLE_SUFFIXES, Kind, LabelTable
 
 #: In the order in which they are tried.
-KINDS = (RAVEN, PLAIN, DETECTIONS, BIRDNET, KALEIDOSCOPE, RFCX, AUDACITY)
+KINDS = (JSON_LINES, RAVEN, PLAIN, DETECTIONS, BIRDNET, KALEIDOSCOPE, RFCX, AUDACITY)
 
 
 def kind_of(table: LabelTable) -> Kind | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rfcx_ssl.annotations.exchange import DETECTION_COLUMNS, Selection
+from rfcx_ssl.annotations.exchange import CLOCK_COLUMNS, DETECTION_COLUMNS, PLACE_COLUMNS, Selection
 from rfcx_ssl.annotations.kinds.table import Kind, LabelTable
 
 
@@ -13,7 +13,9 @@ def matches(table: LabelTable) -> bool:
 
 def read(table: LabelTable) -> Iterator[Selection]:
     """Every event; one with a score is a program's word."""
-    for line, cells in table.rows(DETECTION_COLUMNS[:4], DETECTION_COLUMNS[4:], spelling=True):
+    for line, cells in table.rows(
+        DETECTION_COLUMNS[:4], (*DETECTION_COLUMNS[4:], *CLOCK_COLUMNS, *PLACE_COLUMNS), spelling=True
+    ):
         get = cells.get
         yield Selection(
             line, cells["species"], cells["start_s"], cells["end_s"], file=cells["recording"],

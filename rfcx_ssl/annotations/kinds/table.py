@@ -1,5 +1,6 @@
 """One label table as text, and what is seen from its head."""
 
+import csv
 import io
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,10 +10,11 @@ from pathlib import Path
 
 from rfcx_ssl.annotations.exchange import Selection, recording_of_table
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.files import iter_rows
+from rfcx_ssl.files import guard_cell, iter_rows, unguard_cell
 
 logger = logging.getLogger(__name__)
 
+_PARQUET = b"PAR1"
 TABLE_SUFFIXES = (".csv", ".txt", ".tsv")
 
 
@@ -26,7 +28,7 @@ class LabelTable:
 
     @classmethod
     def read(cls, path: Path, recording: str | None = None) -> "LabelTable":
-        """Read a file: UTF-8 or UTF-16 with a mark, else Windows' western characters, which is said.
+        """Read a file: UTF-8 or UTF-16 with a mark, else Windows' western characters, which is said; or Parquet.
 
         Raises:
             AnnotationError: it cannot be read.
@@ -61,9 +63,14 @@ class LabelTable:
     def rows(
         self, required: Sequence[str], optional: Sequence[str] = (), *, spelling: bool = False
     ) -> Iterator[tuple[int, dict[str, str]]]:
-        """Line number and cells of each row; with ``spelling`` a column that is nearly an optional one is an error."""
+        """Line number and cells of each row; with ``spelling`` a column that is nearly an optional one is an error.
+
+        Apostrophes that keep a spreadsheet from running a cell are taken off, but in tables between tabs nobody puts any.
+        """
         lines = io.StringIO(self.text, newline="")
-        return iter_rows(self.path, lines, required, optional, self.delimiter, spelling=spelling)
+        for line, cells in iter_rows(self.path, lines, required, optional, self.delimiter, spelling=spelling):
+            guarded = self.delimiter != "\t"
+            yield line, {name: unguard_cell(cell) for name, cell in cells.items()} if guarded else cells
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,8 @@ class Kind:
 
 
 def _decode(path: Path, data: bytes) -> str:
+    if data.startswith(_PARQUET):
+        return _from_parquet(path, data)
     try:
         return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
@@ -84,3 +93,20 @@ def _decode(path: Path, data: bytes) -> str:
             raise AnnotationError(f"{path}: cannot be read as a label table ({error})") from None
     logger.warning("%s: is not UTF-8: read as Windows-1252; look at its names, or save it as UTF-8", path)
     return data.decode("cp1252", errors="replace")
+
+
+def _from_parquet(path: Path, data: bytes) -> str:
+    """A Parquet table as the text of a CSV table; a value that is not there is an empty cell."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(io.BytesIO(data))
+    except (OSError, pa.ArrowException) as error:
+        raise AnnotationError(f"{path}: cannot be read as a label table ({error})") from None
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(table.column_names)
+    for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        writer.writerow([guard_cell(cell) if isinstance(cell, str) else cell for cell in row])
+    return text.getvalue()

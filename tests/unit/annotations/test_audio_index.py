@@ -36,6 +36,9 @@ def test_ids_are_paths_without_suffix(index):
         ("A/X.WAV", "", "a/x"),
         ("q.wav", "", "c/Q"),
         (unicodedata.normalize("NFD", "pi\u00f1a.wav"), "", "pi\u00f1a"),
+        ("a/x@10-25.5", "", "a/x"),  # a part of it
+        ("x.wav@0-60", "b", "b/x"),
+        ("card/top@60-end", "", "top"),
     ],
 )
 def test_what_a_cell_means(index, tmp_path, cell, folder, expected):
@@ -55,6 +58,7 @@ def test_absolute_paths_below_root(index, tmp_path):
         ("y", "raven", "b/deep/y"),
         ("deep/y", "", "b/deep/y"),
         ("Y", "", "b/deep/y"),
+        ("y@10-20", "raven", "b/deep/y"),
     ],
 )
 def test_what_a_table_belongs_to(index, tmp_path, own, folder, expected):

@@ -19,6 +19,7 @@ TABLES = {
     "BirdNET table": ("x.csv", "Start (s),End (s),Scientific name,Common name,Confidence,File\n0.0,3.0,A b,C,0.8,x.wav\n"),
     "Kaleidoscope table": ("id.csv", "INDIR,FOLDER,IN FILE,CHANNEL,OFFSET,DURATION,AUTO ID*,MANUAL ID*\nC:\\in,p,x.wav,0,1,2,A,B\n"),
     "events of rfcx-ssl detect": ("e.csv", "recording,start_s,end_s,species,score,f_min,f_max\nx,1,2,Rana,0.9,,\n"),
+    "events of rfcx-ssl detect as JSON lines": ("e.jsonl", '{"recording": "x", "start_s": 1, "end_s": 2, "species": "Rana", "f_min": null}\n'),
     "table in RFCX's columns": ("t.csv", "recording_id,species_id,songtype_id,t_min,f_min,t_max,f_max\nx,1,1,0,1,2,3\n"),
 }  # fmt: skip
 
@@ -133,3 +134,32 @@ def test_a_raven_table_is_read_as_it_was_written(tmp_path_factory, boxes):
         expected.append((label, *times, str(low_hz), str(low_hz + 100)))
     rows = rows_of(tmp_path_factory.mktemp("raven"), "x.selections.txt", text.getvalue())
     assert [(row.label, row.start, row.end, row.low, row.high) for row in rows] == expected
+
+
+def test_parquet_is_read_as_the_same_table_in_csv(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"file": ["x", "'=y"], "label": ["=Rana", "b"], "start_s": [1.5, None], "end_s": [2.0, None]}
+    pq.write_table(pa.table(columns), tmp_path / "labels.parquet")
+    table = LabelTable.read(tmp_path / "labels.parquet")
+    first, second = kind_of(table).read(table)
+    assert (first.file, first.label, first.start, first.end) == ("x", "=Rana", "1.5", "2.0")
+    assert (second.file, second.label, second.start) == ("'=y", "b", "")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(AnnotationError, match=r"broken\.parquet: cannot be read as a label table"):
+        LabelTable.read(tmp_path / "broken.parquet")
+
+
+@pytest.mark.parametrize(
+    "line,message",
+    [
+        ('{"recording": "x"', "e.jsonl:2: no JSON object"),
+        ("7", "e.jsonl:2: no JSON object"),
+        ('{"recording": "x"}', "e.jsonl:2: missing key start_s, end_s, species"),
+    ],
+)
+def test_a_broken_line_of_json_is_named(tmp_path, line, message):
+    good = TABLES["events of rfcx-ssl detect as JSON lines"][1]
+    with pytest.raises(AnnotationError, match=message):
+        rows_of(tmp_path, "e.jsonl", good + line)

@@ -11,6 +11,7 @@ from transformers import AutoModel
 
 from rfcx_ssl.commands.export import add_arguments, run
 from rfcx_ssl.errors import CheckpointError, ConfigError
+from rfcx_ssl.inference.onnx_scorer import OnnxScorer
 
 
 def export(*arguments):
@@ -40,10 +41,12 @@ def test_the_folder_holds_the_model_and_its_code(saved, tmp_path):
 
 
 @pytest.mark.slow
-def test_onnx_lies_beside_the_weights(saved, tmp_path):
+def test_onnx_and_torchscript_lie_in_a_folder_of_their_own(saved, tmp_path):
     pytest.importorskip("onnxscript")
-    export(saved[1], "--out", tmp_path / "shared", "--onnx")
-    assert {"model.onnx", "model.safetensors"} <= {path.name for path in (tmp_path / "shared").iterdir()}
+    export(saved[1], "--out", tmp_path / "shared", "--format", "onnx", "--format", "torchscript")
+    assert {path.name for path in (tmp_path / "shared").iterdir()} == {"model.onnx", "model.pt"}
+    scorer = OnnxScorer(tmp_path / "shared" / "model.onnx", "shared")
+    assert scorer.facts.shortest_samples == 1 and scorer.windows.window_s == 0.0625
 
 
 def test_mistakes_leave_nothing_behind(saved, tmp_path):

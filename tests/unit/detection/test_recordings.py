@@ -1,50 +1,64 @@
-"""Which files are found, and their names."""
-
-from pathlib import Path
+"""What recordings are called."""
 
 import pytest
 
-from rfcx_ssl.audio.find import AUDIO_SUFFIXES
-from rfcx_ssl.detection.recordings import find_recordings
-from rfcx_ssl.errors import AudioError
+from rfcx_ssl.detection.recordings import Recording, free_name, name_below
 
 
-@pytest.fixture
-def card(tmp_path):
-    for name in ("a/1.wav", "a/2.FLAC", "a/._1.wav", "a/notes.txt", "b/1.wav", "b/deep/3.mp3"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return tmp_path
+def names_of(paths, folder=None):
+    named = {}
+    for path in paths:
+        recording = Recording(name_below(path, folder), path)
+        named[free_name(recording, named.get)] = path
+    return list(named)
 
 
-def test_folders_are_searched_and_files_taken_as_they_are(card):
-    found = find_recordings([card / "a", card / "a" / "notes.txt"])
-    assert [r.path.name for r in found] == ["1.wav", "2.FLAC", "notes.txt"]
-    assert [r.name for r in found] == ["1", "2", "notes"]
+@pytest.mark.parametrize(
+    ("path", "folder", "name"),
+    [
+        ("/card/a/1.wav", "/card", "a/1"),
+        ("/card/a/1.wav", "/card/", "a/1"),
+        ("/card/a/1.wav", "/", "card/a/1"),
+        ("/card/a/1.wav", "/car", "1"),
+        ("/card/a/1.wav", None, "1"),
+        ("/card/night.2021.wav", None, "night.2021"),
+        ("s3://bucket/a/1.wav", "s3://bucket", "a/1"),
+        ("https://host/a/1.wav?key=a/b.c", None, "1"),
+        ("https://host/a/b/1.wav?key=a/b.c", "https://host/a/", "b/1"),
+        ("hf://datasets/user/name/a/1.wav", "hf://datasets/user/name", "a/1"),
+    ],
+)
+def test_names(path, folder, name):
+    assert name_below(path, folder) == name
 
 
-@pytest.mark.parametrize("suffix", sorted(AUDIO_SUFFIXES))
-def test_every_audio_suffix_is_found_at_any_depth(tmp_path, suffix):
-    path = tmp_path / "card" / "2021" / "march" / f"night{suffix.upper()}"
-    path.parent.mkdir(parents=True)
-    path.touch()
-    assert [r.path for r in find_recordings([tmp_path / "card"])] == [path]
+def test_taken_names_get_more_folders():
+    paths = [
+        "/media/card1/1.wav",
+        "/media/card2/1.wav",
+        "/mnt/card2/1.wav",
+        "/mnt/card2/1.wav",
+        "https://h/card2/1.wav",
+    ]
+    assert names_of(paths) == ["1", "card2/1", "mnt/card2/1", "1-2", "h/card2/1"]
+    assert names_of(["/media/card1/a/1.wav", "/media/card2/a/1.wav"], "/media/card1") == ["a/1", "1"]
 
 
-def test_equal_stems_get_their_folders_and_each_file_comes_once(card):
-    found = find_recordings([card, card / "a" / "1.wav"])
-    assert [r.name for r in found] == ["a/1", "2", "b/1", "3"]
+def test_a_file_that_differs_in_its_suffix_gets_it_back():
+    assert names_of(["/card/1.ogg", "/card/1.wav", "/card/1.flac", "/disk/1.wav"]) == [
+        "1",
+        "1.wav",
+        "1.flac",
+        "disk/1",
+    ]
 
 
-def test_equal_paths_but_for_the_suffix(card):
-    (card / "a" / "1.ogg").touch()
-    assert [r.name for r in find_recordings([card / "a"])] == ["1.ogg", "1.wav", "2"]
+def test_names_do_not_depend_on_later_files():
+    paths = ["/a/1.wav", "/b/1.wav", "/b/1.ogg", "/c/b/1.wav", "/a/1.mp3"]
+    assert [names_of(paths[:count]) for count in range(6)] == [names_of(paths)[:count] for count in range(6)]
 
 
-def test_missing_and_empty_sources_are_errors(card, tmp_path):
-    with pytest.raises(AudioError, match="nowhere: no such file or folder"):
-        find_recordings([card, Path(tmp_path / "nowhere")])
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(AudioError, match="no audio files"):
-        find_recordings([tmp_path / "empty"])
+def test_parts_of_one_file_are_told_apart():
+    recording = Recording("1@0.001-2", "/card/1.wav", 0.0011, 2.0)
+    named = {"1@0.001-2": "/card/1.wav", "card/1@0.001-2": "/x"}
+    assert free_name(recording, named.get) == "1@0.001-2-2"

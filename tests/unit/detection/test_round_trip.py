@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Event, default_label_map, read_extra
 from rfcx_ssl.annotations.label_map import LabelMap, Meaning
 from rfcx_ssl.decoding.detections import Detection
+from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.writers import check_label_texts, open_writers
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.species import label_space, name_key, rfcx_species
 
 NYQUIST_HZ = 16_000.0
+OWN = ("csv", "parquet", "jsonl")  # events.*, with bands as the model's species table has them
 SPACE = label_space(rfcx_species())
 
 
@@ -26,13 +29,18 @@ def is_writable(name):
     return True
 
 
+def result_of(recording, events, path=None):
+    clip = np.zeros(1, np.float32)
+    return Result(0, recording, path or f"{recording}.wav", 0.0, 60.0, 48_000, None, None, (), clip, list(events))
+
+
 def written_and_read(folder, kind, labels, events, species_names):
     """Events of each recording after a round trip through files of one kind."""
     (writer,) = open_writers([kind], folder, species_names, NYQUIST_HZ)
     with writer:
         for name in dict.fromkeys(event.recording for event in events):
-            writer.add(name, [event for event in events if event.recording == name])
-    read = read_extra(folder / {"csv": "events.csv"}.get(kind, kind), labels)
+            writer.add(result_of(name, [event for event in events if event.recording == name]))
+    read = read_extra(folder / (f"events.{kind}" if kind in OWN else kind), labels)
     return {name: list(read.events(name)) for name in read.recording_ids}
 
 
@@ -46,7 +54,7 @@ def expected(events, band_hz):
     return {name: sorted(own, key=lambda b: (b.start_s, b.end_s, b.species_id)) for name, own in boxes.items()}
 
 
-@pytest.mark.parametrize("kind", ["csv", "raven", "audacity"])
+@pytest.mark.parametrize("kind", [*OWN, "raven", "audacity"])
 def test_every_species_of_rfcx_comes_back(tmp_path, kind):
     songs = {call.species_id: call.songtype_id for call in reversed(rfcx_species().calls)}
     bands = [SPACE.species.band_hz(species) for species in range(24)]
@@ -82,7 +90,7 @@ def detections(draw, names):
 
 
 @settings(deadline=None, max_examples=150)
-@given(data=st.data(), names=species_names, kind=st.sampled_from(["csv", "raven", "audacity"]))
+@given(data=st.data(), names=species_names, kind=st.sampled_from([*OWN, "raven", "audacity"]))
 def test_whatever_the_names_and_times(data, names, kind):
     events = data.draw(
         st.lists(
@@ -94,7 +102,7 @@ def test_whatever_the_names_and_times(data, names, kind):
     usual = {
         s: (call.f_min_hz, call.f_max_hz) for s, call in ((c.species_id, c) for c in reversed(rfcx_species().calls))
     }
-    band_hz = (lambda species: usual[species]) if kind == "csv" else (lambda species: (0.0, NYQUIST_HZ))
+    band_hz = (lambda species: usual[species]) if kind in OWN else (lambda species: (0.0, NYQUIST_HZ))
     if not events:
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -104,5 +112,5 @@ def test_whatever_the_names_and_times(data, names, kind):
 def test_an_audacity_track_without_events_is_a_table_without_rows(tmp_path):
     (writer,) = open_writers(["audacity"], tmp_path, SPACE.species_names, NYQUIST_HZ)
     with writer:
-        writer.add("quiet", [])
+        writer.add(result_of("quiet", []))
     assert len(read_extra(tmp_path / "audacity", default_label_map(rfcx_species()))) == 0

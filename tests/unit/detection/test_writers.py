@@ -2,12 +2,14 @@
 
 import csv
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from rfcx_ssl.annotations import UNKNOWN_BAND_HZ, Event
 from rfcx_ssl.annotations.exchange import DETECTION_COLUMNS
 from rfcx_ssl.decoding.detections import Detection
+from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.settings import FORMATS
 from rfcx_ssl.detection.writers import open_writers
 from rfcx_ssl.errors import ConfigError
@@ -25,24 +27,35 @@ def written(tmp_path):
     assert len(writers) == len(FORMATS)
     for writer in writers:
         with writer:
-            writer.add("site/a", EVENTS)
-            writer.add("b", [])
+            writer.add(result_of("site/a", EVENTS))
+            writer.add(result_of("b"))
+            writer.add(result_of("unheard", clip=None, heard_s=0.0, problem="broken"))
     return tmp_path
+
+
+def result_of(recording, events=(), **changes):
+    clip = np.array([0.9, 0.25], np.float32)
+    values = {
+        "index": 0, "recording": recording, "path": f"/card/{recording}.wav", "start_s": 0.0, "heard_s": 60.0,
+        "sample_rate_hz": 48_000, "recorded_at": None, "problem": None, "warnings": (), "clip": clip,
+        "events": list(events),
+    }  # fmt: skip
+    return Result(**{**values, **changes})
 
 
 def test_csv(written):
     with (written / "events.csv").open() as lines:
         rows = list(csv.reader(lines))
     assert rows == [
-        list(DETECTION_COLUMNS),
-        ["site/a", "0.500", "1.250", "Eleutherodactylus coqui", "0.9123", "1031", "2812"],
-        ["site/a", "2.000", "3.000", "unheard of", "0.5000", "", ""],
+        [*DETECTION_COLUMNS, "start_time", "end_time"],
+        ["site/a", "0.500", "1.250", "Eleutherodactylus coqui", "0.9123", "1031", "2812", "", ""],
+        ["site/a", "2.000", "3.000", "unheard of", "0.5000", "", "", "", ""],
     ]
 
 
 def test_parquet(written):
     table = pq.read_table(written / "events.parquet")
-    assert table.column_names == list(DETECTION_COLUMNS)
+    assert table.column_names == [*DETECTION_COLUMNS, "start_time", "end_time"]
     assert table.column("start_s").to_pylist() == [0.5, 2.0]
     assert table.column("f_max").to_pylist() == [2812.0, None]
 
@@ -74,7 +87,7 @@ def test_audacity(written):
 def test_an_interrupted_table_leaves_nothing(tmp_path, name):
     (writer,) = open_writers([name], tmp_path, SPECIES, 16_000.0)
     with pytest.raises(KeyboardInterrupt), writer:
-        writer.add("site/a", EVENTS)
+        writer.add(result_of("site/a", EVENTS))
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 

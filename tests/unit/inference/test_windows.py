@@ -8,7 +8,9 @@ from hypothesis import given, settings
 
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.inference.batches import Batches, RecordingStream, ScoreError
 from rfcx_ssl.inference.predict import predict_recording, predict_stream
+from rfcx_ssl.inference.scorer import TorchScorer
 from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.inference.windows import Windows, windows_in_force
 from rfcx_ssl.models.outputs import SedOutput, merge_outputs
@@ -136,6 +138,21 @@ def test_windows_in_seconds_and_in_samples_are_the_same(rate, hop, samples):
     window, step = Windows(samples / rate, 0.5, "max").on_grid(grid)
     assert window == grid.num_frames(samples) * hop and window % hop == 0 and step % hop == 0
     assert hop <= step <= max(hop, round(samples / 2))
+
+
+def test_scores_that_are_not_numbers_are_an_error_of_their_recording_alone():
+    batches = Batches(TorchScorer(MeanModel(), "mean"), 4)
+    streams = [RecordingStream(batches, name=name) for name in ("good", "bad")]
+    samples = torch.randn(200, generator=torch.Generator().manual_seed(0))
+    for stream, audio in zip(
+        streams, (samples, samples.clone().index_fill(0, torch.tensor([90]), np.nan)), strict=True
+    ):
+        stream.push(audio)
+        stream.end()
+    batches.flush()
+    assert torch.equal(streams[0].ready().frame, predict_recording(MeanModel(), samples).frame)
+    with pytest.raises(ScoreError, match="bad: model mean gives scores that are not numbers"):
+        streams[1].ready()
 
 
 def test_an_empty_recording_is_an_error():

@@ -1,7 +1,5 @@
 """A pool of made-up scores, and a plan over it."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -26,7 +24,7 @@ def make_pool():
         start = np.tile(np.arange(stretches) * STRETCH, recordings).astype(np.int32)
         peak = np.broadcast_to(start[:, None] + 1, (count, species))
         scored = Scored(start, start + STRETCH, rng.random((count, species)).astype(np.float32), peak, peak + 2)
-        names = tuple(Recording(f"rec{number}", Path(f"rec{number}.wav")) for number in range(recordings))
+        names = tuple(Recording(f"rec{number}", f"rec{number}.wav") for number in range(recordings))
         owner = np.repeat(np.arange(recordings), stretches).astype(np.int32)
         heard_s = (stretches * STRETCH / 2,) * recordings
         return Pool(names, heard_s, FrameGrid(1000, 500), owner, scored)

@@ -1,14 +1,12 @@
 """Sites and hours from a table, from names, and from nobody."""
 
-from pathlib import Path
-
 import pytest
 
 from rfcx_ssl.detection.recordings import Recording
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.review.places import find_places
 
-RECORDINGS = [Recording(name, Path(f"{name}.wav")) for name in ("CREEK_20240501_235900", "night/b", "c")]
+RECORDINGS = [Recording(name, f"{name}.wav") for name in ("CREEK_20240501_235900", "night/b", "c")]
 
 
 def test_names_say_site_and_hour():

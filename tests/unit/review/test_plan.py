@@ -34,7 +34,7 @@ def heard(make_pool, tmp_path):
     files = [tmp_path / f"rec{number}.wav" for number in range(3)]
     for path, rate in zip(files, rates, strict=True):
         soundfile.write(path, [0.0] * (10 * rate), rate)
-    recordings = tuple(Recording(path.stem, path) for path in files)
+    recordings = tuple(Recording(path.stem, str(path)) for path in files)
     return dataclasses.replace(pool, recordings=recordings)
 
 

@@ -35,7 +35,7 @@ def names_of(request, settings):
 
 def test_model_sources_and_settings_are_those_of_the_detection(found):
     made = read_detections_record(found)
-    assert made.model == "runs/a/model" and made.sources == (found / "card",)
+    assert made.model == "runs/a/model" and made.sources == (str(found / "card"),)
     assert made.settings.threshold == 0.3 and made.settings.overlap == 0.25
 
 
@@ -50,6 +50,15 @@ def test_a_random_part_of_the_recordings_follows_the_seed(found):
 def test_recordings_that_moved(found):
     (found / "card").rename(found / "disk")
     assert len(names_of(ReviewRequest(found, found / "out", audio=[found / "disk"]), ReviewSettings())) == 9
+
+
+@pytest.mark.parametrize("source", ["s3://bucket/card", "-"])
+def test_recordings_that_are_not_here_are_asked_for(found, source):
+    record = json.loads((found / "detect.json").read_text()) | {"sources": [source]}
+    (found / "detect.json").write_text(json.dumps(record))
+    with pytest.raises(ConfigError, match=f"{source}: is not on this machine; copy .* --audio"):
+        names_of(ReviewRequest(found, found / "out"), ReviewSettings())
+    assert len(names_of(ReviewRequest(found, found / "out", audio=[found / "card"]), ReviewSettings())) == 9
 
 
 def test_a_detection_without_sources_and_no_detection(found):

@@ -1,0 +1,209 @@
+"""Detection loses nothing and does nothing twice: kills, workers, changed files, new files, disks that are gone."""
+
+import csv
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from rfcx_ssl.cli import main
+from rfcx_ssl.models.build import build_model
+from rfcx_ssl.models.panns import MelSettings, PannsSettings
+from rfcx_ssl.species import label_space, rfcx_species
+
+RATE_HZ = 8_000
+FORK = multiprocessing.get_context("fork")
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory):
+    torch.manual_seed(0)
+    mel = MelSettings(n_mels=16, f_max_hz=RATE_HZ / 2)
+    settings = PannsSettings(
+        sample_rate_hz=RATE_HZ,
+        channels=(4, 8),
+        time_pools=(4, 2),
+        freq_pools=(2, 2),
+        embedding_dim=8,
+        mel=mel,
+        window_s=1.0,
+    )
+    model = build_model(settings, label_space(rfcx_species()))
+    with torch.no_grad():
+        model.head.classify.bias.zero_()
+    folder = tmp_path_factory.mktemp("model")
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def card(tmp_path):
+    """Two sites: long and short recordings, one that is none, one that was cut off."""
+    folder = tmp_path / "card"
+    rng = np.random.default_rng(0)
+    for number in range(140):
+        path = folder / f"site{number % 2}" / f"{number:03d}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        seconds = 12.0 if number % 20 == 0 else (1.0 if number % 3 else 2.3)
+        soundfile.write(path, rng.normal(0, 0.1, round(seconds * RATE_HZ)).astype(np.float32), RATE_HZ)
+    (folder / "site0" / "006.wav").write_bytes(b"no audio")
+    cut = folder / "site1" / "041.wav"
+    cut.write_bytes(cut.read_bytes()[:9_000])
+    return folder
+
+
+def detect(card, model_dir, out, *more, readers=0):
+    """The command in this process; its exit code."""
+    arguments = ["detect", str(card), "--model", str(model_dir), "--out", str(out), "--readers", str(readers)]
+    try:
+        main([*arguments, "--threshold", "0.52", "--threads", "1", *map(str, more)])
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+def in_a_child(*arguments, **options):
+    """The command in a process of its own, which starts at once."""
+    child = FORK.Process(target=lambda: os._exit(detect(*arguments, **options)))
+    child.start()
+    return child
+
+
+def tables(out):
+    """All that a user sees but detect.json, and the parts of the journal."""
+    wanted = [*out.glob("*.csv"), *out.rglob("*.parquet"), *out.glob("raven/**/*.txt")]
+    return {str(path.relative_to(out)): path.read_bytes() for path in wanted}
+
+
+def rows(path):
+    with path.open() as lines:
+        return list(csv.DictReader(lines))
+
+
+def events(out):
+    return rows(out / "events.csv")
+
+
+@pytest.fixture
+def whole(card, model_dir, tmp_path):
+    """What an uninterrupted run writes, and how long it takes."""
+    started = time.perf_counter()
+    assert detect(card, model_dir, tmp_path / "whole", "--format", "csv", "--format", "raven") == 3
+    seconds = time.perf_counter() - started
+    found = tables(tmp_path / "whole")
+    assert len(events(tmp_path / "whole")) > 100 and len(found) > 140
+    return found, seconds
+
+
+def test_killed_twenty_times_at_random_moments_the_tables_are_the_same(card, model_dir, tmp_path, whole):
+    expected, seconds = whole
+    out = tmp_path / "killed"
+    rng = random.Random(int(os.environ.get("RFCX_SSL_KILL_SEED", "0")))
+    parts = []
+    for kill in range(KILLS):
+        child = in_a_child(card, model_dir, out, "--format", "csv", "--format", "raven", readers=kill % 5 == 4)
+        time.sleep(rng.uniform(0, 1.2 * seconds / 3))
+        child.kill()
+        child.join()
+        parts.append(len(list(out.glob("journal/parts/*"))))
+    assert detect(card, model_dir, out, "--format", "csv", "--format", "raven") == 3
+    assert tables(out) == expected
+    assert not [path for path in out.rglob("*.tmp")]
+
+
+def test_workers_and_processes_side_by_side_write_the_same_bytes(card, model_dir, tmp_path, whole):
+    expected, _ = whole
+    more = ("--format", "csv", "--format", "raven")
+    assert detect(card, model_dir, tmp_path / "workers", *more, "--workers", 2) == 3
+    assert tables(tmp_path / "workers") == expected
+    children = [in_a_child(card, model_dir, tmp_path / "beside", *more) for _ in range(4)]
+    for child in children:
+        child.join()
+        assert child.exitcode == 3
+    assert tables(tmp_path / "beside") == expected
+
+
+def test_what_is_finished_is_left_alone_and_what_is_new_is_added(card, model_dir, tmp_path, capsys):
+    out = tmp_path / "out"
+    shutil.move(card / "site1", tmp_path / "later")
+    assert detect(card, model_dir, out) == 3
+    before, parts = events(out), {path: path.stat().st_mtime_ns for path in out.glob("journal/parts/*")}
+    capsys.readouterr()
+    assert detect(card, model_dir, out) == 3
+    assert "nothing new to hear" in capsys.readouterr().err
+    shutil.move(tmp_path / "later", card / "site1")
+    assert detect(card, model_dir, out) == 3
+    after = events(out)
+    assert after[: len(before)] == before and len(after) > len(before)
+    assert all(path.stat().st_mtime_ns == at for path, at in parts.items())
+    assert json.loads((out / "detect.json").read_text())["recordings"] == 140
+
+
+def test_other_settings_another_model_and_changed_files_are_refused_or_heard_again(card, model_dir, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert detect(card, model_dir, out) == 3
+    capsys.readouterr()
+    assert detect(card, model_dir, out, "--set", "merge_gap_s=0.4") == 2
+    assert "merge_gap_s=null, now 0.4; choose another folder, or hear all again with --redo" in capsys.readouterr().err
+    other = tmp_path / "other"
+    shutil.copytree(model_dir, other)
+    settings = json.loads((other / "config.json").read_text())
+    settings["windows"] = {"window_s": 1.5}
+    (other / "config.json").write_text(json.dumps(settings))
+    assert detect(card, other, out) == 2
+    assert "another model" in capsys.readouterr().err
+    assert detect(card, other, out, "--redo") == 3
+    elsewhere = tmp_path / "elsewhere"
+    assert detect(card, other, elsewhere) == 3
+    assert tables(out) == tables(elsewhere)
+    changed = card / "site0" / "020.wav"
+    soundfile.write(changed, np.zeros(RATE_HZ, np.float32), RATE_HZ)
+    capsys.readouterr()
+    assert detect(card, other, out) == 2
+    assert "020.wav: has changed since it was heard" in capsys.readouterr().err
+    assert tables(out) == tables(elsewhere)
+    assert detect(card, other, out, "--redo") == 3
+    scores = {row["recording"]: row for row in rows(out / "scores.csv")}
+    assert float(scores["site0/020"]["heard_s"]) == 1.0
+
+
+def test_a_disk_that_comes_back_is_heard_then(card, model_dir, tmp_path, capsys):
+    out = tmp_path / "out"
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"{path}\n" for path in sorted(card.rglob("*.wav"))))
+    shutil.move(card / "site1", tmp_path / "gone")
+    arguments = ["detect", "--list", str(names), "--model", str(model_dir), "--out", str(out), "--readers", "0"]
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2 and "cannot be reached" in capsys.readouterr().err
+    shutil.move(tmp_path / "gone", card / "site1")
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 3  # the two broken ones
+    assert json.loads((out / "detect.json").read_text())["unreadable"] == 2
+
+
+def test_accelerate_launch_shares_the_work(card, model_dir, tmp_path, whole):
+    expected, _ = whole
+    out = tmp_path / "launched"
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "-m", "rfcx_ssl"]
+    arguments = ["detect", card, "--model", model_dir, "--out", out, "--threshold", 0.52, "--threads", 1]
+    formats = ["--format", "csv", "--format", "raven"]
+    run = subprocess.run(
+        [*command, *map(str, [*arguments, *formats])], capture_output=True, text=True, env=environment
+    )
+    assert run.returncode in (1, 3), run.stderr  # the launcher's own code for a process that ended with 3
+    assert tables(out) == expected
+    assert Path(out / "detect.json").exists()
