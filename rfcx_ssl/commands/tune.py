@@ -1,7 +1,7 @@
 """Choose thresholds, smoothing and calibration for every species of a trained model.
 
   rfcx-ssl tune RUN --labels ROOT --out tuned
-  rfcx-ssl tune runs/cv/seed_0/fold_0 runs/cv/seed_0/fold_1 --oof --criterion precision=0.9 --out tuned
+  rfcx-ssl tune RUN --oof --criterion precision=0.9 --out tuned
 
 With --labels, models hear the recordings of ROOT (as rfcx-ssl evaluate takes it, with key=value for its settings); use
 recordings they did not learn from. With --oof, run folders are tuned by the scores that training kept of their validation
