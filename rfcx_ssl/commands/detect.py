@@ -69,14 +69,13 @@ def run(args: argparse.Namespace) -> None:
 
     threshold = [] if args.threshold is None else [f"threshold={args.threshold}"]
     settings = load_settings(DetectSettings, "inference", "detect", [*args.set, *threshold])
-    clips = CLIPS in args.save
     job = Job(
         out=args.out.resolve(),
         models=tuple(args.models),
         settings=settings,
         keep=journaled(args.save),
         places=args.recordings,
-        clips=clips,
+        clips=CLIPS in args.save,
         device=args.device,
         readers=args.readers,
         threads=args.threads,
@@ -86,9 +85,7 @@ def run(args: argparse.Namespace) -> None:
         job=job,
         sources=args.sources,
         lists=args.lists,
-        tables=Tables(
-            tuple(args.format or ("csv",)), frozenset(args.save), settings if clips else None, args.recordings
-        ),
+        tables=Tables(tuple(args.format or ("csv",)), frozenset(args.save), settings, args.recordings),
         workers=args.workers,
         dask=args.dask,
         redo=args.redo,

@@ -15,12 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import rfcx_ssl
 from rfcx_ssl.batching import batched
-from rfcx_ssl.config import settings_dict
 from rfcx_ssl.data.prevalence import NONE
 from rfcx_ssl.detection.assemble import ModelFacts, Tables
-from rfcx_ssl.detection.journal import Journal, Part, cut_parts, open_journal
+from rfcx_ssl.detection.journal import Journal, Part, open_journal, parts_of
 from rfcx_ssl.detection.listing import Listing
-from rfcx_ssl.detection.plan import refuse_other, wanted_plan
+from rfcx_ssl.detection.plan import differences, refuse_other, wanted_plan
 from rfcx_ssl.detection.recordings import is_url
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.score_rules import learn_prior, plain_prior
@@ -43,6 +42,7 @@ from rfcx_ssl.species.table import SpeciesTable
 from rfcx_ssl.workers import open_workers
 
 MOST_WARNINGS = 10
+PAGE = 1000  # recordings of the listing in memory
 SUMMARIZED = frozenset(("csv", "parquet", "jsonl"))  # tables of all events, which a summary is made of
 PARTS_PER_TASK = 16  # of a worker: what it starts once, it uses for so many
 
@@ -101,23 +101,25 @@ class _Detection:
         journal.remove_leftovers()
         wanted = self._wanted()
         made = journal.read_plan()
-        if made is not None and self.request.redo and made != {**made, **wanted}:
+        if made is not None and self.request.redo and differences(made, wanted):
             journal.forget()
             made = None
         if made is None:
             journal.forget()
-            made = {**wanted, "runs": [], **about_models(job)}
+            made = {**wanted, "runs": [], "total": 0, **about_models(job)}
         refuse_other(made, wanted, self.out)
-        self.request.tables.check(_facts(made))
         with Listing(journal.listing_path) as listing:
-            before = len(listing)
             listing.update(iter_recordings(self.request.sources, self.request.lists, spool=journal.folder))
-            if len(listing) > before:
-                made["runs"].append(before)
+            missing = self.request.tables.check(_facts(made), _names(listing))
+            if missing:
+                self._say(f"warning: {missing} of {len(listing)} recordings are not in {self.request.tables.places}")
+            if len(listing) > made["total"]:
+                made["runs"].append(made["total"])
+                made["total"] = len(listing)
             if "prior" not in made:
                 made["prior"] = self._prior(listing)
             journal.write_plan(made)
-            self._hear_again(journal, cut_parts(made["runs"], len(listing)), listing)
+            self._hear_again(journal, parts_of(made), listing)
 
     def _hear_again(self, journal: Journal, parts: Sequence[Part], listing: Listing) -> None:
         """Open the parts again whose files have changed, and those of which a file could not be reached.
@@ -171,7 +173,7 @@ class _Detection:
 
     def hear(self, journal: Journal) -> None:
         """Hear what is left, in this process or in workers."""
-        parts = _parts(journal)
+        parts = parts_of(journal.plan())
         left = [part for part in parts if not journal.sealed(part)]
         if not left:
             return
@@ -232,15 +234,14 @@ class _Detection:
         return {
             "formats": sorted(tables.formats),
             "saves": sorted(tables.saves),
-            "clips": None if tables.clips is None else settings_dict(tables.clips),
+            "clips": [tables.clips.clips_per_species, tables.clips.clip_margin_s, tables.clips.longest_clip_s],
             "places": None if tables.places is None else file_sha256(tables.places),
         }
 
     def _write(self, journal: Journal) -> dict[str, Any]:
-        plan = journal.read_plan()
-        assert plan is not None
+        plan = journal.plan()
         facts = _facts(plan)
-        results = journal.results(_parts(journal), facts.species)
+        results = journal.results(parts_of(journal.plan()), facts.species)
         tally = self.request.tables.write(results, self.out, facts)
         record = {
             "rfcx_ssl": rfcx_ssl.__version__,
@@ -286,11 +287,11 @@ class _Detection:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _parts(journal: Journal) -> list[Part]:
-    plan = journal.read_plan()
-    assert plan is not None
-    with Listing(journal.listing_path, readonly=True) as listing:
-        return cut_parts(plan["runs"], len(listing))
+def _names(listing: Listing) -> Iterator[tuple[str, str]]:
+    """Name and path of every recording."""
+    for first in range(0, len(listing), PAGE):
+        for row in listing.rows(first, PAGE):
+            yield row.recording.name, row.recording.path
 
 
 def _facts(plan: Mapping[str, Any]) -> ModelFacts:

@@ -57,13 +57,11 @@ class Hearer:
 
     def hear_all(self, parts: Generator[Part]) -> None:
         """Hear parts that this process has claimed; ``parts`` gives them back when it is closed."""
-        plan = self.journal.read_plan()
-        assert plan is not None
         with (
             closing(parts),
             open_readers(self.job.readers) as readers,
             Listing(self.journal.listing_path, readonly=True) as listing,
-            open_ear(self.job, plan) as ear,
+            open_ear(self.job, self.journal.plan()) as ear,
             Fetcher(self.journal.folder) as fetcher,
         ):
             for part in parts:

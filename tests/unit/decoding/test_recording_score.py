@@ -45,12 +45,3 @@ def test_any_blocks_give_the_score_of_the_whole(seed, length, cuts, top_s):
 def test_nothing_has_no_score():
     with pytest.raises(ValueError, match="without frames"):
         _ = RecordingScore(DecodeSettings(), GRID).value
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [({"recording_score": "mean"}, "recording_score='mean' must be one of"), ({"top_s": 0.0}, "top_s=0.0 must be in")],
-)
-def test_settings_without_a_meaning_are_refused(values, message):
-    with pytest.raises(ValueError, match=message):
-        DecodeSettings(**values)

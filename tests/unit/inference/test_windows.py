@@ -25,6 +25,7 @@ class MeanModel(torch.nn.Module):
     class config:
         window_samples = 60
         windows = None
+        train_prevalence = None
 
     def __init__(self):
         super().__init__()
