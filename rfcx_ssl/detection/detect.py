@@ -23,7 +23,7 @@ from rfcx_ssl.detection.plan import differences, refuse_other, wanted_plan
 from rfcx_ssl.detection.recordings import is_url
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.score_rules import learn_prior, plain_prior
-from rfcx_ssl.detection.sources import PIPE, iter_recordings
+from rfcx_ssl.detection.sources import PIPE, check_sources, iter_recordings
 from rfcx_ssl.detection.work import (
     HeardPart,
     Hearer,
@@ -77,6 +77,7 @@ def detect(request: DetectRequest, console: Console) -> None:
         IncompleteError: after all is written, if a recording could not be read to its end (exit code 3).
         RfcxError: the model cannot be used, or there is nothing to listen to.
     """
+    check_sources(request.sources, request.lists)
     detection = _Detection(request, console)
     with open_journal(request.job.out, detection.prepare, detection.join) as journal:
         detection.hear(journal)
@@ -92,6 +93,7 @@ class _Detection:
         self.out = request.job.out
         self.heard_s = 0.0  # by this process, or its workers
         self.seconds = 0.0
+        self.wanted = _wanted(request.job)  # before a folder is made: the model may not be there
 
     # ---- what is to be heard
 
@@ -99,7 +101,7 @@ class _Detection:
         """List and plan, alone in the folder."""
         job = self.request.job
         journal.remove_leftovers()
-        wanted = self._wanted()
+        wanted = self.wanted
         made = journal.read_plan()
         if made is not None and self.request.redo and differences(made, wanted):
             journal.forget()
@@ -160,14 +162,8 @@ class _Detection:
             raise RunError(
                 f"--out {self.out}: another process that began to list recordings here has died; start again"
             )
-        refuse_other(made, self._wanted(), self.out)
+        refuse_other(made, self.wanted, self.out)
         self._say(f"{self.out}: others are at work here; sharing it (recordings that are new are heard another time)")
-
-    def _wanted(self) -> dict[str, Any]:
-        job = self.request.job
-        made = {"pictures": job.draw is not None, "clips": job.clips}
-        keep = {*job.keep, *(name for name, wanted in made.items() if wanted)}
-        return wanted_plan([model_folder(model) for model in job.models], job.settings, keep)
 
     # ---- hearing
 
@@ -285,6 +281,13 @@ class _Detection:
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _wanted(job: Job) -> dict[str, Any]:
+    """The plan that a command asks for."""
+    made = {"pictures": job.draw is not None, "clips": job.clips}
+    keep = {*job.keep, *(name for name, wanted in made.items() if wanted)}
+    return wanted_plan([model_folder(model) for model in job.models], job.settings, keep)
 
 
 def _names(listing: Listing) -> Iterator[tuple[str, str]]:
