@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import rfcx_ssl
 from rfcx_ssl.batching import batched
+from rfcx_ssl.config import settings_dict
 from rfcx_ssl.data.prevalence import NONE
 from rfcx_ssl.detection.assemble import ModelFacts, Tables
 from rfcx_ssl.detection.journal import Journal, Part, open_journal, parts_of
@@ -248,7 +249,8 @@ class _Detection:
                 for source in self.request.sources
             ],
             "lists": list(self.request.lists),
-            **{key: plan[key] for key in ("sample_rate_hz", "frame_s", "settings", "decisions", "windows", "keep")},
+            **{key: plan[key] for key in ("sample_rate_hz", "frame_s", "decisions", "windows", "keep")},
+            "settings": settings_dict(self.request.job.settings),
             "tables": self._tables_wanted(),
             "recordings": tally.recordings,
             "unreadable": tally.unreadable,
