@@ -23,7 +23,7 @@ from rfcx_ssl.detection.listing import Listing
 from rfcx_ssl.detection.plan import differences, refuse_other, wanted_plan
 from rfcx_ssl.detection.recordings import is_url
 from rfcx_ssl.detection.result import Result
-from rfcx_ssl.detection.score_rules import learn_prior, plain_prior
+from rfcx_ssl.detection.score_rules import in_words, learn_prior, plain_prior
 from rfcx_ssl.detection.sources import PIPE, check_sources, iter_recordings
 from rfcx_ssl.detection.work import (
     HeardPart,
@@ -271,6 +271,7 @@ class _Detection:
             self._say(f"warning: {warning}")
         for problem in record["problems"]:
             self._say(f"error: {problem}")
+        self._say(f"events: {in_words(record['decisions'])}")
         if self.heard_s:
             speed = f"{self.heard_s:.0f} s of audio in {self.seconds:.1f} s ({self.heard_s / self.seconds:.0f} times real time)"
         else:

@@ -135,6 +135,16 @@ def plain_prior(prior: FloatArray) -> list[float]:
     return found
 
 
+def in_words(decisions: Mapping[str, Any]) -> str:
+    """What :func:`describe` says, as a line."""
+    low, high = min(decisions["threshold"].values()), max(decisions["threshold"].values())
+    text = f"{decisions['decoder']}, threshold {low:.2g}" + (f" to {high:.2g}, one per species" if low < high else "")
+    about = decisions["about"]
+    told = ", ".join(f"{key} {about[key]}" for key in ("criterion", "data", "made") if key in about)
+    text += f"; tuned ({told})" if told else "; not tuned (rfcx-ssl tune)"
+    return text + (", calibrated" if decisions["calibrated"] else "")
+
+
 def describe(rules: ScoreRules, settings: DetectSettings) -> Mapping[str, Any]:
     """What a user is told about the thresholds in force."""
     decisions = rules.decisions
