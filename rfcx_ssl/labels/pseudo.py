@@ -1,7 +1,8 @@
 """Pseudo-labels: a model's frame probabilities as soft labels for cells that nobody listened to.
 
-One Parquet file per model: a row per recording with ``recording_id`` (string), ``weight`` (float64) and ``scores``
-(float32 list of T * P values, frame by frame), and in the file's metadata the P output names and the frame length.
+One Parquet file per model, or a folder of several that belong together: a row per recording with ``recording_id``
+(string), ``weight`` (float64) and ``scores`` (float32 list of T * P values, frame by frame), and in a file's metadata the P
+output names, the frame length and the prevalences that the scores were scaled to, if they were.
 """
 
 import json
@@ -43,11 +44,24 @@ class PseudoLabels:
 
     @classmethod
     def load(cls, path: Path) -> "PseudoLabels":
-        """Read what :func:`write_pseudo_labels` wrote.
+        """Read what :func:`write_pseudo_labels` wrote: a file, or all Parquet files of a folder.
 
         Raises:
-            AnnotationError: not such a file, or scores that are no probabilities or do not fill whole frames.
+            AnnotationError: not such a file, scores that are no probabilities or do not fill whole frames, or files that
+                do not belong together.
         """
+        first, *others = [cls._load_file(file) for file in _files(path)]
+        found = dict(first.by_recording)
+        for other in others:
+            if (other.output_names, other.frame_s) != (first.output_names, first.frame_s):
+                raise AnnotationError(f"{path}: its files differ in their outputs or frames")
+            if twice := found.keys() & other.by_recording.keys():
+                raise AnnotationError(f"{path}: {min(twice)} is in two of its files")
+            found |= other.by_recording
+        return cls(first.output_names, first.frame_s, found)
+
+    @classmethod
+    def _load_file(cls, path: Path) -> "PseudoLabels":
         try:
             file = pq.ParquetFile(path)
             note = json.loads((file.schema_arrow.metadata or {})[METADATA_KEY])
@@ -90,6 +104,24 @@ class PseudoLabels:
         best: FloatArray = np.where(inside[..., None], values, -1.0).max(axis=1).astype(np.float32)
         best[best < 0] = np.nan
         return best
+
+
+def scaled_to(path: Path) -> str | None:
+    """The prevalences that a file's (or folder's) scores were scaled to, as they were called; None where they were not.
+
+    What learns from scaled scores has the prior in it: scaling it again would count the prior twice.
+
+    Raises:
+        AnnotationError: not a pseudo-label file.
+    """
+    for file in _files(path):
+        try:
+            note = json.loads((pq.read_schema(file).metadata or {})[METADATA_KEY])
+        except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+            raise AnnotationError(f"{file}: not a pseudo-label file ({type(error).__name__}: {error})") from None
+        if note.get("prevalence"):
+            return str(note["prevalence"])
+    return None
 
 
 def add_pseudo_labels(
@@ -139,10 +171,14 @@ def write_pseudo_labels(
     *,
     output_names: Iterable[str],
     frame_s: float,
+    prevalence: str | None = None,
 ) -> int:
-    """Write (recording id, scores (T, P), weight) rows as they come, atomically; returns how many there were."""
+    """Write (recording id, scores (T, P), weight) rows as they come, atomically; returns how many there were.
+
+    ``prevalence`` says what the scores were scaled to, if they were (:func:`scaled_to`).
+    """
     names = list(output_names)
-    note = json.dumps({"output_names": names, "frame_s": frame_s})
+    note = json.dumps({"output_names": names, "frame_s": frame_s, "prevalence": prevalence})
     fields = [("recording_id", pa.string()), ("weight", pa.float64()), ("scores", pa.list_(pa.float32()))]
     schema = pa.schema(fields, metadata={METADATA_KEY: note.encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,6 +191,15 @@ def write_pseudo_labels(
             columns = [[r[0] for r in group], [r[2] for r in group], [r[1].reshape(-1) for r in group]]
             writer.write_table(pa.table(columns, schema=schema))
     return count
+
+
+def _files(path: Path) -> list[Path]:
+    """The files of a set of pseudo-labels."""
+    if not path.is_dir():
+        return [path]
+    if not (found := sorted(path.glob("*.parquet"))):
+        raise AnnotationError(f"{path}: a folder without pseudo-label files (*.parquet)")
+    return found
 
 
 def _checked(path: Path, name: str, values: FloatArray, weight: float, num_outputs: int) -> SoftScores:

@@ -10,7 +10,14 @@ from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.clips import clip_labels, heard_outputs
 from rfcx_ssl.labels.frame_wise import frame_labels
-from rfcx_ssl.labels.pseudo import PseudoLabels, SoftScores, add_pseudo_labels, fill_clip_labels, write_pseudo_labels
+from rfcx_ssl.labels.pseudo import (
+    PseudoLabels,
+    SoftScores,
+    add_pseudo_labels,
+    fill_clip_labels,
+    scaled_to,
+    write_pseudo_labels,
+)
 from rfcx_ssl.species import LabelSpace, SpeciesTable
 
 SPACE = LabelSpace(SpeciesTable.of_names(("a", "b")), ("s0", "s1"), (0, 1), (None, None))
@@ -134,3 +141,25 @@ def test_pseudo_labels_fill_what_nobody_judged_and_never_a_sliver(boxes, complet
         else:
             expected = max(target[t][k] for t in range(30)), min(known[t][k] for t in range(30))
         assert (clip_target[k], clip_known[k]) == pytest.approx(expected)
+
+
+def test_the_files_of_a_folder_are_one_set(tmp_path):
+    def write(name, recording, **changes):
+        rows = [(recording, np.full((3, 2), 0.5, np.float32), 1.0)]
+        write_pseudo_labels(tmp_path / name, rows, **{"output_names": ["s0", "s1"], "frame_s": 0.1} | changes)
+
+    with pytest.raises(AnnotationError, match="a folder without pseudo-label files"):
+        PseudoLabels.load(tmp_path)
+    write("0.parquet", "aaa")
+    write("1.parquet", "bbb", prevalence="table")
+    assert list(PseudoLabels.load(tmp_path).by_recording) == ["aaa", "bbb"]
+    assert scaled_to(tmp_path) == "table" and scaled_to(tmp_path / "0.parquet") is None
+    write("1.parquet", "aaa")
+    with pytest.raises(AnnotationError, match="aaa is in two of its files"):
+        PseudoLabels.load(tmp_path)
+    write("1.parquet", "bbb", frame_s=0.2)
+    with pytest.raises(AnnotationError, match="its files differ in their outputs or frames"):
+        PseudoLabels.load(tmp_path)
+    (tmp_path / "1.parquet").write_text("no table")
+    with pytest.raises(AnnotationError, match=r"1\.parquet: not a pseudo-label file"):
+        scaled_to(tmp_path)
