@@ -9,15 +9,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from rfcx_ssl.errors import some_of
 from rfcx_ssl.files import guard_cell, write_csv, write_text
 from rfcx_ssl.selftraining.account import Account, SpeciesAccount
 
+MOST_NAMED = 30  # species in a warning
 #: Heading of each column, and how its number is shown.
 COLUMNS = {
     "species": "",
     "recordings": "d",
-    "hours": ".2f",
-    "expected_hours": ".2f",
+    "hours": ".3f",
+    "expected_hours": ".3f",
     "positive_share": ".1%",
     "present_boxes": "d",
     "absent_boxes": "d",
@@ -38,7 +40,7 @@ def write_report(
     )
     if record["prevalence"]:
         summary += f", scaled to prevalence={record['prevalence']}"
-    warnings = [f"{row.species}: {row.warning}" for row in species if row.warning]
+    warnings = _warnings(species)
     write_text(out / "report.md", _markdown(summary, species, warnings))
     table = Table("species", *(name.replace("_", " ") for name in list(COLUMNS)[1:]))
     for row in species:
@@ -46,6 +48,15 @@ def write_report(
     console.print(table)
     for line in (*(f"warning: {warning}" for warning in warnings), f"{summary}: {out / 'labels'}"):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _warnings(species: Sequence[SpeciesAccount]) -> list[str]:
+    """What is wrong, with the species of which it is."""
+    names: dict[str, list[str]] = {}
+    for row in species:
+        if row.warning:
+            names.setdefault(row.warning, []).append(row.species)
+    return [f"{some_of(of, MOST_NAMED)}: {warning}" for warning, of in names.items()]
 
 
 def _markdown(summary: str, species: Sequence[SpeciesAccount], warnings: Sequence[str]) -> str:
