@@ -11,6 +11,9 @@ from rich.console import Console
 
 from rfcx_ssl.data import CropDataset, load_corpus
 from rfcx_ssl.data.settings import PseudoSettings
+from rfcx_ssl.decoding.decisions import decide
+from rfcx_ssl.decoding.decisions_file import write_decisions
+from rfcx_ssl.decoding.score_map import ScoreMap
 from rfcx_ssl.detection.detect import IncompleteError
 from rfcx_ssl.detection.journal import Journal
 from rfcx_ssl.errors import AudioError, ConfigError
@@ -21,6 +24,7 @@ from rfcx_ssl.selftraining import label
 from rfcx_ssl.selftraining.hear import Work
 from rfcx_ssl.selftraining.label import LabelRequest, label_recordings
 from rfcx_ssl.selftraining.settings import PseudoLabelSettings
+from rfcx_ssl.species import rfcx_species
 
 WORK = Work(device="cpu", readers=0)
 GRID = FrameGrid(16_000, 320)
@@ -138,6 +142,21 @@ def test_training_takes_them_where_nobody_said_anything(data_of, whole):
     np.testing.assert_array_equal(target[free], expected[free])
     item = CropDataset(taught, 0, GRID, taught.space, seed=0)[0]
     assert ((item.known > 0) & (item.known < 1)).any()
+
+
+def test_what_was_tuned_calibrates_the_labels(make_run, make_labels):
+    run = make_run(0)
+    _, plain, _ = make_labels([run], "plain", ["more"])
+    slope, offset = np.linspace(0.5, 1.5, 24), np.linspace(-1, 1, 24)
+    names = tuple(rfcx_species().names)
+    write_decisions(run / "model" / "decisions.json", decide(names, calibration=ScoreMap(slope, offset)))
+    found, soft, _ = make_labels([run], "tuned", ["more"])
+    assert found.record["groups"][0]["calibrated"]
+    raw = plain.by_recording["new0"].scores
+    logits = np.log(raw) - np.log1p(-raw)
+    np.testing.assert_allclose(soft.by_recording["new0"].scores, 1 / (1 + np.exp(-slope * logits - offset)), atol=2e-3)
+    _, left, _ = make_labels([run], "alone", ["more"], tuned=False)
+    np.testing.assert_array_equal(left.by_recording["new0"].scores, raw)
 
 
 def test_a_prior_is_never_counted_twice(make_run, make_labels, tmp_path, whole):
