@@ -22,6 +22,7 @@ from rfcx_ssl.detection.score_rules import describe, make_rules
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import RunError, first_line
 from rfcx_ssl.files import safe_name
+from rfcx_ssl.inference.allocator import keep_freed_memory
 from rfcx_ssl.inference.open import open_scorer
 from rfcx_ssl.inference.scorer import Scorer
 from rfcx_ssl.threads import use_threads
@@ -107,7 +108,7 @@ def open_models(job: Job) -> tuple[Scorer, ...]:
     """The models of ``job``, loaded once in a process."""
     use_threads(job.threads)
     settings = job.settings
-    return tuple(
+    scorers = tuple(
         open_scorer(
             model,
             backend=settings.backend,
@@ -119,6 +120,9 @@ def open_models(job: Job) -> tuple[Scorer, ...]:
         )
         for model in job.models
     )
+    if any(scorer.device.type == "cpu" for scorer in scorers):
+        keep_freed_memory()
+    return scorers
 
 
 @contextmanager
