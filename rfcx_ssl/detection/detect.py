@@ -183,18 +183,23 @@ class _Detection:
         self.seconds = time.perf_counter() - started
 
     def _hear_in_workers(self, journal: Journal, left: Sequence[Part], advance: Callable[[int], None]) -> None:
-        """Hand parts to worker processes; the recording that kills them wherever it is heard gets a result that says so."""
-        function = partial(hear_parts, self.request.job)
+        """Hand parts to worker processes; the recording that kills them wherever it is heard gets a result that says so.
+
+        Recordings are heard in groups, and a death does not tell which of a group it was: the part is heard again, one
+        by one.
+        """
+        alone = False
         with open_workers(self.request.workers, self.request.dask) as workers:
             while left:
                 size = max(1, min(PARTS_PER_TASK, len(left) // (4 * self.request.workers)))
                 deadly: list[Part] = []
+                function = partial(hear_parts, self.request.job, alone=alone)
                 for answers in workers.run(function, batched(left, size), lambda part: HeardPart(part, died=True)):
                     deadly += [answer.part for answer in answers if answer.died]
                     advance(sum(answer.part.count for answer in answers if not answer.died))
-                for part in deadly:
+                for part in deadly if alone else ():
                     name_deadly(journal, part)
-                left = deadly
+                left, alone = deadly, True
 
     @contextmanager
     def _progress(self, total: int) -> Iterator[Callable[[int], None]]:

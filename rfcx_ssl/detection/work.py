@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,12 @@ class Hearer:
         self.job, self.journal, self.tick = job, journal, tick
         self.lost = 0  # recordings in a row that could not be reached
 
-    def hear_all(self, parts: Generator[Part]) -> None:
-        """Hear parts that this process has claimed; ``parts`` gives them back when it is closed."""
+    def hear_all(self, parts: Generator[Part], *, alone: bool = False) -> None:
+        """Hear parts that this process has claimed; ``parts`` gives them back when it is closed.
+
+        With ``alone`` every recording is heard and kept by itself, so that one of which this process dies is the first
+        that was not heard.
+        """
         plan = self.journal.read_plan()
         assert plan is not None
         with (
@@ -68,14 +73,17 @@ class Hearer:
             Fetcher(self.journal.folder) as fetcher,
         ):
             for part in parts:
-                self._hear(part, ear, readers, fetcher, listing)
+                self._hear(part, ear, readers, fetcher, listing, alone=alone)
 
-    def _hear(self, part: Part, ear: Ear, readers: ReadAhead, fetcher: Fetcher, listing: Listing) -> None:
+    def _hear(
+        self, part: Part, ear: Ear, readers: ReadAhead, fetcher: Fetcher, listing: Listing, *, alone: bool
+    ) -> None:
         heard = self.journal.heard(part)
         first = part.first + heard
         rows = listing.rows(first, part.count - heard)
         stretches = fetcher.all_local(((row.index, row.recording) for row in rows), ear.stretch_of)
-        for group in ear.hear(readers.open_all(stretches)):
+        opened = readers.open_all(stretches)
+        for group in chain.from_iterable(ear.hear([one]) for one in opened) if alone else ear.hear(opened):
             kept = [self._finished(result, ear) for result in group]
             self.journal.add_group(part, kept)
             fetcher.release(heard.audio for heard in group)
@@ -173,10 +181,10 @@ class HeardPart:
     died: bool = False
 
 
-def hear_parts(job: Job, parts: list[Part]) -> list[HeardPart]:
+def hear_parts(job: Job, parts: list[Part], *, alone: bool = False) -> list[HeardPart]:
     """What a worker process runs: hear those of ``parts`` that nobody else works on."""
     with joined_journal(job.out) as journal:
-        Hearer(job, journal, lambda _: None).hear_all(_claimed(journal, parts))
+        Hearer(job, journal, lambda _: None).hear_all(_claimed(journal, parts), alone=alone)
     return [HeardPart(part) for part in parts]
 
 
@@ -188,7 +196,7 @@ def _claimed(journal: Journal, parts: list[Part]) -> Generator[Part]:
 
 
 def name_deadly(journal: Journal, part: Part) -> None:
-    """Give the recording that a worker died of, twice and alone, a result that says so."""
+    """Give the recording that a worker died of, twice and alone, a result that says so: the first that was not heard."""
     with journal.claim(part) as mine, Listing(journal.listing_path, readonly=True) as listing:
         index = part.first + journal.heard(part)
         for row in listing.rows(index, 1) if mine else ():
