@@ -30,6 +30,10 @@ COMMANDS = {
         "judge models on labelled recordings: scores, floors, intervals, a report",
     ),
     "detect": ("rfcx_ssl.commands.detect", "find species in recordings: events as a table, with pictures"),
+    "submit": (
+        "rfcx_ssl.commands.submit",
+        "write a submission for Kaggle: folds, ensembles and speeds, every recording once",
+    ),
     "embed": (
         "rfcx_ssl.commands.embed",
         "turn recordings into vectors, per window or per event, for search and learning",

@@ -84,6 +84,20 @@ def detect(request: DetectRequest, console: Console) -> None:
     detection.summarize(record)
 
 
+@contextmanager
+def heard(request: DetectRequest, console: Console) -> Iterator[Callable[[], Iterator[Result]]]:
+    """Listen as :func:`detect` does, and write no table: a function that reads all results in the order of the listing.
+
+    Raises:
+        RfcxError: the model cannot be used, or there is nothing to listen to.
+    """
+    detection = _Detection(request, console)
+    with open_journal(request.job.out, detection.prepare, detection.join) as journal:
+        detection.hear(journal)
+        plan = journal.plan()
+        yield partial(journal.results, parts_of(plan), _facts(plan).species)
+
+
 class _Detection:
     """One run of the command."""
 
@@ -147,7 +161,7 @@ class _Detection:
             return None
         count = min(settings.prevalence_recordings, len(listing))
         self._say(f"prevalence={settings.prevalence}: listening to {count} recordings first, to scale scores by")
-        places = [number * len(listing) // count for number in range(count)]
+        places = evenly(count, len(listing))
         scores = clip_scores(job, [row for place in places for row in listing.rows(place, 1)])
         if not len(scores):
             raise AudioError(f"prevalence={settings.prevalence}: none of {count} recordings can be heard")
@@ -285,6 +299,12 @@ class _Detection:
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def evenly(most: int, total: int) -> list[int]:
+    """Places of at most ``most`` of ``total`` things that follow each other, spread over all of them."""
+    count = min(most, total)
+    return [number * total // count for number in range(count)]
 
 
 def _names(listing: Listing) -> Iterator[tuple[str, str]]:
