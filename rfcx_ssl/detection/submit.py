@@ -25,7 +25,7 @@ from rfcx_ssl.decoding.recording_score import score_of_highest
 from rfcx_ssl.detection.assemble import Tables, Tally
 from rfcx_ssl.detection.detect import DetectRequest, evenly, heard
 from rfcx_ssl.detection.plan import wanted_plan
-from rfcx_ssl.detection.ranks import combine_ranks
+from rfcx_ssl.detection.ranks import scores_by_rank
 from rfcx_ssl.detection.recording_table import open_recording_table
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.score_rules import ScoreRules, learn_prior, make_rules, plain_prior
@@ -38,7 +38,6 @@ from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.inference.load import model_folder
 from rfcx_ssl.inference.scorer import Scorer
 from rfcx_ssl.inference.settings import EnsembleSettings, WindowSettings
-from rfcx_ssl.metrics import match_prevalence
 
 FloatArray = NDArray[np.float64]
 HIGHEST = "highest"
@@ -96,7 +95,6 @@ class _Submission:
             if name in self.paths
         }
         self.tally = Tally()
-        self.folders: list[str] = []  # of what was heard
 
     def make(self) -> None:
         """From the sample to the submission."""
@@ -104,15 +102,19 @@ class _Submission:
         self._refuse([name for name in ids if name not in self.paths], f"no such audio below {request.data}")
         if not self.paths:
             raise AudioError(f"{self.sample.path}: none of its {len(ids)} recordings is below {request.data}")
-        scores = self._by_rank() if request.by_rank else self._scores(request.models)
+        jobs = [self._job((model,)) for model in request.models] if request.by_rank else [self._job(request.models)]
+        for job in jobs:
+            self._check(open_models(job))
+        scores = self._combined([self._scores(job) for job in jobs])
         silent = np.isnan(scores).any(axis=1)
         unheard = [ids[place] for place in np.flatnonzero(silent)]
-        self._refuse([name for name in unheard if name in self.paths], "; ".join(self.tally.problems))
+        problems = "; ".join(self.tally.problems) or "others that hear here began without them; start again"
+        self._refuse([name for name in unheard if name in self.paths], problems)
         means = scores[~silent].mean(axis=0) if not silent.all() else np.zeros(len(self.sample.columns))
         if request.fill is not None:
             scores[silent] = request.fill
         self.sample.write(request.out, scores)
-        self._record(unheard)
+        self._record([job.out for job in jobs], unheard)
         self._tell(means, unheard)
 
     def _refuse(self, names: Sequence[str], why: str) -> None:
@@ -123,29 +125,27 @@ class _Submission:
                 f"{some_of(names, SHOWN)} ({why}); --fill VALUE writes a value for them"
             )
 
+    def _check(self, scorers: Sequence[Scorer]) -> None:
+        """Refuse, before anything is heard, what would fail after all was."""
+        settings, species = self.request.settings, scorers[0].species
+        self.sample.species_of(species, scorers[0].name)
+        make_rules(scorers, settings)
+        if settings.prevalence != NONE:
+            learn_prior(scorers, settings, np.full((1, len(species)), 0.5, np.float32))
+
     # ---- scores (R, S) as the sample has recordings and columns; NaN for a recording that was not heard
 
-    def _by_rank(self) -> FloatArray:
-        """Each model heard for itself; where a prevalence is asked for, ranks get the mean that scores have under it."""
+    def _combined(self, of_each: Sequence[FloatArray]) -> FloatArray:
         settings = self.request.settings
-        of_models = np.stack([self._scores((model,)) for model in self.request.models])
-        known = ~np.isnan(of_models).any(axis=(0, 2))
-        found = np.full(of_models.shape[1:], np.nan)
-        if known.any():
-            scores = of_models[:, known]
-            ranks = combine_ranks(list(scores), settings.weights)
-            if settings.prevalence != NONE:
-                means = np.average(scores.mean(axis=1), axis=0, weights=settings.weights)
-                ranks = match_prevalence(ranks, means)
-            nowhere = (scores == 0).all(axis=(0, 1))  # species that are excluded, above all
-            found[known] = np.where(nowhere, 0.0, ranks)
-        return found
+        if not self.request.by_rank:
+            return of_each[0]
+        return scores_by_rank(np.stack(of_each), settings.weights, keep_means=settings.prevalence != NONE)
 
-    def _scores(self, models: tuple[str, ...]) -> FloatArray:
-        """Hear with models as one, and score by the rules in force."""
-        settings, job = self.request.settings, self._job(models)
+    def _scores(self, job: Job) -> FloatArray:
+        """Hear with the models of a job as one, and score by the rules in force."""
+        settings = self.request.settings
         scorers = open_models(job)
-        columns = self.sample.species_of(scorers[0].species, models[0])
+        columns = self.sample.species_of(scorers[0].species, scorers[0].name)
         found = np.full((len(self.sample.ids), len(columns)), np.nan)
         self.tally = Tally()
         with ExitStack() as stack:
@@ -163,7 +163,6 @@ class _Submission:
         settings, keep = hearing(request.settings, len(models)), frozenset((HIGHEST,))
         plan = wanted_plan([model_folder(model) for model in models], settings, keep)
         name = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:12]
-        self.folders.append(name)
         out = request.work.resolve() / name
         return Job(out, models, settings, keep, request.device, request.readers, request.threads)
 
@@ -203,14 +202,14 @@ class _Submission:
 
     # ---- what is said
 
-    def _record(self, unheard: Sequence[str]) -> None:
+    def _record(self, heard_in: Sequence[Path], unheard: Sequence[str]) -> None:
         request = self.request
         record = {
             "rfcx_ssl": rfcx_ssl.__version__,
             "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "out": str(request.out.absolute()),
             "models": request.models,
-            "heard": self.folders,
+            "heard": [folder.name for folder in heard_in],
             "combine_ranks": request.by_rank,
             "settings": settings_dict(request.settings),
             "fill": request.fill,

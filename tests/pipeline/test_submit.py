@@ -3,6 +3,7 @@
 import csv
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ import torch
 import rfcx_ssl.detection.work
 from rfcx_ssl.cli import main
 from rfcx_ssl.config import load_settings
+from rfcx_ssl.detection.journal import Journal
+from rfcx_ssl.errors import RunError
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
-from rfcx_ssl.species import label_space, rfcx_species
+from rfcx_ssl.species import SpeciesTable, label_space, rfcx_species
 from rfcx_ssl.synth.forest import generate
 from rfcx_ssl.synth.settings import SynthSettings
 
@@ -32,9 +35,12 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Two models with random weights, of which one has the species in the other order."""
+    """Two models with random weights, and song types as outputs; the second has the species the other way round."""
     folders = []
-    for seed in (0, 1):
+    calls = rfcx_species().calls
+    turned = [replace(call, species_id=23 - call.species_id) for call in calls]
+    backwards = SpeciesTable(tuple(sorted(turned, key=lambda call: call.species_id)))
+    for seed, species in enumerate((rfcx_species(), backwards)):
         torch.manual_seed(seed)
         mel = MelSettings(n_mels=16, f_max_hz=RATE_HZ / 2)
         settings = PannsSettings(
@@ -46,7 +52,7 @@ def models(tmp_path_factory):
             mel=mel,
             window_s=2.0,
         )
-        model = build_model(settings, label_space(rfcx_species(), split_songtypes=True))
+        model = build_model(settings, label_space(species, split_songtypes=True))
         with torch.no_grad():
             model.head.classify.bias.normal_()
         folders.append(str(tmp_path_factory.mktemp("model")))
@@ -101,23 +107,28 @@ def deaf(monkeypatch):
     return forbid
 
 
-def test_scores_are_those_of_detect_whatever_the_rules_and_nothing_is_heard_twice(root, models, tmp_path, deaf, capsys):
-    out = tmp_path / "submission.csv"
+def test_scores_are_those_of_detect_whatever_the_rules_and_nothing_is_heard_twice(
+    root, models, tmp_path, deaf, capsys
+):
+    out, occurrence = tmp_path / "submission.csv", tmp_path / "occurrence.csv"
+    with (root / "recordings.csv").open() as lines:
+        site = next(row["site"] for row in csv.DictReader(lines) if row["split"] == "test")
+    occurrence.write_text(f"species,site,odds\ns5,{site},0.1\ns6,{site},0\n")
     rules = [
         (),
-        ("recording_score=max",),
         ("recording_score=top", "top_s=0.5"),
-        ("prevalence=table", "recording_score=max"),
-        ("prevalence=table", "prevalence_recordings=3", "exclude=[s3]"),
+        ("recording_score=max", "prevalence=table", "prevalence_recordings=3", "exclude=[s3]"),
+        (f"occurrence={occurrence}",),
     ]
+    places = ("--recordings", root / "recordings.csv")
     shaping = ("speeds=[1.0,1.1]", "combine=geometric", "weights=[2,1]")
     expected = [
-        detected(root, tmp_path / f"detected{number}", models, *settings_words(*shaping, *rule))
+        detected(root, tmp_path / f"detected{number}", models, *places, *settings_words(*shaping, *rule))
         for number, rule in enumerate(rules)
     ]
     sample = read(root / "sample_submission.csv")
     for number, rule in enumerate(rules):
-        assert submit(root, out, models, *settings_words(*shaping, *rule)) == 0
+        assert submit(root, out, models, *places, *settings_words(*shaping, *rule)) == 0
         header, ids, scores = read(out)
         assert (header, ids) == sample[:2]
         np.testing.assert_allclose(scores, expected[number], atol=6e-6)
@@ -125,6 +136,29 @@ def test_scores_are_those_of_detect_whatever_the_rules_and_nothing_is_heard_twic
             deaf()
     assert "8 rows, 24 columns, 0 rows filled; mean score of a species from 0.0000 (s3) to" in capsys.readouterr().err
     assert len(np.unique(np.stack(expected).round(4), axis=0)) == len(rules), "the rules make a difference"
+
+
+def test_a_run_that_was_stopped_goes_on(root, models, tmp_path, monkeypatch):
+    heard, add_group = [], Journal.add_group
+
+    def add(journal, part, results):
+        if len(heard) == 3:
+            raise RunError("the power is gone")
+        heard.append([result.recording for result in results])
+        add_group(journal, part, results)
+
+    out, words = tmp_path / "submission.csv", (models[:1], "--set", "batch_size=1")
+    monkeypatch.setattr(Journal, "add_group", add)
+    assert submit(root, out, *words) == 2 and not out.exists()
+    monkeypatch.setattr(
+        Journal, "add_group", lambda *args: (heard.append([r.recording for r in args[2]]), add_group(*args))
+    )
+    assert submit(root, out, *words) == 0
+    ids = [name for group in heard for name in group]
+    assert ids == read(root / "sample_submission.csv")[1], "each was heard once, in order"
+    whole = tmp_path / "whole.csv"
+    assert submit(root, whole, *words) == 0
+    assert whole.read_bytes() == out.read_bytes()
 
 
 def test_ranks_are_the_weighted_mean_of_the_ranks_of_each_model(root, models, tmp_path, deaf):
@@ -140,10 +174,15 @@ def test_ranks_are_the_weighted_mean_of_the_ranks_of_each_model(root, models, tm
     expected = ((3 * ranks[0] + ranks[1]) / 4 - 0.5) / 8
     np.testing.assert_allclose(read(out)[2], expected, atol=1e-7)
     means = []
-    for number, model in enumerate(models):
+    for model in models:
         assert submit(root, out, [model], "--work", work, "--set", "prevalence=table") == 0
         means.append(read(out)[2].mean(axis=0))
-    assert submit(root, out, models, "--work", work, "--combine-ranks", *settings_words("prevalence=table", "exclude=[s3]")) == 0
+    assert (
+        submit(
+            root, out, models, "--work", work, "--combine-ranks", *settings_words("prevalence=table", "exclude=[s3]")
+        )
+        == 0
+    )
     scores = read(out)[2]
     others = np.arange(24) != 3
     np.testing.assert_allclose(scores.mean(axis=0)[others], np.mean(means, axis=0)[others], atol=1e-6)
@@ -184,12 +223,16 @@ def test_audio_that_is_missing_or_broken_is_named_or_filled(root, models, tmp_pa
         (("--fill", "1.5"), "--fill 1.5: must be in [0, 1]"),
         (("--set", "weights=[1,2]"), "weights=[1.0, 2.0]: need one for each of 1 models"),
         (("--out", "SAMPLE"), "is the sample itself"),
+        (("--set", "prevalence=estimate", "--combine-ranks"), "no train_prevalence to scale from"),
+        (("--set", "exclude=[s99]"), "'s99' is none of the 24 species"),
         (("--data", "nowhere"), "nowhere/sample_submission.csv: cannot be read"),
     ],
 )
-def test_mistakes_end_with_one_line_and_code_2(root, models, tmp_path, monkeypatch, capsys, more, message):
+def test_mistakes_end_with_one_line_and_code_2_before_anything_is_heard(
+    root, models, tmp_path, monkeypatch, capsys, more, message
+):
     monkeypatch.chdir(tmp_path)
     words = [str(root / "sample_submission.csv") if word == "SAMPLE" else word for word in more]
     assert submit(root, "submission.csv", models[:1], *words) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert message in line
+    assert message in line and not Path("submission.csv.detections").exists()
