@@ -30,7 +30,7 @@ from rfcx_ssl.detection.recording_table import open_recording_table
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.score_rules import ScoreRules, learn_prior, make_rules, plain_prior
 from rfcx_ssl.detection.settings import DetectSettings
-from rfcx_ssl.detection.submission import Sample, audio_of, read_sample
+from rfcx_ssl.detection.submission import audio_of, read_sample
 from rfcx_ssl.detection.work import Job, open_models
 from rfcx_ssl.errors import AudioError, ConfigError, some_of
 from rfcx_ssl.files import write_text
@@ -82,7 +82,7 @@ class _Submission:
 
     def __init__(self, request: SubmitRequest, console: Console) -> None:
         self.request, self.console = request, console
-        self.sample: Sample = read_sample(request.data)
+        self.sample = read_sample(request.data)
         if request.out.resolve() == self.sample.path.resolve():
             raise ConfigError(f"--out {request.out}: is the sample itself")
         weights, num_models = request.settings.weights, len(request.models)
@@ -182,8 +182,9 @@ class _Submission:
         settings = self.request.settings
         if settings.prevalence == NONE:
             return None
-        clips = [result.clip for result in results if result.path in self.places]
-        chosen = [clips[place] for place in evenly(settings.prevalence_recordings, len(clips))]
+        clips = {self.places[result.path]: result.clip for result in results if result.path in self.places}
+        order = sorted(clips)
+        chosen = [clips[order[number]] for number in evenly(settings.prevalence_recordings, len(order))]
         known = [clip for clip in chosen if clip is not None]
         if not known:
             raise AudioError(f"prevalence={settings.prevalence}: none of {len(chosen)} recordings can be heard")
