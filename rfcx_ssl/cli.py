@@ -29,6 +29,10 @@ COMMANDS = {
         "rfcx_ssl.commands.evaluate",
         "judge models on labelled recordings: scores, floors, intervals, a report",
     ),
+    "tune": (
+        "rfcx_ssl.commands.tune",
+        "choose thresholds, smoothing and calibration for every species of a model",
+    ),
     "detect": ("rfcx_ssl.commands.detect", "find species in recordings: events as a table, with pictures"),
     "submit": (
         "rfcx_ssl.commands.submit",

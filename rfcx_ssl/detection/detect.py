@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import rfcx_ssl
 from rfcx_ssl.batching import batched
+from rfcx_ssl.config import settings_dict
 from rfcx_ssl.data.prevalence import NONE
 from rfcx_ssl.detection.assemble import ModelFacts, Tables
 from rfcx_ssl.detection.journal import Journal, Part, open_journal, parts_of
@@ -22,8 +23,8 @@ from rfcx_ssl.detection.listing import Listing
 from rfcx_ssl.detection.plan import differences, refuse_other, wanted_plan
 from rfcx_ssl.detection.recordings import is_url
 from rfcx_ssl.detection.result import Result
-from rfcx_ssl.detection.score_rules import learn_prior, plain_prior
-from rfcx_ssl.detection.sources import PIPE, iter_recordings
+from rfcx_ssl.detection.score_rules import in_words, learn_prior, plain_prior
+from rfcx_ssl.detection.sources import PIPE, check_sources, iter_recordings
 from rfcx_ssl.detection.work import (
     HeardPart,
     Hearer,
@@ -77,6 +78,7 @@ def detect(request: DetectRequest, console: Console) -> None:
         IncompleteError: after all is written, if a recording could not be read to its end (exit code 3).
         RfcxError: the model cannot be used, or there is nothing to listen to.
     """
+    check_sources(request.sources, request.lists)
     detection = _Detection(request, console)
     with open_journal(request.job.out, detection.prepare, detection.join) as journal:
         detection.hear(journal)
@@ -106,6 +108,7 @@ class _Detection:
         self.out = request.job.out
         self.heard_s = 0.0  # by this process, or its workers
         self.seconds = 0.0
+        self.wanted = _wanted(request.job)  # before a folder is made: the model may not be there
 
     # ---- what is to be heard
 
@@ -113,7 +116,7 @@ class _Detection:
         """List and plan, alone in the folder."""
         job = self.request.job
         journal.remove_leftovers()
-        wanted = self._wanted()
+        wanted = self.wanted
         made = journal.read_plan()
         if made is not None and self.request.redo and differences(made, wanted):
             journal.forget()
@@ -174,14 +177,8 @@ class _Detection:
             raise RunError(
                 f"--out {self.out}: another process that began to list recordings here has died; start again"
             )
-        refuse_other(made, self._wanted(), self.out)
+        refuse_other(made, self.wanted, self.out)
         self._say(f"{self.out}: others are at work here; sharing it (recordings that are new are heard another time)")
-
-    def _wanted(self) -> dict[str, Any]:
-        job = self.request.job
-        made = {"pictures": job.draw is not None, "clips": job.clips}
-        keep = {*job.keep, *(name for name, wanted in made.items() if wanted)}
-        return wanted_plan([model_folder(model) for model in job.models], job.settings, keep)
 
     # ---- hearing
 
@@ -266,7 +263,8 @@ class _Detection:
                 for source in self.request.sources
             ],
             "lists": list(self.request.lists),
-            **{key: plan[key] for key in ("sample_rate_hz", "frame_s", "settings", "decisions", "windows", "keep")},
+            **{key: plan[key] for key in ("sample_rate_hz", "frame_s", "decisions", "windows", "keep")},
+            "settings": settings_dict(self.request.job.settings),
             "tables": self._tables_wanted(),
             "recordings": tally.recordings,
             "unreadable": tally.unreadable,
@@ -287,6 +285,7 @@ class _Detection:
             self._say(f"warning: {warning}")
         for problem in record["problems"]:
             self._say(f"error: {problem}")
+        self._say(f"events: {in_words(record['decisions'])}")
         if self.heard_s:
             speed = f"{self.heard_s:.0f} s of audio in {self.seconds:.1f} s ({self.heard_s / self.seconds:.0f} times real time)"
         else:
@@ -305,6 +304,13 @@ def evenly(most: int, total: int) -> list[int]:
     """Places of at most ``most`` of ``total`` things that follow each other, spread over all of them."""
     count = min(most, total)
     return [number * total // count for number in range(count)]
+
+
+def _wanted(job: Job) -> dict[str, Any]:
+    """The plan that a command asks for."""
+    made = {"pictures": job.draw is not None, "clips": job.clips}
+    keep = {*job.keep, *(name for name, wanted in made.items() if wanted)}
+    return wanted_plan([model_folder(model) for model in job.models], job.settings, keep)
 
 
 def _names(listing: Listing) -> Iterator[tuple[str, str]]:

@@ -20,11 +20,11 @@ from rfcx_ssl.decoding.recording_score import HighestFrames, num_frames_of_top
 from rfcx_ssl.detection.read import Samples, Stretch
 from rfcx_ssl.detection.read_ahead import Opened, open_readers
 from rfcx_ssl.detection.recordings import Recording
-from rfcx_ssl.detection.result import Result
+from rfcx_ssl.detection.result import Result, unheard
 from rfcx_ssl.detection.score_rules import ScoreRules, make_rules
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.inference.batch_size import choose_batch_size
-from rfcx_ssl.inference.batches import Batches, OneWindow
+from rfcx_ssl.inference.batches import Batches, OneWindow, ScoreError
 from rfcx_ssl.inference.ensemble import Ensemble
 from rfcx_ssl.inference.scorer import Scorer, TorchScorer
 from rfcx_ssl.models.modeling import RainforestSedModel
@@ -129,6 +129,7 @@ class _InWork:
         self._frames: list[NDArray[np.float16]] = []
         self._windows: list[tuple[int, OneWindow]] = []
         self._highest = HighestFrames(num_frames_of_top(ear.settings.top_s, ear.ensemble.grid))
+        self._no_scores: str | None = None  # why the models have nothing to say of it
 
     def push(self, block: Samples) -> None:
         self._num_samples += len(block[self._rate])
@@ -145,6 +146,8 @@ class _InWork:
         ear, header, recording = self._ear, self.file.header, self._recording
         grid, species = ear.ensemble.grid, ear.ensemble.species
         warning = rate_warning(header.sample_rate_hz, grid.sample_rate_hz, species)
+        if self._no_scores is not None:
+            return unheard(self._index, recording, self._no_scores)
         found = self._decoder.finish()
         problem = self.file.problem
         return Result(
@@ -167,7 +170,13 @@ class _InWork:
         self._windows.append((start, window))
 
     def _take(self) -> None:
-        piece = self._stream.ready()
+        if self._no_scores is not None:
+            return
+        try:
+            piece = self._stream.ready()
+        except ScoreError as error:
+            self._no_scores = str(error)
+            return
         if piece is None:
             return
         if "highest" in self._ear.keep:
