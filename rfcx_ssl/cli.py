@@ -29,12 +29,27 @@ COMMANDS = {
         "rfcx_ssl.commands.evaluate",
         "judge models on labelled recordings: scores, floors, intervals, a report",
     ),
+    "tune": (
+        "rfcx_ssl.commands.tune",
+        "choose thresholds, smoothing and calibration for every species of a model",
+    ),
     "detect": ("rfcx_ssl.commands.detect", "find species in recordings: events as a table, with pictures"),
+    "submit": (
+        "rfcx_ssl.commands.submit",
+        "write a submission for Kaggle: folds, ensembles and speeds, every recording once",
+    ),
+    "embed": (
+        "rfcx_ssl.commands.embed",
+        "turn recordings into vectors, per window or per event, for search and learning",
+    ),
     "review": (
         "rfcx_ssl.commands.review",
         "choose what a person should listen to next; turn the answers into labels",
     ),
-    "export": ("rfcx_ssl.commands.export", "save a model with its own code, or as ONNX, to run without rfcx-ssl"),
+    "export": (
+        "rfcx_ssl.commands.export",
+        "save a model with its own code, as ONNX or TorchScript, to run without rfcx-ssl",
+    ),
 }
 
 

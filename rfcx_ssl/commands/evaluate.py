@@ -36,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", help="rfcx, synth or annotations: how to read the labels (default: by what is there)"
     )
     parser.add_argument("--fold", type=int, metavar="N", help="judge the validation side of this fold")
-    parser.add_argument("--threshold", type=float, default=0.5, help="score that counts as a detection (default 0.5)")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        help="score that counts as a detection (default: the model's own decisions, else 0.5)",
+    )
     parser.add_argument(
         "--resample",
         choices=("recording", "site"),

@@ -4,7 +4,7 @@
   rfcx-ssl export runs/demo/all_pretrained/model --out shared/onnx --format onnx
 
 --format hf (the default) writes weights and code: transformers.AutoModel.from_pretrained("shared/frogs",
-trust_remote_code=True) loads them. --format onnx writes model.onnx, which rfcx-ssl detect --backend onnx also uses;
+trust_remote_code=True) loads them. --format onnx writes model.onnx, which rfcx-ssl detect --set backend=onnx also uses;
 --format torchscript writes model.pt for C++. What an ONNX or TorchScript file says of noise is compared with what the
 model says before it is put in place. Repeat --format for several of them in one folder.
 """

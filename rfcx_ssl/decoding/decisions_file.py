@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from transformers.utils.hub import cached_file
 
 from rfcx_ssl.decoding.decisions import Decisions, decide
 from rfcx_ssl.decoding.score_map import Knots, ScoreMap
 from rfcx_ssl.decoding.settings import USED_BY
 from rfcx_ssl.errors import CheckpointError, did_you_mean, first_line
 from rfcx_ssl.files import write_text
+from rfcx_ssl.inference.load import model_folder
 
 DECISIONS_FILE = "decisions.json"
 FORMAT = 1
@@ -23,15 +23,10 @@ MOST_BYTES = 64 << 20  # thousands of species with isotonic knots stay below a t
 
 
 def find_decisions(model: str) -> Path | None:
-    """decisions.json of a model folder (``RUN/model``) or hub id; None where it has none."""
-    if Path(model).is_dir():
-        path = Path(model) / DECISIONS_FILE
-        return path if path.is_file() else None
-    try:
-        found = cached_file(model, DECISIONS_FILE, _raise_exceptions_for_missing_entries=False)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"model {model}: {DECISIONS_FILE} cannot be fetched ({first_line(error)})") from None
-    return None if found is None else Path(found)
+    """decisions.json of a model folder (``RUN/model``) or hub id, or beside an ONNX file; None where there is none."""
+    place = model_folder(model)
+    path = (place if place.is_dir() else place.parent) / DECISIONS_FILE
+    return path if path.is_file() else None
 
 
 def model_decisions(model: str) -> Decisions | None:

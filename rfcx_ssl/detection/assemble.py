@@ -12,6 +12,7 @@ from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.writers import Writer, open_tables, open_writers
 from rfcx_ssl.species.table import SpeciesTable
 
+CLIPS = ClipSettings()
 MOST_PROBLEMS = 5  # that are shown
 
 
@@ -64,7 +65,7 @@ class Tables:
 
     formats: tuple[str, ...] = ("csv",)  # of events
     saves: frozenset[str] = frozenset()  # what is written beside events and scores
-    clips: ClipSettings | None = None
+    clips: ClipSettings = CLIPS  # how clips are cut, where they are
     places: Path | None = None  # a table that says where and when recordings were made
 
     def write(self, results: Iterable[Result], out: Path, facts: ModelFacts) -> Tally:
@@ -79,9 +80,15 @@ class Tables:
                 tally.add(result)
         return tally
 
-    def check(self, facts: ModelFacts) -> None:
-        """Refuse what would fail after all was heard: names of species that a table cannot hold."""
+    def check(self, facts: ModelFacts, recordings: Iterable[tuple[str, str]]) -> int:
+        """Refuse what would fail after all was heard: names of species that a table cannot hold, a table of places that does
+        not fit the names and paths of ``recordings``. Returns how many of these it does not have.
+        """
         self._writers(Path(), facts, None)
+        if self.places is None:
+            return 0
+        with open_recording_table(self.places) as table:
+            return table.check(recordings)
 
     def _writers(self, out: Path, facts: ModelFacts, table: RecordingTable | None) -> list[Writer]:
         names = facts.species.names

@@ -18,13 +18,13 @@ from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.data.prevalence import NONE
 from rfcx_ssl.detection.assemble import ModelFacts, Tables
-from rfcx_ssl.detection.journal import Journal, Part, cut_parts, open_journal
+from rfcx_ssl.detection.journal import Journal, Part, open_journal, parts_of
 from rfcx_ssl.detection.listing import Listing
-from rfcx_ssl.detection.plan import refuse_other, wanted_plan
+from rfcx_ssl.detection.plan import differences, refuse_other, wanted_plan
 from rfcx_ssl.detection.recordings import is_url
 from rfcx_ssl.detection.result import Result
-from rfcx_ssl.detection.score_rules import learn_prior, plain_prior
-from rfcx_ssl.detection.sources import PIPE, iter_recordings
+from rfcx_ssl.detection.score_rules import in_words, learn_prior, plain_prior
+from rfcx_ssl.detection.sources import PIPE, check_sources, iter_recordings
 from rfcx_ssl.detection.work import (
     HeardPart,
     Hearer,
@@ -43,6 +43,7 @@ from rfcx_ssl.species.table import SpeciesTable
 from rfcx_ssl.workers import open_workers
 
 MOST_WARNINGS = 10
+PAGE = 1000  # recordings of the listing in memory
 SUMMARIZED = frozenset(("csv", "parquet", "jsonl"))  # tables of all events, which a summary is made of
 PARTS_PER_TASK = 16  # of a worker: what it starts once, it uses for so many
 
@@ -77,11 +78,26 @@ def detect(request: DetectRequest, console: Console) -> None:
         IncompleteError: after all is written, if a recording could not be read to its end (exit code 3).
         RfcxError: the model cannot be used, or there is nothing to listen to.
     """
+    check_sources(request.sources, request.lists)
     detection = _Detection(request, console)
     with open_journal(request.job.out, detection.prepare, detection.join) as journal:
         detection.hear(journal)
         record = detection.write(journal)
     detection.summarize(record)
+
+
+@contextmanager
+def heard(request: DetectRequest, console: Console) -> Iterator[Callable[[], Iterator[Result]]]:
+    """Listen as :func:`detect` does, and write no table: a function that reads all results in the order of the listing.
+
+    Raises:
+        RfcxError: the model cannot be used, or there is nothing to listen to.
+    """
+    detection = _Detection(request, console)
+    with open_journal(request.job.out, detection.prepare, detection.join) as journal:
+        detection.hear(journal)
+        plan = journal.plan()
+        yield partial(journal.results, parts_of(plan), _facts(plan).species)
 
 
 class _Detection:
@@ -92,6 +108,7 @@ class _Detection:
         self.out = request.job.out
         self.heard_s = 0.0  # by this process, or its workers
         self.seconds = 0.0
+        self.wanted = _wanted(request.job)  # before a folder is made: the model may not be there
 
     # ---- what is to be heard
 
@@ -99,25 +116,27 @@ class _Detection:
         """List and plan, alone in the folder."""
         job = self.request.job
         journal.remove_leftovers()
-        wanted = self._wanted()
+        wanted = self.wanted
         made = journal.read_plan()
-        if made is not None and self.request.redo and made != {**made, **wanted}:
+        if made is not None and self.request.redo and differences(made, wanted):
             journal.forget()
             made = None
         if made is None:
             journal.forget()
-            made = {**wanted, "runs": [], **about_models(job)}
+            made = {**wanted, "runs": [], "total": 0, **about_models(job)}
         refuse_other(made, wanted, self.out)
-        self.request.tables.check(_facts(made))
         with Listing(journal.listing_path) as listing:
-            before = len(listing)
             listing.update(iter_recordings(self.request.sources, self.request.lists, spool=journal.folder))
-            if len(listing) > before:
-                made["runs"].append(before)
+            missing = self.request.tables.check(_facts(made), _names(listing))
+            if missing:
+                self._say(f"warning: {missing} of {len(listing)} recordings are not in {self.request.tables.places}")
+            if len(listing) > made["total"]:
+                made["runs"].append(made["total"])
+                made["total"] = len(listing)
             if "prior" not in made:
                 made["prior"] = self._prior(listing)
             journal.write_plan(made)
-            self._hear_again(journal, cut_parts(made["runs"], len(listing)), listing)
+            self._hear_again(journal, parts_of(made), listing)
 
     def _hear_again(self, journal: Journal, parts: Sequence[Part], listing: Listing) -> None:
         """Open the parts again whose files have changed, and those of which a file could not be reached.
@@ -145,7 +164,7 @@ class _Detection:
             return None
         count = min(settings.prevalence_recordings, len(listing))
         self._say(f"prevalence={settings.prevalence}: listening to {count} recordings first, to scale scores by")
-        places = [number * len(listing) // count for number in range(count)]
+        places = evenly(count, len(listing))
         scores = clip_scores(job, [row for place in places for row in listing.rows(place, 1)])
         if not len(scores):
             raise AudioError(f"prevalence={settings.prevalence}: none of {count} recordings can be heard")
@@ -158,20 +177,14 @@ class _Detection:
             raise RunError(
                 f"--out {self.out}: another process that began to list recordings here has died; start again"
             )
-        refuse_other(made, self._wanted(), self.out)
+        refuse_other(made, self.wanted, self.out)
         self._say(f"{self.out}: others are at work here; sharing it (recordings that are new are heard another time)")
-
-    def _wanted(self) -> dict[str, Any]:
-        job = self.request.job
-        made = {"pictures": job.draw is not None, "clips": job.clips}
-        keep = {*job.keep, *(name for name, wanted in made.items() if wanted)}
-        return wanted_plan([model_folder(model) for model in job.models], job.settings, keep)
 
     # ---- hearing
 
     def hear(self, journal: Journal) -> None:
         """Hear what is left, in this process or in workers."""
-        parts = _parts(journal)
+        parts = parts_of(journal.plan())
         left = [part for part in parts if not journal.sealed(part)]
         if not left:
             return
@@ -237,15 +250,14 @@ class _Detection:
         return {
             "formats": sorted(tables.formats),
             "saves": sorted(tables.saves),
-            "clips": None if tables.clips is None else settings_dict(tables.clips),
+            "clips": [tables.clips.clips_per_species, tables.clips.clip_margin_s, tables.clips.longest_clip_s],
             "places": None if tables.places is None else file_sha256(tables.places),
         }
 
     def _write(self, journal: Journal) -> dict[str, Any]:
-        plan = journal.read_plan()
-        assert plan is not None
+        plan = journal.plan()
         facts = _facts(plan)
-        results = journal.results(_parts(journal), facts.species)
+        results = journal.results(parts_of(journal.plan()), facts.species)
         tally = self.request.tables.write(results, self.out, facts)
         record = {
             "rfcx_ssl": rfcx_ssl.__version__,
@@ -256,7 +268,8 @@ class _Detection:
                 for source in self.request.sources
             ],
             "lists": list(self.request.lists),
-            **{key: plan[key] for key in ("sample_rate_hz", "frame_s", "settings", "decisions", "windows", "keep")},
+            **{key: plan[key] for key in ("sample_rate_hz", "frame_s", "decisions", "windows", "keep")},
+            "settings": settings_dict(self.request.job.settings),
             "tables": self._tables_wanted(),
             "recordings": tally.recordings,
             "unreadable": tally.unreadable,
@@ -277,6 +290,7 @@ class _Detection:
             self._say(f"warning: {warning}")
         for problem in record["problems"]:
             self._say(f"error: {problem}")
+        self._say(f"events: {in_words(record['decisions'])}")
         if self.heard_s:
             speed = f"{self.heard_s:.0f} s of audio in {self.seconds:.1f} s ({self.heard_s / self.seconds:.0f} times real time)"
         else:
@@ -291,11 +305,24 @@ class _Detection:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _parts(journal: Journal) -> list[Part]:
-    plan = journal.read_plan()
-    assert plan is not None
-    with Listing(journal.listing_path, readonly=True) as listing:
-        return cut_parts(plan["runs"], len(listing))
+def evenly(most: int, total: int) -> list[int]:
+    """Places of at most ``most`` of ``total`` things that follow each other, spread over all of them."""
+    count = min(most, total)
+    return [number * total // count for number in range(count)]
+
+
+def _wanted(job: Job) -> dict[str, Any]:
+    """The plan that a command asks for."""
+    made = {"pictures": job.draw is not None, "clips": job.clips}
+    keep = {*job.keep, *(name for name, wanted in made.items() if wanted)}
+    return wanted_plan([model_folder(model) for model in job.models], job.settings, keep)
+
+
+def _names(listing: Listing) -> Iterator[tuple[str, str]]:
+    """Name and path of every recording."""
+    for first in range(0, len(listing), PAGE):
+        for row in listing.rows(first, PAGE):
+            yield row.recording.name, row.recording.path
 
 
 def _facts(plan: Mapping[str, Any]) -> ModelFacts:

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.decoding.decode import RecordingDecoder
 from rfcx_ssl.decoding.detections import to_detections
+from rfcx_ssl.decoding.recording_score import HighestFrames, num_frames_of_top
 from rfcx_ssl.detection.read import Samples, Stretch
 from rfcx_ssl.detection.read_ahead import Opened, open_readers
 from rfcx_ssl.detection.recordings import Recording
-from rfcx_ssl.detection.result import Result
+from rfcx_ssl.detection.result import Result, unheard
 from rfcx_ssl.detection.score_rules import ScoreRules, make_rules
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.inference.batch_size import choose_batch_size
-from rfcx_ssl.inference.batches import Batches, OneWindow
+from rfcx_ssl.inference.batches import Batches, OneWindow, ScoreError
 from rfcx_ssl.inference.ensemble import Ensemble
 from rfcx_ssl.inference.scorer import Scorer, TorchScorer
 from rfcx_ssl.models.modeling import RainforestSedModel
@@ -47,7 +48,7 @@ class Ear:
     Args:
         scorers: the models; windows that are kept are those of the first.
         rules: by default as the models and ``settings`` have it.
-        keep: ``frames``, ``windows``, ``embeddings``.
+        keep: ``frames``, ``windows``, ``embeddings``; ``highest``: frames of the highest ``top_s``, before any rule.
         drawn: the frames are wanted until a picture is drawn.
     """
 
@@ -127,6 +128,8 @@ class _InWork:
         self._num_samples = 0  # at the rate of the frames
         self._frames: list[NDArray[np.float16]] = []
         self._windows: list[tuple[int, OneWindow]] = []
+        self._highest = HighestFrames(num_frames_of_top(ear.settings.top_s, ear.ensemble.grid))
+        self._no_scores: str | None = None  # why the models have nothing to say of it
 
     def push(self, block: Samples) -> None:
         self._num_samples += len(block[self._rate])
@@ -143,6 +146,8 @@ class _InWork:
         ear, header, recording = self._ear, self.file.header, self._recording
         grid, species = ear.ensemble.grid, ear.ensemble.species
         warning = rate_warning(header.sample_rate_hz, grid.sample_rate_hz, species)
+        if self._no_scores is not None:
+            return unheard(self._index, recording, self._no_scores)
         found = self._decoder.finish()
         problem = self.file.problem
         return Result(
@@ -165,9 +170,17 @@ class _InWork:
         self._windows.append((start, window))
 
     def _take(self) -> None:
-        piece = self._stream.ready()
+        if self._no_scores is not None:
+            return
+        try:
+            piece = self._stream.ready()
+        except ScoreError as error:
+            self._no_scores = str(error)
+            return
         if piece is None:
             return
+        if "highest" in self._ear.keep:
+            self._highest.push(piece.frame.numpy())
         frame = self._decoder.push(piece.frame.numpy(), piece.clip.numpy())
         if "frames" in self._ear.keep:
             self._frames.append(frame.astype(np.float16))
@@ -176,6 +189,8 @@ class _InWork:
         arrays: dict[str, NDArray[np.generic]] = {}
         if "frames" in self._ear.keep:
             arrays["frames"] = np.concatenate(self._frames)
+        if "highest" in self._ear.keep:
+            arrays["highest"] = self._highest.values
         if self._windows:
             starts = np.array([start for start, _ in self._windows]) * self._ear.scorer.grid.frame_s
             arrays["windows_s"] = starts + self._recording.start_s

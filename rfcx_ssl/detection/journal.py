@@ -78,6 +78,13 @@ class Journal:
             raise RunError(f"{path}: its format is not {FORMAT!r}; choose another --out, or start again with --redo")
         return plan
 
+    def plan(self) -> dict[str, Any]:
+        """The plan of a folder that was prepared."""
+        plan = self.read_plan()
+        if plan is None:
+            raise RunError(f"{self.folder}: has no plan; start again")
+        return plan
+
     def write_plan(self, plan: Mapping[str, Any]) -> None:
         """Replace the plan, durably."""
         text = json.dumps({"format": FORMAT, **plan}, indent=1, ensure_ascii=False)
@@ -286,10 +293,12 @@ def _try(lock: int, kind: int) -> bool:
     return True
 
 
-def cut_parts(runs: Sequence[int], total: int) -> list[Part]:
-    """Parts of ``total`` recordings; those that a run of the command added (``runs``: index of the first of each) start a new one."""
+def parts_of(plan: Mapping[str, Any]) -> list[Part]:
+    """Parts of the ``total`` recordings of a plan; those that a run of the command added (``runs``: the index of the first of
+    each) start a new one, so that no part ever grows.
+    """
     parts: list[Part] = []
-    for first, stop in pairwise([*runs, total]):
+    for first, stop in pairwise([*plan["runs"], plan["total"]]):
         for start in range(first, stop, PART_RECORDINGS):
             parts.append(Part(len(parts), start, min(PART_RECORDINGS, stop - start)))
     return parts

@@ -32,6 +32,7 @@ _COLUMNS = {
 #: Of what was asked for, flattened.
 _ARRAYS = {
     "frames": pa.float16(),
+    "highest": pa.float32(),
     "windows_s": pa.float64(),
     "window_scores": pa.float32(),
     "embeddings": pa.float32(),
@@ -96,5 +97,6 @@ def _arrays(row: dict[str, Any], num_species: int) -> dict[str, np.ndarray[Any, 
         name: np.array(row[name], kind.to_pandas_dtype()) for name, kind in _ARRAYS.items() if row[name] is not None
     }
     num_windows = len(arrays.get("windows_s", ()))
-    shapes = {"frames": (-1, num_species), "window_scores": (-1, num_species), "embeddings": (num_windows, -1)}
+    of_species = dict.fromkeys(("frames", "highest", "window_scores"), (-1, num_species))
+    shapes = of_species | {"embeddings": (num_windows, -1)}
     return {name: values.reshape(shapes.get(name, (-1,))) for name, values in arrays.items()}

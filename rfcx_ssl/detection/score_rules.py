@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rfcx_ssl.data.prevalence import known_prevalence
 from rfcx_ssl.decoding.decisions import Decisions, decisions_in_force
-from rfcx_ssl.decoding.decisions_file import find_decisions, read_decisions
+from rfcx_ssl.decoding.decisions_file import find_decisions, model_decisions
 from rfcx_ssl.decoding.occurrence import OccurrenceTable, read_occurrence
 from rfcx_ssl.decoding.prior import prior_log_odds
 from rfcx_ssl.decoding.score_map import ScoreMap
@@ -20,7 +21,6 @@ from rfcx_ssl.decoding.species_list import species_shift, wanted_species
 from rfcx_ssl.detection.recording_table import RecordingTable
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.inference.ensemble import species_columns
-from rfcx_ssl.inference.load import model_folder
 from rfcx_ssl.inference.scorer import Scorer
 
 logger = logging.getLogger(__name__)
@@ -93,20 +93,20 @@ def decisions_of(scorers: Sequence[Scorer], settings: DetectSettings) -> Decisio
     Several models must have been tuned together (``rfcx-ssl tune`` gives all of them the same decisions): what was
     tuned for one says nothing about their mean.
     """
-    found = [_decisions_file(scorer.name) for scorer in scorers] if settings.tuned else []
-    texts = {None if path is None else path.read_bytes() for path in found}
-    if len(texts) > 1:
-        logger.warning("the models were not tuned together: their own thresholds and calibrations are left alone")
-    saved = read_decisions(found[0]) if len(texts) == 1 and found[0] is not None else None
-    return decisions_in_force(saved, settings, scorers[0].species.names)
+    names = [scorer.name for scorer in scorers if scorer.name] if settings.tuned else []
+    found = [find_decisions(name) for name in names]
+    if len({None if path is None else path.read_bytes() for path in found}) > 1:
+        _note_apart(tuple(names))
+        names = []
+    return decisions_in_force(model_decisions(names[0]) if names else None, settings, scorers[0].species.names)
 
 
-def _decisions_file(model: str) -> Path | None:
-    """What was tuned for a model by the name that the user gave it."""
-    if not model:
-        return None
-    place = model_folder(model)
-    return find_decisions(str(place if place.is_dir() else place.parent))
+@lru_cache
+def _note_apart(names: tuple[str, ...]) -> None:
+    """Said once, however often the decisions are asked for."""
+    logger.warning(
+        "%s were not tuned together: their own thresholds and calibrations are left alone", " and ".join(names)
+    )
 
 
 def train_prevalence(scorers: Sequence[Scorer]) -> FloatArray | None:
@@ -142,6 +142,16 @@ def plain_prior(prior: FloatArray) -> list[float]:
     """For JSON, which has no infinity: a prevalence of 0 or 1 is one that is next to it."""
     found: list[float] = np.clip(prior, -MOST_SHIFT, MOST_SHIFT).tolist()
     return found
+
+
+def in_words(decisions: Mapping[str, Any]) -> str:
+    """What :func:`describe` says, as a line."""
+    low, high = min(decisions["threshold"].values()), max(decisions["threshold"].values())
+    text = f"{decisions['decoder']}, threshold {low:.2g}" + (f" to {high:.2g}, one per species" if low < high else "")
+    about = decisions["about"]
+    told = ", ".join(f"{key} {about[key]}" for key in ("criterion", "data", "made") if key in about)
+    text += f"; tuned ({told})" if told else "; not tuned (rfcx-ssl tune)"
+    return text + (", calibrated" if decisions["calibrated"] else "")
 
 
 def describe(rules: ScoreRules, settings: DetectSettings) -> Mapping[str, Any]:

@@ -40,14 +40,8 @@ def iter_recordings(
     Raises:
         AudioError: a source does not exist or holds no audio, or a list is wrong, naming the line.
     """
-    sources = [source.removeprefix(LOCAL) for source in sources]
-    missing = [source for source in sources if _is_missing(source)]
-    if missing:
-        more = f" ({len(missing)} missing)" if missing[1:] else ""
-        raise AudioError(f"{missing[0]}: no such file or folder{more}")
-    if [*sources, *lists].count(PIPE) > 1:
-        raise AudioError("-: there is one pipe; name it once")
-    for source in sources:
+    check_sources(sources, lists)
+    for source in (source.removeprefix(LOCAL) for source in sources):
         empty = True
         for recording in _of_source(source, spool):
             empty = False
@@ -56,6 +50,23 @@ def iter_recordings(
             raise AudioError(f"{source}: no audio files ({', '.join(sorted(AUDIO_SUFFIXES))})")
     for source in lists:
         yield from _of_list(source)
+
+
+def check_sources(sources: Sequence[str], lists: Sequence[str] = ()) -> None:
+    """Refuse what can be seen to be wrong before anything is listed.
+
+    Raises:
+        AudioError: there is nothing to listen to, a local file or list is not there, or the pipe is named twice.
+    """
+    if not sources and not lists:
+        raise AudioError("what to listen to? Name files, folders, patterns or URLs, or a --list of them")
+    missing = [source for source in sources if _is_missing(source.removeprefix(LOCAL))]
+    missing += [source for source in lists if source != PIPE and not is_url(source) and not Path(source).exists()]
+    if missing:
+        more = f" ({len(missing)} missing)" if missing[1:] else ""
+        raise AudioError(f"{missing[0]}: no such file or folder{more}")
+    if [*sources, *lists].count(PIPE) > 1:
+        raise AudioError("-: there is one pipe; name it once")
 
 
 def find_recordings(sources: Sequence[str]) -> list[Recording]:

@@ -63,13 +63,11 @@ class Hearer:
         With ``alone`` every recording is heard and kept by itself, so that one of which this process dies is the first
         that was not heard.
         """
-        plan = self.journal.read_plan()
-        assert plan is not None
         with (
             closing(parts),
             open_readers(self.job.readers) as readers,
             Listing(self.journal.listing_path, readonly=True) as listing,
-            open_ear(self.job, plan) as ear,
+            open_ear(self.job, self.journal.plan()) as ear,
             Fetcher(self.journal.folder) as fetcher,
         ):
             for part in parts:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
 from rfcx_ssl.data.prevalence import TABLE
+from rfcx_ssl.decoding.decisions import Decisions
 from rfcx_ssl.errors import ConfigError, MissingExtraError
+from rfcx_ssl.evaluation.decided import decided_note
 from rfcx_ssl.evaluation.events import always, judge_events
 from rfcx_ssl.evaluation.groups import ALL, Group, groups_of
 from rfcx_ssl.evaluation.judge import Judge, Scored
@@ -28,19 +30,32 @@ Resample: TypeAlias = Literal["recording", "site"]
 
 @dataclass(frozen=True)
 class JudgingOptions:
-    """How to judge: the probability that counts as a detection, what the intervals draw, where prevalences come from."""
+    """How to judge: the probability that counts as a detection, what the intervals draw, where prevalences come from.
 
-    threshold: float = 0.5
+    A ``threshold`` is for everything. Without one, boxes, segments and events are decided as a model has decided for itself;
+    scores of whole recordings, which are about no frames, and models without decisions, at 0.5.
+    """
+
+    threshold: float | None = None
     resample: Resample = "recording"
     resamples: int = 1000
     seed: int = 0
     prevalence: str = TABLE  # known_prevalence says what it may be
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold <= 1:
+        if self.threshold is not None and not 0 < self.threshold <= 1:
             raise ConfigError(f"--threshold {self.threshold:g}: must be in (0, 1]")
         if self.resamples < 1:
             raise ConfigError(f"--resamples {self.resamples}: must be at least 1")
+
+    @property
+    def plain_threshold(self) -> float:
+        """Where a model has decided nothing."""
+        return 0.5 if self.threshold is None else self.threshold
+
+    def decisions(self, system: Heard) -> Decisions | None:
+        """A model's own decisions, where they count."""
+        return system.decisions if self.threshold is None else None
 
 
 @dataclass(frozen=True)
@@ -93,7 +108,8 @@ def evaluate(
     judged = {name: bench.judge(name, system) for name, system in heard.items()}
     verdicts = [verdict for group in groups_of(reference, snr_db) for verdict in bench.verdicts(group, heard, judged)]
     estimates = [estimate_note(name, system, reference) for name, system in heard.items()] if prior.estimates else []
-    notes = (prior.source, *estimates, *bench.notes)
+    decided = [decided_note(name, own) for name, system in heard.items() if (own := options.decisions(system))]
+    notes = (prior.source, *estimates, *decided, *bench.notes)
     return Evaluation(reference, prior, options, heard, judged, tuple(verdicts), notes)
 
 
@@ -110,9 +126,13 @@ class _Bench:
         """Everything of one model."""
         scaled = self.prior.scale(name, system)
         rows, cells = _box_rows(system), _box_cells(system, len(self.reference.space.species))
-        boxes = self._judge(cells.truth, cells.known, rows if self.clusters is None else self.clusters[rows])
+        decisions = self.options.decisions(system)
+        clusters, threshold = rows if self.clusters is None else self.clusters[rows], None
+        if decisions is not None:
+            cells, threshold = cells._replace(scores=decisions.calibration(cells.scores)), decisions.threshold
+        boxes = self._judge(cells.truth, cells.known, clusters, threshold)
         everywhere = np.ones(len(self.reference.paths), np.bool_)
-        events = self._events(system, system.frames, everywhere)
+        events = self._events(system, system.frames, everywhere, decisions)
         return Judged(
             self.whole.score(system.clip),
             None if scaled is None else self.whole.score(scaled),
@@ -146,25 +166,32 @@ class _Bench:
         inside = (rows if group.whole else np.zeros_like(rows))[_box_rows(system)]
         cells = np.broadcast_to(inside[:, None], judged.boxes.scores.shape)
         boxes = judged.boxes.judge.within(cells).score(judged.boxes.scores[inside])
-        return Judged(raw, scaled, boxes, self._events(system, system.frames, rows) if group.whole else None)
+        decisions = self.options.decisions(system)
+        events = self._events(system, system.frames, rows, decisions) if group.whole else None
+        return Judged(raw, scaled, boxes, events)
 
-    def _events(self, system: Heard, frames: Mapping[int, NDArray[Any]], rows: BoolArray) -> EventMetrics | None:
+    def _events(
+        self, system: Heard, frames: Mapping[int, NDArray[Any]], rows: BoolArray, decisions: Decisions | None = None
+    ) -> EventMetrics | None:
         """Event metrics of some recordings; None where none of them is timed, or the extra is not installed."""
         if not (self.reference.timed & rows).any():
             return None
         try:
-            return judge_events(self.reference, system, frames, rows=rows, threshold=self.options.threshold)
+            threshold = self.options.plain_threshold
+            return judge_events(self.reference, system, frames, rows=rows, threshold=threshold, decisions=decisions)
         except MissingExtraError as error:
             self.notes = [f"No event metrics: {error}."]
             return None
 
-    def _judge(self, truth: BoolArray, known: BoolArray, clusters: IntArray | None) -> Judge:
+    def _judge(
+        self, truth: BoolArray, known: BoolArray, clusters: IntArray | None, threshold: FloatArray | None = None
+    ) -> Judge:
         return Judge(
             truth,
             self.prior.values,
             known=known,
             clusters=clusters,
-            threshold=self.options.threshold,
+            threshold=self.options.plain_threshold if threshold is None else threshold,
             resamples=self.options.resamples,
             seed=self.options.seed,
         )

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rfcx_ssl.decoding.decisions import Decisions
+from rfcx_ssl.evaluation.decided import decided_frames
 from rfcx_ssl.evaluation.reference import Reference
 from rfcx_ssl.evaluation.systems import Heard
 from rfcx_ssl.metrics.arrays import BoolArray, FloatArray
@@ -19,9 +21,11 @@ def judge_events(
     *,
     rows: BoolArray | None = None,
     threshold: float = 0.5,
+    decisions: Decisions | None = None,
 ) -> EventMetrics:
     """Frame probabilities, (T, S) by row, against all calls of the ``rows`` (R,) that are timed; all of these by default.
 
+    With ``decisions``, F1 that chooses no threshold of its own is that of the events they make of the frames.
     The thresholds tried lie 0.01 apart in log odds: 2.5 times faster than trying every score, within 0.01 of it.
 
     Raises:
@@ -29,8 +33,13 @@ def judge_events(
     """
     chosen = np.flatnonzero(reference.timed if rows is None else reference.timed & rows).tolist()
     calls = [[(call.start_s, call.end_s, call.species_id) for call in reference.calls[row]] for row in chosen]
-    scores, durations_s = [_coarse(frames[row]) for row in chosen], [heard.durations_s[row] for row in chosen]
-    return event_metrics(scores, calls, durations_s, heard.grid.frame_s, EventMetricSettings(threshold=threshold))
+    durations_s, options = [heard.durations_s[row] for row in chosen], EventMetricSettings(threshold=threshold)
+    found = event_metrics([_coarse(frames[row]) for row in chosen], calls, durations_s, heard.grid.frame_s, options)
+    if decisions is None:
+        return found
+    inside = decided_frames({row: frames[row] for row in chosen}, decisions, heard.grid)
+    decided = event_metrics([inside[row] for row in chosen], calls, durations_s, heard.grid.frame_s)
+    return found._replace(segment_f1=decided.segment_f1, event_f1=decided.event_f1)
 
 
 def always(heard: Heard, prevalence: FloatArray) -> dict[int, NDArray[np.float64]]:

@@ -44,7 +44,7 @@ class Judge:
         prevalence: (S,) how common each species is, known without listening.
         known: (R, S) what is known; None is everything.
         clusters: (R,) rows of one cluster (a site, or the recording of a box) are resampled together; None: each alone.
-        threshold: probability from which on a species counts as detected.
+        threshold: probability from which on a species counts as detected; one for all, or (S,).
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Judge:
         *,
         known: BoolArray | None = None,
         clusters: ArrayLike | None = None,
-        threshold: float = 0.5,
+        threshold: float | FloatArray = 0.5,
         resamples: int = 1000,
         seed: int = 0,
     ) -> None:
@@ -139,7 +139,7 @@ class Kind(NamedTuple):
     """
 
     cells: str
-    values: Callable[[BoolArray, FloatArray, BoolArray, float], FloatArray]
+    values: Callable[[BoolArray, FloatArray, BoolArray, float | FloatArray], FloatArray]
     centred: bool = True
 
 

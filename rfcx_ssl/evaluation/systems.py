@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rfcx_ssl.audio import read_audio
+from rfcx_ssl.decoding.decisions import Decisions
 from rfcx_ssl.errors import CheckpointError, some_of
+from rfcx_ssl.evaluation.decided import own_decisions
 from rfcx_ssl.evaluation.reference import Boxes, Reference
 from rfcx_ssl.evaluation.runs import RunFacts
 from rfcx_ssl.frames import FrameGrid
@@ -30,6 +32,7 @@ class Heard:
 
     facts: RunFacts
     clip: FloatArray  # (R, S)
+    peaks: FloatArray  # (R, S) the best frame
     frames: dict[int, Frames]  # (T, S) by row, of the recordings whose events can be judged
     boxes: Boxes  # judged boxes of each recording, on the model's frames
     box_scores: NDArray[np.float32]  # (n,) of all of them, recording by recording: the best frame
@@ -38,6 +41,7 @@ class Heard:
     parameters: int
     times_real_time: float  # seconds of audio per second of computing, decoding left out
     train_prevalence: FloatArray | None = None  # (S,) of the crops it was trained on, NaN where unknown
+    decisions: Decisions | None = None  # its own, which scores here know nothing of
 
 
 def hear_all(facts: Mapping[str, RunFacts], reference: Reference, device: str, console: Console) -> dict[str, Heard]:
@@ -55,13 +59,14 @@ def hear(facts: RunFacts, reference: Reference, device: str, tick: Callable[[], 
     """Score every recording with the model of a run; ``tick`` is called after each recording.
 
     Raises:
-        CheckpointError: the model cannot be loaded, or does not know a species of the reference.
+        CheckpointError: the model or its decisions cannot be loaded, or it does not know a species of the reference.
         AudioError: a recording cannot be read.
     """
     model = load_model(str(facts.model), device)
     columns = species_columns(str(facts.model), model.space.species_names, reference.space.species_names)
+    decisions = own_decisions(str(facts.model), model.space.species_names, columns)
     rate, grid, boxes = model.config.sample_rate_hz, model.grid, reference.boxes(model.grid)
-    clip, frames, box_scores, durations_s, busy_s = [], {}, [], [], 0.0
+    clip, peaks, frames, box_scores, durations_s, busy_s = [], [], {}, [], [], 0.0
     for row, path in enumerate(reference.paths):
         waveform = torch.from_numpy(read_audio(path, sample_rate_hz=rate))
         if row == 0:
@@ -71,6 +76,7 @@ def hear(facts: RunFacts, reference: Reference, device: str, tick: Callable[[], 
         clip.append(scores.clip.double().cpu().numpy()[columns])  # waits for the device
         busy_s += time.perf_counter() - start
         of_frames = scores.frame.float().cpu().numpy()[:, columns]
+        peaks.append(of_frames.max(axis=0).astype(np.float64))
         box_scores += [float(of_frames[box.frames, box.species_id].max()) for box in boxes[row]]
         if reference.timed[row]:
             frames[row] = of_frames
@@ -81,6 +87,7 @@ def hear(facts: RunFacts, reference: Reference, device: str, tick: Callable[[], 
     return Heard(
         facts,
         np.stack(clip),
+        np.stack(peaks),
         frames,
         boxes,
         np.array(box_scores, np.float32),
@@ -89,6 +96,7 @@ def hear(facts: RunFacts, reference: Reference, device: str, tick: Callable[[], 
         parameters,
         times_real_time=sum(durations_s) / busy_s,
         train_prevalence=None if trained is None else np.array(trained, np.float64)[columns],
+        decisions=decisions,
     )
 
 

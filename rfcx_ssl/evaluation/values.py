@@ -90,10 +90,10 @@ def _areas(raw: Scored, prefix: str, *, intervals: bool) -> dict[str, float]:
 
 
 def _decisions(raw: Scored, prefix: str, *, intervals: bool) -> dict[str, float]:
-    """Detections at the threshold: pooled over all cells, and F1 as the mean over species."""
+    """Detections at the threshold (NaN where each species has its own): pooled over all cells, and F1 as the mean over species."""
     judge, size = raw.judge, raw.judge.truth.shape[1] + 1
     drawn = raw.intervals("decisions") if intervals else [_bare(value) for value in np.concatenate(raw.decisions)]
-    values = {f"{prefix}threshold": judge.threshold}
+    values = {f"{prefix}threshold": NAN if isinstance(judge.threshold, np.ndarray) else judge.threshold}
     for place, name in enumerate(("precision", "recall", "f1")):
         values |= with_interval(f"{prefix}{name}", drawn[(place + 1) * size - 1])
     share = _share(judge.truth, judge.refutable)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rfcx_ssl.errors import CheckpointError, ConfigError, first_line, require_extra
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.inference.settings import WindowSettings
@@ -25,6 +28,7 @@ class OnnxFacts:
     space: LabelSpace
     windows: Windows
     embedding_dim: int
+    train_prevalence: NDArray[np.float64] | None  # (S,) NaN where unknown
     fixed_samples: int | None  # the one length of window that the graph takes; None where any does
     shortest_samples: int  # shorter windows are not scored as torch scores them
 
@@ -87,8 +91,9 @@ def read_facts(path: Path, metadata: dict[str, str], wanted: WindowSettings) -> 
         own_s = _count(values, "window_samples") / grid.sample_rate_hz
         windows = choose_windows(wanted, values["windows"], own_s, "windows")
         fixed = None if values["fixed_samples"] is None else _count(values, "fixed_samples")
+        prevalence = _prevalence(values["train_prevalence"], len(space.species))
         shortest = _count(values, "shortest_samples")
-        return OnnxFacts(grid, space, windows, _count(values, "embedding_dim"), fixed, shortest)
+        return OnnxFacts(grid, space, windows, _count(values, "embedding_dim"), prevalence, fixed, shortest)
     except KeyError as error:
         raise CheckpointError(f"{where}: {error.args[0]} is missing") from None
     except (TypeError, ValueError, AttributeError, ConfigError) as error:
@@ -101,6 +106,16 @@ def _count(values: dict[str, Any], key: str) -> int:
     if type(value) is not int or value < 1:
         raise ValueError(f"{key}={value!r} must be a whole number of at least 1")
     return value
+
+
+def _prevalence(shares: Any, num_species: int) -> NDArray[np.float64] | None:  # noqa: ANN401 - JSON
+    """(S,) shares of a model's training crops, None and NaN where they are not known."""
+    if shares is None:
+        return None
+    found = np.array(shares, np.float64)
+    if found.shape != (num_species,) or ((found < 0) | (found > 1)).any():
+        raise ValueError(f"train_prevalence must be {num_species} shares in [0, 1]")
+    return found
 
 
 def _tensors(proto: Any) -> Iterator[Any]:  # noqa: ANN401 - protobuf messages

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rfcx_ssl.errors import AudioError, CheckpointError, first_line, require_extra
@@ -46,7 +45,7 @@ class OnnxScorer:
         self.grid, self.windows = self.facts.grid, self.facts.windows
         self.species = self.facts.space.species
         self.embedding_dim = self.facts.embedding_dim
-        self.train_prevalence: NDArray[np.float64] | None = None  # the file does not say
+        self.train_prevalence = self.facts.train_prevalence
         if activity_gate is not None:
             check_activity_gate(activity_gate, name, has_activity)
         self._gate = activity_gate

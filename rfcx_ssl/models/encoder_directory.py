@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForPreTraining
+from transformers import AutoConfig, AutoModel, AutoModelForPreTraining, PreTrainedConfig
 from transformers.utils import logging as hf_logging
 from transformers.utils.hub import cached_file
 
@@ -34,6 +34,21 @@ def backbone_values(encoder: str, family: tuple[str, ...], overrides: Mapping[st
         )
     values = config.to_dict() | dict(overrides)
     return {key: value for key, value in values.items() if key not in _NOT_ARCHITECTURE}
+
+
+def model_type(source: str, revision: str | None = None) -> str:
+    """``model_type`` in the config.json of a directory or hub id.
+
+    Raises:
+        CheckpointError: there is no config.json, or it does not say.
+    """
+    try:
+        values, _ = PreTrainedConfig.get_config_dict(source, revision=revision)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{source}: no usable config.json ({first_line(error)})") from None
+    if not isinstance(values.get("model_type"), str):
+        raise CheckpointError(f"{source}: its config.json has no model_type")
+    return str(values["model_type"])
 
 
 def preprocessing(encoder: str, sample_rate_hz: int | None) -> tuple[int, bool]:

@@ -54,6 +54,7 @@ def facts(model: RainforestSedModel) -> dict[str, Any]:
         "hop_samples": model.grid.hop_samples,
         "window_samples": config.window_samples,
         "windows": config.windows,
+        "train_prevalence": config.train_prevalence,
         "embedding_dim": model.embedding_dim,
         "species": config.species,
         "output_names": config.output_names,

@@ -43,7 +43,8 @@ READING = (
     "LWLRAP: for every species that calls in a recording, the share of true species among those ranked at or above it; the "
     "mean over all of them. mAP: average precision over recordings, mean over species. ROC-AUC: the chance that a "
     "recording (or box) with the species scores above one without. Precision, recall and F1: a detection is a score of at "
-    "least {threshold:g}. Segment F1: seconds in which a species calls. Event F1: single calls with their start and end. "
+    "least {threshold:g}; of boxes, segments and events what a model has decided for itself, where it has and --threshold is not "
+    "given. Segment F1: seconds in which a species calls. Event F1: single calls with their start and end. "
     "PSDS: recall of whole calls over all thresholds up to 100 false detections an hour.",
     "Only what somebody said is judged: a cell (a species in a recording) is known where the species was marked, or where "
     "everything was marked and it was not. Scores on known cells depend on who chose the cells: compare models on them, "
@@ -124,7 +125,7 @@ def write_evaluation(request: EvaluateRequest, evaluation: Evaluation, notes: Se
     for heading, grid in group_grids(evaluation):
         parts += [Heading(heading), grid]
     parts += [Heading("Species"), species_grid(species, list(evaluation.judged))]
-    panels = curve_panels(curves, names, evaluation.options.threshold)
+    panels = curve_panels(curves, names, evaluation.options.plain_threshold)
     if panels is not None:
         alt = "Precision and recall of the species with the most positives"
         parts += [Picture("precision-recall.png", alt, panels)]
@@ -184,7 +185,7 @@ def _lead(evaluation: Evaluation) -> str:
 
 def _drawing(options: JudgingOptions) -> dict[str, object]:
     draws = {"recording": "recordings are", "site": "sites, with all their recordings, are"}[options.resample]
-    return {"threshold": options.threshold, "draws": draws, "resamples": options.resamples}
+    return {"threshold": options.plain_threshold, "draws": draws, "resamples": options.resamples}
 
 
 def _facts(request: EvaluateRequest) -> dict[str, str]:

@@ -201,7 +201,7 @@ def _species_columns(evaluation: Evaluation, judged: Judged) -> dict[str, FloatA
         **_interval_columns("ap", raw.intervals("map")[2:]),
         "ap_random_floor": judge.chance,
         **_interval_columns("auc", raw.intervals("auc")[2:]),
-        "threshold": np.full(len(nothing), judge.threshold),
+        "threshold": np.broadcast_to(judge.threshold, len(nothing)),
         **_decision_columns("", raw.intervals("decisions")),
         "best_f1": best.per_class, "best_threshold": best.threshold,
         **_interval_columns("box_ap", boxes.intervals("map")[2:]),

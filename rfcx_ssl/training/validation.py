@@ -50,6 +50,7 @@ class Scores(NamedTuple):
 
     recordings: FloatArray  # (R, S)
     boxes: FloatArray  # (n,) of all boxes, recording by recording
+    peaks: FloatArray  # (R, S) the best frame
 
 
 class Validation:
@@ -102,17 +103,17 @@ class Validation:
             mine = names[accelerator.process_index :: accelerator.num_processes]
         was_training = model.training
         model.eval()
-        scored: list[tuple[str, tuple[list[float], list[float]]]] = []
+        scored: list[tuple[str, tuple[list[float], list[float], list[float]]]] = []
         with torch.inference_mode(), accelerator.autocast():
             for name, waveform in read_ahead(mine, self.source.read):
                 scores = self.predict(model, waveform)
                 of_boxes = [float(scores.frame[box.frames, box.species_id].max()) for box in boxes[name]]
-                scored.append((name, (scores.clip.tolist(), of_boxes)))
+                scored.append((name, (scores.clip.tolist(), scores.frame.max(axis=0).tolist(), of_boxes)))
         model.train(was_training)
         by_name = dict(gather_object(scored))
-        clips = [by_name[name][0] for name in names]
-        of_all_boxes = [score for name in names for score in by_name[name][1]]
-        return Scores(np.array(clips, np.float32), np.array(of_all_boxes, np.float32))
+        clips, peaks = ([by_name[name][place] for name in names] for place in range(2))
+        of_all_boxes = [score for name in names for score in by_name[name][2]]
+        return Scores(*(np.array(part, np.float32) for part in (clips, of_all_boxes, peaks)))
 
     def metrics(self, scores: Scores) -> dict[str, float]:
         """Metrics and floors of recordings and boxes (:mod:`rfcx_ssl.training.scores`); NaN where nothing is judged.
@@ -189,7 +190,7 @@ class Validation:
     def write(self, recordings: Path, boxes: Path, scores: Scores, fold: int | None, seed: int) -> None:
         """Write out-of-fold scores: a row per recording, and a row per box.
 
-        ``recordings`` holds ``score_S``, ``truth_S``, ``known_S`` and ``prior_S`` for every species S.
+        ``recordings`` holds ``score_S``, ``truth_S``, ``known_S``, ``prior_S`` and ``peak_S`` for every species S.
         """
         import pandas as pd
 
@@ -200,6 +201,7 @@ class Validation:
             columns[f"truth_{species}"] = judged.truth[:, species]
             columns[f"known_{species}"] = judged.known[:, species]
             columns[f"prior_{species}"] = np.full(len(judged.recording_ids), self.prior[species], np.float32)
+        columns |= {f"peak_{species}": scores.peaks[:, species] for species in range(self.space.num_species)}
         with atomic_path(recordings) as temporary:
             pd.DataFrame(columns).to_parquet(temporary, index=False)
         said = pd.DataFrame(
@@ -226,7 +228,8 @@ class Validation:
     def _silence(self) -> Scores:
         """The same score for everything: which metrics it leaves undefined, every score does."""
         boxes = sum(len(boxes_of) for boxes_of in self.judged.boxes)
-        return Scores(np.zeros(self.judged.truth.shape, np.float32), np.zeros(boxes, np.float32))
+        silence = np.zeros(self.judged.truth.shape, np.float32)
+        return Scores(silence, np.zeros(boxes, np.float32), silence)
 
 
 def read_ahead(names: Sequence[str], read: Callable[[str], FloatArray]) -> Iterator[tuple[str, FloatArray]]:

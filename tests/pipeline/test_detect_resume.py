@@ -17,6 +17,7 @@ import soundfile
 import torch
 
 from rfcx_ssl.cli import main
+from rfcx_ssl.detection.journal import Journal
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
 from rfcx_ssl.species import label_space, rfcx_species
@@ -148,6 +149,22 @@ def test_what_is_finished_is_left_alone_and_what_is_new_is_added(card, model_dir
     assert after[: len(before)] == before and len(after) > len(before)
     assert all(path.stat().st_mtime_ns == at for path, at in parts.items())
     assert json.loads((out / "detect.json").read_text())["recordings"] == 140
+
+
+def test_a_kill_between_list_and_plan_forgets_no_recording(card, model_dir, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    shutil.move(card / "site1", tmp_path / "later")
+    assert detect(card, model_dir, out) == 3
+    shutil.move(tmp_path / "later", card / "site1")
+
+    def killed(self, plan):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "write_plan", killed)
+        assert detect(card, model_dir, out) == 130
+    assert detect(card, model_dir, out) == 3
+    assert len(rows(out / "scores.csv")) == 139  # one has no audio
 
 
 def test_other_settings_another_model_and_changed_files_are_refused_or_heard_again(card, model_dir, tmp_path, capsys):

@@ -103,9 +103,14 @@ class ErrorCsv(CsvTable):
 
 
 def windows_of(result: Result, window_s: float) -> list[tuple[float, float]]:
-    """Start and end of every window of a recording, in seconds from the start of its file."""
+    """Start and end of every window of a recording, in seconds from the start of its file.
+
+    Windows of lengths of their own have their ends under ``windows_end_s``.
+    """
     last_s = _heard(result)[1]
     starts_s = result.arrays["windows_s"].tolist() if "windows_s" in result.arrays else []
+    if "windows_end_s" in result.arrays:
+        return list(zip(starts_s, result.arrays["windows_end_s"].tolist(), strict=True))
     return [(start_s, min(start_s + window_s, last_s)) for start_s in starts_s]
 
 

@@ -3,7 +3,6 @@
 import argparse
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -20,12 +19,23 @@ def test_arguments():
     args = parse(
         "a.wav", "b", "--model", "m", "--out", "o", "--format", "csv", "--format", "raven", "--threshold", "0.3"
     )
-    assert args.files == [Path("a.wav"), Path("b")] and args.format == ["csv", "raven"] and args.threshold == 0.3
+    assert (
+        args.sources == ["a.wav", "b"]
+        and args.models == ["m"]
+        and args.format == ["csv", "raven"]
+        and args.threshold == 0.3
+    )
     assert parse("a", "--model", "m", "--out", "o").format is None
 
 
+def test_short_ways_to_settings():
+    args = parse("a", "--model", "m", "--out", "o", "--backend", "onnx", "--batch-size", "auto")
+    assert (args.backend, args.batch_size, args.decoder) == ("onnx", "auto", None)
+
+
 @pytest.mark.parametrize(
-    "arguments", [["a.wav", "--out", "o"], ["--model", "m", "--out", "o"], ["a", "--format", "xls"]]
+    "arguments",
+    [["a.wav", "--out", "o"], ["a", "--model", "m"], ["a", "--model", "m", "--out", "o", "--format", "xls"]],
 )
 def test_what_is_missing_or_unknown_is_refused(arguments):
     with pytest.raises(SystemExit):

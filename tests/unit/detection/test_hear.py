@@ -244,3 +244,20 @@ def test_what_is_kept_beside_events(model, survey):
             np.testing.assert_allclose(
                 result.arrays["window_scores"][row].max(), output.clip_logits.sigmoid().max(), atol=1e-5
             )
+
+
+def test_scores_that_are_no_numbers_are_a_problem_of_their_recording_alone(model, survey):
+    class Broken(EnergyScorer):
+        def __call__(self, waveform):
+            scores = super().__call__(waveform)
+            scores.frame[waveform.abs().amax(dim=1) > 0.999] = float("nan")
+            return scores
+
+    results = [result for group in hear(Ear((Broken(),), DetectSettings()), survey) for result in group]
+    loud = [np.abs(read_audio(path)).max() > 0.999 if path.name != "06.wav" else False for path in survey]
+    assert 0 < sum(loud) < len(survey) - 1
+    for path, result, bad in zip(survey, results, loud, strict=True):
+        if bad:
+            assert str(path) in result.problem and result.clip is None and not result.events
+        elif path.name != "06.wav":
+            assert result.problem is None and np.isfinite(result.clip).all()

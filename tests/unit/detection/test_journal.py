@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rfcx_ssl.detection import journal as module
-from rfcx_ssl.detection.journal import Journal, Part, cut_parts, joined_journal, open_journal
+from rfcx_ssl.detection.journal import Journal, Part, joined_journal, open_journal, parts_of
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.species import rfcx_species
@@ -69,9 +69,14 @@ def test_a_group_that_does_not_follow_is_not_counted(journal):
 
 
 def test_parts_of_several_runs(journal):
-    assert cut_parts([0], 130) == [Part(0, 0, 64), Part(1, 64, 64), Part(2, 128, 2)]
-    assert cut_parts([0, 3, 70], 71) == [Part(0, 0, 3), Part(1, 3, 64), Part(2, 67, 3), Part(3, 70, 1)]
-    assert cut_parts([], 0) == []
+    assert parts_of({"runs": [0], "total": 130}) == [Part(0, 0, 64), Part(1, 64, 64), Part(2, 128, 2)]
+    assert parts_of({"runs": [0, 3, 70], "total": 71}) == [
+        Part(0, 0, 3),
+        Part(1, 3, 64),
+        Part(2, 67, 3),
+        Part(3, 70, 1),
+    ]
+    assert parts_of({"runs": [], "total": 0}) == []
 
 
 def test_unreached_parts_are_heard_again(journal):
@@ -110,7 +115,7 @@ def hold(out, held):
 
 
 def test_processes_share_the_parts_and_take_over_those_of_one_that_dies(tmp_path):
-    parts = cut_parts(range(12), 12)
+    parts = parts_of({"runs": range(12), "total": 12})
     fork = multiprocessing.get_context("fork")
     with open_journal(tmp_path, nothing, nothing) as journal:
         held, answers = fork.Event(), fork.Queue()

@@ -72,6 +72,6 @@ def make_heard():
         box_scores = [rng.random() + strength / 2 * box.present for of_one in boxes for box in of_one]
         facts = RunFacts(Path(), 7, None, 1.5, [])
         scores = np.array(box_scores, np.float32) / (1 + strength)
-        return Heard(facts, clip, frames, boxes, scores, [SECONDS] * shape[0], grid, 10, 2.0)
+        return Heard(facts, clip, clip, frames, boxes, scores, [SECONDS] * shape[0], grid, 10, 2.0)
 
     return make

@@ -25,6 +25,7 @@ class MeanModel(torch.nn.Module):
     class config:
         window_samples = 60
         windows = None
+        train_prevalence = None
 
     def __init__(self):
         super().__init__()
@@ -122,7 +123,7 @@ def test_a_model_hears_as_it_was_validated_unless_told_otherwise():
     model, x = MeanModel(), torch.randn(500)
     assert windows_in_force(model) == (0.6, 0.5, "max")  # of a model that was never validated
     validated = {"window_s": 0.4, "overlap": 0.25, "aggregate": "mean"}
-    model.config = type("config", (), {"window_samples": 60, "windows": validated})
+    model.config = type("config", (MeanModel.config,), {"windows": validated})
     assert windows_in_force(model)._asdict() == validated
     expected = predict_recording(MeanModel(), x, WindowSettings(**validated))
     torch.testing.assert_close(predict_recording(model, x), expected, rtol=0, atol=0)

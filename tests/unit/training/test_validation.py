@@ -14,7 +14,8 @@ def random_scores(validation, seed=1):
     rng = np.random.default_rng(seed)
     judged = validation.judged
     boxes = sum(map(len, judged.boxes))
-    return Scores(rng.random(judged.truth.shape).astype(np.float32), rng.random(boxes).astype(np.float32))
+    shapes = (judged.truth.shape, boxes, judged.truth.shape)
+    return Scores(*(rng.random(shape).astype(np.float32) for shape in shapes))
 
 
 def test_metrics_of_recordings_are_judged_on_known_cells(toy):
@@ -171,6 +172,7 @@ def test_scores_files(toy, tmp_path):
     table = pd.read_parquet(tmp_path / "oof.parquet")
     assert list(table.columns[:7]) == ["recording_id", "fold", "seed", "score_0", "truth_0", "known_0", "prior_0"]
     np.testing.assert_array_equal(table[["score_0", "score_1", "score_2"]], scores.recordings)
+    np.testing.assert_array_equal(table[["peak_0", "peak_1", "peak_2"]], scores.peaks)
     np.testing.assert_array_equal(table[["prior_0", "prior_1", "prior_2"]].iloc[3], validation.prior)
     assert set(table["fold"]) == {2}
     boxes = pd.read_parquet(tmp_path / "oof_boxes.parquet")

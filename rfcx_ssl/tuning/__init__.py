@@ -1,0 +1,1 @@
+"""Choosing decisions for each species of a trained model: calibration, thresholds, smoothing; and what they are worth."""
