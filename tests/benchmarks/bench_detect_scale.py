@@ -153,7 +153,7 @@ def assemble(results: int, out: Path) -> None:
     """Tables of parts that are all the same one: 64 recordings of two events each."""
     from rfcx_ssl.decoding.detections import make_detection
     from rfcx_ssl.detection.assemble import ModelFacts, Tables
-    from rfcx_ssl.detection.journal import PART_RECORDINGS, cut_parts, open_journal
+    from rfcx_ssl.detection.journal import PART_RECORDINGS, Part, open_journal
     from rfcx_ssl.detection.result import Result
     from rfcx_ssl.detection.rows import write_rows
     from rfcx_ssl.report.detections import write_summary
@@ -169,7 +169,8 @@ def assemble(results: int, out: Path) -> None:
         )
         for number in range(PART_RECORDINGS)
     ]  # fmt: skip
-    parts = cut_parts([0], results)
+    count = PART_RECORDINGS
+    parts = [Part(number, number * count, count) for number in range(results // count)]
     with open_journal(out, lambda _: None, lambda _: None) as journal:
         original = out / "original.parquet"
         write_rows(rows, original)
