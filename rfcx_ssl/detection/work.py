@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from rfcx_ssl.detection.clips import save_clips
 from rfcx_ssl.detection.fetcher import Fetcher
 from rfcx_ssl.detection.hear import Ear, Heard
-from rfcx_ssl.detection.journal import Journal, Part, joined_journal
+from rfcx_ssl.detection.journal import Journal, Part, joined_journal, may_be_full
 from rfcx_ssl.detection.listing import Listed, Listing
 from rfcx_ssl.detection.read_ahead import ReadAhead, open_readers
 from rfcx_ssl.detection.recording_table import open_recording_table
 from rfcx_ssl.detection.result import Result, unheard
 from rfcx_ssl.detection.score_rules import describe, make_rules
-from rfcx_ssl.detection.settings import DetectSettings
+from rfcx_ssl.detection.settings import CLIPS, PICTURES, DetectSettings
 from rfcx_ssl.errors import RunError, first_line
 from rfcx_ssl.files import safe_name
 from rfcx_ssl.inference.open import open_scorer
@@ -45,7 +45,8 @@ class Job:
     threads: int | None = None
     places: Path | None = None  # a table of where and when recordings were made
     clips: bool = False  # cut clips of the surest events
-    draw: Draw | None = None  # makes a picture of each recording
+    pictures: bool = False  # draw every recording
+    draw: Draw | None = None  # makes a picture of a recording
 
 
 class Hearer:
@@ -53,6 +54,9 @@ class Hearer:
 
     def __init__(self, job: Job, journal: Journal, tick: Tick) -> None:
         self.job, self.journal, self.tick = job, journal, tick
+        self.keep = frozenset(
+            journal.plan()["keep"]
+        )  # of every recording of the folder, whatever this command asks for
         self.lost = 0  # recordings in a row that could not be reached
 
     def hear_all(self, parts: Generator[Part]) -> None:
@@ -88,10 +92,11 @@ class Hearer:
                 f"the last {LOST_IN_A_ROW} recordings cannot be reached ({result.problem}): is their disk or network there? "
                 "What was heard is kept; the same command goes on"
             )
-        if job.clips:
-            problems = save_clips(result, heard.audio, job.out, job.settings)
+        if CLIPS in self.keep:
+            with may_be_full(job.out):
+                problems = save_clips(result, heard.audio, job.out, job.settings)
             result = replace(result, warnings=(*result.warnings, *(f"no clip ({problem})" for problem in problems)))
-        if job.draw is not None and result.clip is not None:
+        if PICTURES in self.keep and job.draw is not None and result.clip is not None:
             path = job.out / "pictures" / f"{safe_name(result.recording)}.png"
             try:
                 job.draw(result, heard.audio, ear, path)
@@ -126,7 +131,8 @@ def open_ear(job: Job, plan: Mapping[str, Any]) -> Iterator[Ear]:
     settings = replace(job.settings, batch_size=plan["batch_size"])
     with nullcontext() if places is None else open_recording_table(places) as table:
         rules = make_rules(scorers, settings, plan["prior"], table)
-        yield Ear(scorers, settings, rules, keep=job.keep, drawn=job.draw is not None)
+        keep = frozenset(plan["keep"])
+        yield Ear(scorers, settings, rules, keep=keep, drawn=PICTURES in keep and job.draw is not None)
 
 
 def about_models(job: Job) -> dict[str, Any]:
