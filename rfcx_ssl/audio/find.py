@@ -44,7 +44,7 @@ def walk_audio(folder: Path, visited: set[tuple[int, int]] | None = None) -> Ite
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if _is_folder(entry):
+        if is_folder(entry):
             yield from walk_audio(Path(entry.path), visited)
         elif is_audio_name(entry.name):
             yield Path(entry.path)
@@ -91,7 +91,8 @@ def _bytes_of(character: str) -> bytes:
     return character.encode("utf-8", "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass")
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether this is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link that points at itself

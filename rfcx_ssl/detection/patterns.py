@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from rfcx_ssl.audio.find import is_made
+from rfcx_ssl.audio.find import is_folder, is_made
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def entries_of(folder: str) -> list[Entry]:
     except OSError as error:
         logger.warning("%s: folder cannot be listed (%s)", folder, error.strerror)
         return []
-    return [Entry(entry.path, entry.is_dir() and not _is_loop(entry)) for entry in found]
+    return [Entry(entry.path, is_folder(entry) and not _is_loop(entry)) for entry in found]
 
 
 def _is_loop(entry: os.DirEntry[str]) -> bool:
