@@ -81,7 +81,8 @@ def detect(request: DetectRequest, console: Console) -> None:
     """
     check_sources(request.sources, request.lists)
     detection = _Detection(request, console)
-    with open_journal(request.job.out, detection.prepare, detection.join) as journal:
+    out = request.job.out
+    with may_be_full(out), open_journal(out, detection.prepare, detection.join) as journal:
         detection.hear(journal)
         record = detection.write(journal)
     detection.summarize(record)
@@ -224,7 +225,7 @@ class _Detection:
 
     def write(self, journal: Journal) -> dict[str, Any]:
         """Write the tables, unless they are there already, and detect.json; returns what that holds."""
-        with journal.tables(), may_be_full(self.out):
+        with journal.tables():
             made = self._tables_made(journal)
             return self._write(journal) if made is None else made
 

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ FORMAT = "rfcx-ssl detection/1"
 POLL_S = 0.5
 FOLDER_BYTE = 0  # of the lock file: the folder itself; part k is byte 2 + k
 TABLES_BYTE = 1
+_joining = threading.Lock()
+_joined: dict[Path, tuple[int, int]] = {}  # of this process: the open lock of a folder, and how many use it
 
 
 class OtherFormatError(RunError):
@@ -264,10 +267,12 @@ def may_be_full(place: Path) -> Iterator[None]:
     """A disk that is full or not there is the user's to mend, and nothing that was heard is lost.
 
     Raises:
-        RunError: for an OSError.
+        RunError: for an OSError, but not when it is the reader of our output that has gone.
     """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         what = f"cannot be written ({error.strerror or error})"
         raise RunError(
@@ -311,13 +316,24 @@ def open_journal(out: Path, prepare: Callable[[Journal], None], check: Callable[
 
 @contextmanager
 def joined_journal(out: Path) -> Iterator[Journal]:
-    """The journal of ``out``, for a worker of a process that opened it."""
-    lock = os.open(out / "journal" / "lock", os.O_RDWR)
+    """The journal of ``out``, for a worker of a process that opened it.
+
+    Threads of one process (a worker of Dask has several) share the open lock: whoever closes a file gives back all locks on
+    it that his process holds, those of the other threads too.
+    """
+    with _joining:
+        lock, users = _joined.get(out) or (os.open(out / "journal" / "lock", os.O_RDWR), 0)
+        _joined[out] = lock, users + 1
     try:
         fcntl.lockf(lock, fcntl.LOCK_SH, 1, FOLDER_BYTE)
         yield Journal(out, lock)
     finally:
-        os.close(lock)
+        with _joining:
+            lock, users = _joined.pop(out)
+            if users > 1:
+                _joined[out] = lock, users - 1
+            else:
+                os.close(lock)
 
 
 def _try(lock: int, kind: int) -> bool:

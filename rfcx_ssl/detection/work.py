@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rfcx_ssl.detection.clips import save_clips
 from rfcx_ssl.detection.fetcher import Fetcher
 from rfcx_ssl.detection.hear import Ear, Heard
-from rfcx_ssl.detection.journal import Journal, Part, joined_journal, may_be_full
+from rfcx_ssl.detection.journal import Journal, Part, joined_journal
 from rfcx_ssl.detection.listing import Listed, Listing
 from rfcx_ssl.detection.read_ahead import ReadAhead, open_readers
 from rfcx_ssl.detection.recording_table import open_recording_table
@@ -93,8 +93,7 @@ class Hearer:
                 "What was heard is kept; the same command goes on"
             )
         if CLIPS in self.keep:
-            with may_be_full(job.out):
-                problems = save_clips(result, heard.audio, job.out, job.settings)
+            problems = save_clips(result, heard.audio, job.out, job.settings)
             result = replace(result, warnings=(*result.warnings, *(f"no clip ({problem})" for problem in problems)))
         if PICTURES in self.keep and job.draw is not None and result.clip is not None:
             path = job.out / "pictures" / f"{safe_name(result.recording)}.png"

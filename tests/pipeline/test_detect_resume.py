@@ -19,7 +19,6 @@ import torch
 
 from rfcx_ssl.cli import main
 from rfcx_ssl.detection.journal import Journal
-from rfcx_ssl.detection.writers.tables import ScoreCsv
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
 from rfcx_ssl.species import label_space, rfcx_species
@@ -288,15 +287,19 @@ def test_a_file_that_stays_away_costs_its_neighbours_no_second_hearing(small, mo
     assert len(rows(out / "scores.csv")) == 3
 
 
-def test_a_disk_that_is_full_when_tables_are_written_is_one_line(small, model_dir, tmp_path, capsys, monkeypatch):
-    def full(self, result):
+@pytest.mark.parametrize(
+    "place",
+    ["detection.writers.tables.ScoreCsv.add", "detection.clips.write_flac", "detection.journal.Journal.write_plan"],
+)
+def test_a_disk_that_is_full_is_told_in_one_line(small, model_dir, tmp_path, capsys, monkeypatch, place):
+    def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(ScoreCsv, "add", full)
-        assert detect(small, model_dir, tmp_path / "out") == 2
+        patch.setattr(f"rfcx_ssl.{place}", full)
+        assert detect(small, model_dir, tmp_path / "out", "--save", "clips") == 2
     assert "cannot be written (No space left on device); what was heard is kept" in capsys.readouterr().err
-    assert detect(small, model_dir, tmp_path / "out") == 0
+    assert detect(small, model_dir, tmp_path / "out", "--save", "clips") == 0
 
 
 def test_a_name_in_another_encoding_is_heard(small, model_dir, tmp_path):

@@ -186,6 +186,29 @@ def test_processes_share_the_parts_and_take_over_those_of_one_that_dies(tmp_path
         assert indices(journal, parts) == list(range(12))
 
 
+def test_a_thread_that_ends_leaves_the_claims_of_the_others(tmp_path):
+    fork = multiprocessing.get_context("fork")
+    answers = fork.Queue()
+
+    def other():
+        module._joined.clear()  # what the fork brought along: it is another process
+        with joined_journal(tmp_path) as journal, journal.claim(PART) as mine:
+            answers.put(mine)
+
+    def told():
+        child = fork.Process(target=other)
+        child.start()
+        child.join(60)
+        return answers.get(timeout=60)
+
+    with open_journal(tmp_path, nothing, nothing):
+        pass
+    with joined_journal(tmp_path) as one, one.claim(PART) as mine:
+        with joined_journal(tmp_path):
+            pass
+        assert mine and not told()
+
+
 def test_the_second_process_joins_the_first(tmp_path):
     called = multiprocessing.get_context("fork").Queue()
 
