@@ -19,6 +19,8 @@ from rfcx_ssl.config import load_settings
 from rfcx_ssl.detection.settings import CLIPS, FORMATS, SAVES, DetectSettings, journaled
 from rfcx_ssl.program import add_threads, positive
 
+SHORT = {"backend": "torch|onnx", "batch_size": "N|auto", "decoder": "hysteresis|change_point", "prevalence": "SOURCE"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line of ``rfcx-ssl detect``."""
@@ -35,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--redo", action="store_true", help="hear again what was heard with another model or settings")
-    parser.add_argument("--threshold", type=float, help="peak probability an event must reach (default 0.5)")
+    parser.add_argument(
+        "--threshold", type=float, help="score that events of every species must reach (default: as tuned, else 0.5)"
+    )
     parser.add_argument(
         "--format", action="append", choices=FORMATS, help="event table to write; repeat for several (default csv)"
     )
@@ -49,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="CSV or Parquet of recording and site, latitude, longitude, datetime",
     )
     parser.add_argument("--picture", action="store_true", help="a picture per recording: spectrogram, boxes, scores")
+    for key, values in SHORT.items():
+        parser.add_argument(f"--{key.replace('_', '-')}", metavar=values, help=f"short for --set {key}=")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     parser.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that hear (default 1)")
     parser.add_argument("--dask", metavar="ADDRESS", help="hear on the Dask cluster of this scheduler (tcp://...)")
@@ -67,8 +73,8 @@ def run(args: argparse.Namespace) -> None:
     from rfcx_ssl.pictures.events import save_event_picture
     from rfcx_ssl.report.detections import write_summary
 
-    threshold = [] if args.threshold is None else [f"threshold={args.threshold}"]
-    settings = load_settings(DetectSettings, "inference", "detect", [*args.set, *threshold])
+    short = [f"{key}={value}" for key in ("threshold", *SHORT) if (value := getattr(args, key)) is not None]
+    settings = load_settings(DetectSettings, "inference", "detect", [*args.set, *short])
     job = Job(
         out=args.out.resolve(),
         models=tuple(args.models),

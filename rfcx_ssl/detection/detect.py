@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import rfcx_ssl
 from rfcx_ssl.batching import batched
+from rfcx_ssl.config import settings_dict
 from rfcx_ssl.data.prevalence import NONE
 from rfcx_ssl.detection.assemble import ModelFacts, Tables
 from rfcx_ssl.detection.journal import Journal, OtherFormatError, Part, may_be_full, open_journal, parts_of
@@ -23,7 +24,7 @@ from rfcx_ssl.detection.listing import Listing
 from rfcx_ssl.detection.plan import differences, refuse_other, wanted_plan
 from rfcx_ssl.detection.recordings import is_url
 from rfcx_ssl.detection.result import Result
-from rfcx_ssl.detection.score_rules import learn_prior, plain_prior
+from rfcx_ssl.detection.score_rules import in_words, learn_prior, plain_prior
 from rfcx_ssl.detection.settings import CLIPS, PICTURES
 from rfcx_ssl.detection.sources import PIPE, check_sources, iter_recordings
 from rfcx_ssl.detection.work import (
@@ -86,6 +87,21 @@ def detect(request: DetectRequest, console: Console) -> None:
         detection.hear(journal)
         record = detection.write(journal)
     detection.summarize(record)
+
+
+@contextmanager
+def heard(request: DetectRequest, console: Console) -> Iterator[Callable[[], Iterator[Result]]]:
+    """Listen as :func:`detect` does, and write no table: a function that reads all results in the order of the listing.
+
+    Raises:
+        RfcxError: the model cannot be used, or there is nothing to listen to.
+    """
+    detection = _Detection(request, console)
+    out = request.job.out
+    with may_be_full(out), open_journal(out, detection.prepare, detection.join) as journal:
+        detection.hear(journal)
+        plan = journal.plan()
+        yield partial(journal.results, parts_of(plan), _facts(plan).species)
 
 
 class _Detection:
@@ -161,7 +177,7 @@ class _Detection:
             return None
         count = min(settings.prevalence_recordings, len(listing))
         self._say(f"prevalence={settings.prevalence}: listening to {count} recordings first, to scale scores by")
-        places = [number * len(listing) // count for number in range(count)]
+        places = evenly(count, len(listing))
         scores = clip_scores(job, [row for place in places for row in listing.rows(place, 1)])
         if not len(scores):
             raise AudioError(f"prevalence={settings.prevalence}: none of {count} recordings can be heard")
@@ -262,7 +278,8 @@ class _Detection:
                 for source in self.request.sources
             ],
             "lists": list(self.request.lists),
-            **{key: plan[key] for key in ("sample_rate_hz", "frame_s", "settings", "decisions", "windows", "keep")},
+            **{key: plan[key] for key in ("sample_rate_hz", "frame_s", "decisions", "windows", "keep")},
+            "settings": settings_dict(self.request.job.settings),
             "tables": self._tables_wanted(),
             "recordings": tally.recordings,
             "unreadable": tally.unreadable,
@@ -283,6 +300,7 @@ class _Detection:
             self._say(f"warning: {warning}")
         for problem in record["problems"]:
             self._say(f"error: {problem}")
+        self._say(f"events: {in_words(record['decisions'])}")
         if self.heard_s:
             speed = f"{self.heard_s:.0f} s of audio in {self.seconds:.1f} s ({self.heard_s / self.seconds:.0f} times real time)"
         else:
@@ -295,6 +313,12 @@ class _Detection:
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def evenly(most: int, total: int) -> list[int]:
+    """Places of at most ``most`` of ``total`` things that follow each other, spread over all of them."""
+    count = min(most, total)
+    return [number * total // count for number in range(count)]
 
 
 def _wanted(job: Job) -> dict[str, Any]:

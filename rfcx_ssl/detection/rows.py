@@ -34,6 +34,7 @@ _COLUMNS = {
 #: Of what was asked for, flattened.
 _ARRAYS = {
     "frames": pa.float16(),
+    "highest": pa.float32(),
     "windows_s": pa.float64(),
     "window_scores": pa.float32(),
     "embeddings": pa.float32(),
@@ -145,5 +146,6 @@ def _arrays(flat: dict[str, Any], num_species: int) -> dict[str, np.ndarray[Any,
     """The arrays that are there, in their shapes."""
     arrays = {name: np.array(values.to_numpy(zero_copy_only=False)) for name, values in flat.items()}
     num_windows = len(arrays.get("windows_s", ()))
-    shapes = {"frames": (-1, num_species), "window_scores": (-1, num_species), "embeddings": (num_windows, -1)}
+    of_species = dict.fromkeys(("frames", "highest", "window_scores"), (-1, num_species))
+    shapes = of_species | {"embeddings": (num_windows, -1)}
     return {name: values.reshape(shapes.get(name, (-1,))) for name, values in arrays.items()}

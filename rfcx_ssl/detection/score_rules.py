@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,9 +96,17 @@ def decisions_of(scorers: Sequence[Scorer], settings: DetectSettings) -> Decisio
     names = [scorer.name for scorer in scorers if scorer.name] if settings.tuned else []
     found = [find_decisions(name) for name in names]
     if len({None if path is None else path.read_bytes() for path in found}) > 1:
-        logger.warning("the models were not tuned together: their own thresholds and calibrations are left alone")
+        _note_apart(tuple(names))
         names = []
     return decisions_in_force(model_decisions(names[0]) if names else None, settings, scorers[0].species.names)
+
+
+@lru_cache
+def _note_apart(names: tuple[str, ...]) -> None:
+    """Said once, however often the decisions are asked for."""
+    logger.warning(
+        "%s were not tuned together: their own thresholds and calibrations are left alone", " and ".join(names)
+    )
 
 
 def train_prevalence(scorers: Sequence[Scorer]) -> FloatArray | None:
@@ -133,6 +142,16 @@ def plain_prior(prior: FloatArray) -> list[float]:
     """For JSON, which has no infinity: a prevalence of 0 or 1 is one that is next to it."""
     found: list[float] = np.clip(prior, -MOST_SHIFT, MOST_SHIFT).tolist()
     return found
+
+
+def in_words(decisions: Mapping[str, Any]) -> str:
+    """What :func:`describe` says, as a line."""
+    low, high = min(decisions["threshold"].values()), max(decisions["threshold"].values())
+    text = f"{decisions['decoder']}, threshold {low:.2g}" + (f" to {high:.2g}, one per species" if low < high else "")
+    about = decisions["about"]
+    told = ", ".join(f"{key} {about[key]}" for key in ("criterion", "data", "made") if key in about)
+    text += f"; tuned ({told})" if told else "; not tuned (rfcx-ssl tune)"
+    return text + (", calibrated" if decisions["calibrated"] else "")
 
 
 def describe(rules: ScoreRules, settings: DetectSettings) -> Mapping[str, Any]:

@@ -54,10 +54,15 @@ def write_summary(out: Path, command: str = "") -> Path:
     return path
 
 
+def _duration(seconds: float) -> str:
+    """Hours, or minutes of what is short."""
+    return f"{seconds / 3600:,.1f} hours" if seconds >= 7200 else f"{seconds / 60:.1f} minutes"
+
+
 def _parts(counts: Counts, record: Mapping[str, Any]) -> Iterator[str]:
     lead = (
         f"{counts.events:,} detections of {len(counts.species)} species in {counts.recordings:,} recordings, "
-        f"{counts.heard_s / 3600:,.1f} hours."
+        f"{_duration(counts.heard_s)}."
     )
     yield f"<p class='lead'>{lead}</p>"
     if counts.num_errors:

@@ -56,14 +56,14 @@ def choose(
     pool: Pool,
     settings: ReviewSettings,
     *,
-    threshold: float,
+    threshold: float | NDArray[np.floating],
     places: Places,
     embed: Embed,
     asked: Collection[Asked] = (),
 ) -> list[Question]:
     """At most ``settings.budget`` questions, fewer where the pool has no more; a function of its arguments alone.
 
-    No two questions, nor a question and what was ``asked`` before, are about one species at overlapping times.
+    ``threshold`` is one for all species, or (S,). No two questions, nor a question and what was ``asked`` before, are about one species at overlapping times.
     """
     parts = apportion(settings.budget, settings.strategy.shares)
     choice = _Choice(pool, settings, places, asked)
@@ -246,16 +246,19 @@ def _directions(vectors: FloatArray) -> NDArray[np.float64]:
     return centered / np.maximum(np.linalg.norm(centered, axis=1, keepdims=True), 1e-12)  # type: ignore[no-any-return]
 
 
-def _rankings(pool: Pool, threshold: float, seed: int) -> dict[str, Callable[[int], NDArray[np.floating]]]:
+def _rankings(
+    pool: Pool, threshold: float | NDArray[np.floating], seed: int
+) -> dict[str, Callable[[int], NDArray[np.floating]]]:
     """What each strategy sorts the stretches of a species by, lowest first."""
     score = pool.stretches.score
+    thresholds = np.broadcast_to(threshold, score.shape[1])
 
-    def logit(values: NDArray[np.floating] | float) -> NDArray[np.floating]:
+    def logit(values: NDArray[np.floating]) -> NDArray[np.floating]:
         inside = np.clip(values, _EDGE, 1 - _EDGE)
         return np.log(inside / (1 - inside))  # type: ignore[no-any-return]
 
     return {
         "top": lambda species: -score[:, species],
-        "threshold": lambda species: np.abs(logit(score[:, species]) - logit(threshold)),
+        "threshold": lambda species: np.abs(logit(score[:, species]) - logit(thresholds[species])),
         "random": lambda species: np.random.default_rng([seed, species]).random(len(score)),
     }

@@ -4,25 +4,27 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import rfcx_ssl
 from rfcx_ssl.annotations import LabelMap, default_label_map, read_extra
 from rfcx_ssl.config import settings_dict
-from rfcx_ssl.decoding.settings import PARAMETERS
 from rfcx_ssl.detection.recordings import Recording, is_url
+from rfcx_ssl.detection.score_rules import decisions_of
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.detection.sources import PIPE, find_recordings
 from rfcx_ssl.detection.writers import check_label_texts
 from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.inference.load import load_model
+from rfcx_ssl.inference.scorer import TorchScorer
 from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.review.choose import Asked, Question, choose
@@ -51,7 +53,7 @@ class ReviewRequest:
 class Detections:
     """What ``detect.json`` says of how the detections were made."""
 
-    model: str
+    model: str  # the first of an ensemble
     sources: tuple[str, ...]
     settings: DetectSettings
 
@@ -71,7 +73,9 @@ def review(request: ReviewRequest, settings: ReviewSettings, console: Console) -
     check_names(model.space.species_names)
     asked = [item for path in request.answered for item in read_asked(path, default_label_map(model.space.species))]
     pool = _hear(model, _recordings(request, made, settings), made.settings, settings.stretch_s, console)
-    threshold = settings.threshold or made.settings.threshold or PARAMETERS["threshold"].default
+    decisions = decisions_of([TorchScorer(model, made.model)], made.settings)
+    pool = replace(pool, stretches=pool.stretches._replace(score=decisions.calibration(pool.stretches.score)))
+    threshold = decisions.threshold if settings.threshold is None else settings.threshold
     places = find_places(pool.recordings, request.sites)
     questions = choose(pool, settings, threshold=threshold, places=places, embed=partial(embed, model), asked=asked)
     if not questions:
@@ -97,7 +101,7 @@ def read_detections_record(folder: Path) -> Detections:
     except (OSError, ValueError) as error:
         raise AnnotationError(f"{path}: cannot be read; is {folder} what rfcx-ssl detect wrote? ({error})") from None
     sources = tuple(record.get("sources", ()))
-    return Detections(record["model"], sources, from_plain(DetectSettings, record["settings"], str(path)))
+    return Detections(record["models"][0], sources, from_plain(DetectSettings, record["settings"], str(path)))
 
 
 def read_asked(path: Path, names: LabelMap) -> list[Asked]:
@@ -147,11 +151,12 @@ def _hear(
         return hear_pool(model, recordings, windows, stretch_s, lambda: bar.advance(task))
 
 
-def _record(made: Detections, settings: ReviewSettings, threshold: float) -> dict[str, Any]:
+def _record(made: Detections, settings: ReviewSettings, threshold: float | NDArray[np.float64]) -> dict[str, Any]:
+    values = np.unique(threshold).tolist()
     return {
         "rfcx_ssl": rfcx_ssl.__version__,
         "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "model": made.model,
-        "threshold": threshold,
+        "threshold": values[0] if len(values) == 1 else np.asarray(threshold).tolist(),  # one, or one per species
         "settings": settings_dict(settings),
     }

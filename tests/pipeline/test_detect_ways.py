@@ -131,13 +131,13 @@ def test_an_ensemble_is_the_mean_of_its_models_and_onnx_is_torch(card, models, l
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     main(["export", str(models[0]), "--format", "onnx", "--out", str(tmp_path / "exported")])
-    onnx = ("--model", tmp_path / "exported", "--set", "backend=onnx", "--threshold", 0.51)
+    onnx = ("--model", tmp_path / "exported", "--backend", "onnx", "--threshold", 0.51)
     events, scores = detect(tmp_path / "onnx", card, *onnx)
     np.testing.assert_allclose(scores_of(scores), scores_of(local[1]), atol=2e-5)
     assert [e[:4] for e in times(events)] == [e[:4] for e in times(local[0])]
 
 
-def test_what_was_tuned_is_used_and_shown(card, models, local, tmp_path):
+def test_what_was_tuned_is_used_and_shown(card, models, local, tmp_path, capsys):
     tuned = tmp_path / "tuned"
     shutil.copytree(models[0], tuned)
     threshold = np.full(24, 1.0)
@@ -145,6 +145,8 @@ def test_what_was_tuned_is_used_and_shown(card, models, local, tmp_path):
     write_decisions(tuned / "decisions.json", decide(SPECIES.names, threshold=threshold, about={"criterion": "f1"}))
     events, _ = detect(tmp_path / "own", card, "--model", tuned)
     assert {e["species"] for e in events} == {SPECIES.names[5]}
+    said = capsys.readouterr().err
+    assert "events: hysteresis, threshold 0.4 to 1, one per species; tuned (criterion f1)" in said
     record = json.loads((tmp_path / "own" / "detect.json").read_text())["decisions"]
     assert record["threshold"][SPECIES.names[5]] == 0.4 and record["about"] == {"criterion": "f1"}
     events, _ = detect(tmp_path / "told", card, "--model", tuned, "--threshold", 0.51)
@@ -174,7 +176,7 @@ def test_species_lists_occurrence_and_prevalence(card, models, local, tmp_path):
     prevalence.write_text(
         "name,prevalence\n" + "".join(f"{n},{p}\n" for n, p in zip(SPECIES.names, wanted, strict=True))
     )
-    _, scores = detect(tmp_path / "scaled", card, *model, "--set", f"prevalence={prevalence}")
+    _, scores = detect(tmp_path / "scaled", card, *model, "--prevalence", prevalence)
     np.testing.assert_allclose(scores_of(scores).mean(axis=0), wanted, atol=1e-4)
 
 

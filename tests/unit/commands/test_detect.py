@@ -28,6 +28,11 @@ def test_arguments():
     assert parse("a", "--model", "m", "--out", "o").format is None
 
 
+def test_short_ways_to_settings():
+    args = parse("a", "--model", "m", "--out", "o", "--backend", "onnx", "--batch-size", "auto")
+    assert (args.backend, args.batch_size, args.decoder) == ("onnx", "auto", None)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["a.wav", "--out", "o"], ["a", "--model", "m"], ["a", "--model", "m", "--out", "o", "--format", "xls"]],

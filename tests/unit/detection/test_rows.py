@@ -69,6 +69,7 @@ def test_arrays_come_back_in_their_shapes(tmp_path, windows):
     before = quiet(
         7,
         frames=rng.random((10 * windows, 24)).astype(np.float16),
+        highest=rng.random((5, 24), dtype=np.float32),
         windows_s=rng.random(windows),
         window_scores=rng.random((windows, 24)).astype(np.float32),
         embeddings=rng.random((windows, 5)).astype(np.float32),

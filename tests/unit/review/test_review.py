@@ -23,7 +23,7 @@ def found(tmp_path):
     for number in range(9):
         soundfile.write(card / f"rec{number}.wav", [0.0] * 10, 8_000)
     settings = settings_dict(DetectSettings(threshold=0.3, overlap=0.25))
-    record = {"model": "runs/a/model", "sources": [str(card)], "settings": settings}
+    record = {"models": ["runs/a/model"], "sources": [str(card)], "settings": settings}
     (tmp_path / "detect.json").write_text(json.dumps(record))
     return tmp_path
 
@@ -63,7 +63,7 @@ def test_recordings_that_are_not_here_are_asked_for(found, source):
 
 def test_a_detection_without_sources_and_no_detection(found):
     record = json.loads((found / "detect.json").read_text())
-    (found / "detect.json").write_text(json.dumps({key: record[key] for key in ("model", "settings")}))
+    (found / "detect.json").write_text(json.dumps({key: record[key] for key in ("models", "settings")}))
     with pytest.raises(ConfigError, match="names no sources: say where the audio is with --audio"):
         names_of(ReviewRequest(found, found / "out"), ReviewSettings())
     with pytest.raises(AnnotationError, match="what rfcx-ssl detect wrote"):
