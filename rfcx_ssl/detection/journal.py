@@ -155,6 +155,7 @@ class Journal:
     def seal(self, part: Part) -> None:
         """All of the part was heard: its groups become one file."""
         groups = self._groups(part)
+        assert self.heard(part) == part.count, f"part {part.number} is not heard whole"
         with self._writing(self._sealed_path(part)) as temporary:
             join_rows([group.path for group in groups], temporary)
         self._drop_groups(part)

@@ -1,6 +1,6 @@
 """Hear the parts of a journal: one process, its models, its readers. Any number of them share an output folder."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -75,23 +75,29 @@ class Hearer:
         heard = self.journal.heard(part)
         first = part.first + heard
         rows = listing.rows(first, part.count - heard)
+        away = {row.index for row in rows if not row.here}  # not named any more: a card that was taken out
         stretches = fetcher.all_local(((row.index, row.recording) for row in rows), ear.stretch_of)
         for group in ear.hear(readers.open_all(stretches)):
-            kept = [self._finished(result, ear) for result in group]
+            kept = [self._finished(heard, ear) for heard in group]
+            self._require_reach(result for result in kept if result.index not in away)
             self.journal.add_group(part, kept)
             fetcher.release(heard.audio for heard in group)
             self.tick(kept)
         self.journal.seal(part)
 
+    def _require_reach(self, results: Iterable[Result]) -> None:
+        """Give up where recordings that should be there are not, one after the other."""
+        for result in results:
+            self.lost = self.lost + 1 if result.unreachable else 0
+            if self.lost == LOST_IN_A_ROW:
+                raise RunError(
+                    f"the last {LOST_IN_A_ROW} recordings cannot be reached ({result.problem}): is their disk or network "
+                    "there? What was heard is kept; the same command goes on"
+                )
+
     def _finished(self, heard: Heard, ear: Ear) -> Result:
         """Cut and draw what is to be, and leave only what is to be kept."""
         job, result = self.job, heard.result
-        self.lost = self.lost + 1 if result.unreachable else 0
-        if self.lost == LOST_IN_A_ROW:
-            raise RunError(
-                f"the last {LOST_IN_A_ROW} recordings cannot be reached ({result.problem}): is their disk or network there? "
-                "What was heard is kept; the same command goes on"
-            )
         if CLIPS in self.keep:
             problems = save_clips(result, heard.audio, job.out, job.settings)
             result = replace(result, warnings=(*result.warnings, *(f"no clip ({problem})" for problem in problems)))

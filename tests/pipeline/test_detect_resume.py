@@ -308,6 +308,20 @@ def test_a_name_in_another_encoding_is_heard(small, model_dir, tmp_path):
     assert [row["recording"] for row in rows(tmp_path / "out/scores.csv")] == ["0", "2", "%E9"]
 
 
+def test_a_card_that_was_taken_out_does_not_stop_the_next_one(card, model_dir, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+
+        def stopped(self, part, results):
+            raise KeyboardInterrupt
+
+        patch.setattr(Journal, "add_group", stopped)
+        assert detect(card / "site1", model_dir, out) == 130
+    shutil.move(card / "site1", tmp_path / "gone")
+    assert detect(card / "site0", model_dir, out) == 3
+    assert len(rows(out / "scores.csv")) == 69 and len(rows(out / "errors.csv")) == 71
+
+
 def test_accelerate_launch_shares_the_work(card, model_dir, tmp_path, whole):
     expected, _ = whole
     out = tmp_path / "launched"
