@@ -34,6 +34,10 @@ COMMANDS = {
         "choose thresholds, smoothing and calibration for every species of a model",
     ),
     "detect": ("rfcx_ssl.commands.detect", "find species in recordings: events as a table, with pictures"),
+    "submit": (
+        "rfcx_ssl.commands.submit",
+        "write a submission for Kaggle: folds, ensembles and speeds, every recording once",
+    ),
     "embed": (
         "rfcx_ssl.commands.embed",
         "turn recordings into vectors, per window or per event, for search and learning",

@@ -11,6 +11,8 @@ AUDIO_SUFFIXES = frozenset(
 )
 #: Marks a manifest folder: the segments in it are not recordings.
 MANIFEST_STATE = Path(".state") / "state.sqlite"
+#: Marks an output folder of detection: the clips in it are not recordings.
+DETECTION_LOCK = Path("journal") / "lock"
 
 #: Control characters, and bytes that are not UTF-8 (Python's lone surrogates): no table can hold them.
 _UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -26,7 +28,8 @@ def walk_audio(folder: Path, visited: set[tuple[int, int]] | None = None) -> Ite
     """Audio files below ``folder``, depth first, names sorted; a folder that cannot be listed yields its error.
 
     Links are followed, but never into a loop: ``visited`` holds (device, inode) of the folders seen so far, and may be
-    handed from one walk to the next. Hidden folders and manifest folders are left out.
+    handed from one walk to the next. Hidden folders, manifest folders and output folders of detection
+    are left out.
     """
     visited = set() if visited is None else visited
     try:
@@ -35,16 +38,21 @@ def walk_audio(folder: Path, visited: set[tuple[int, int]] | None = None) -> Ite
     except OSError as error:
         yield error
         return
-    if (status.st_dev, status.st_ino) in visited or (folder / MANIFEST_STATE).exists():
+    if (status.st_dev, status.st_ino) in visited or is_made(folder):
         return
     visited.add((status.st_dev, status.st_ino))
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if _is_folder(entry):
+        if is_folder(entry):
             yield from walk_audio(Path(entry.path), visited)
         elif is_audio_name(entry.name):
             yield Path(entry.path)
+
+
+def is_made(folder: Path) -> bool:
+    """Whether we made what is in a folder: segments of a manifest, clips of detections."""
+    return any(os.path.exists(folder / mark) for mark in (MANIFEST_STATE, DETECTION_LOCK))  # noqa: PTH110 - never raises
 
 
 def find_audio(folder: Path) -> Iterator[Path]:
@@ -83,7 +91,8 @@ def _bytes_of(character: str) -> bytes:
     return character.encode("utf-8", "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass")
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether this is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link that points at itself

@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> None:
         device=args.device,
         readers=args.readers,
         threads=args.threads,
-        draw=save_event_picture if args.picture else None,
+        pictures=args.picture,
+        draw=save_event_picture,
     )
     request = DetectRequest(
         job=job,

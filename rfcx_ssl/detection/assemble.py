@@ -80,6 +80,10 @@ class Tables:
                 tally.add(result)
         return tally
 
+    def are_in(self, out: Path, facts: ModelFacts) -> bool:
+        """Whether no table is missing from ``out``."""
+        return all(writer.is_there for writer in self._writers(out, facts, None))
+
     def check(self, facts: ModelFacts, recordings: Iterable[tuple[str, str]]) -> int:
         """Refuse what would fail after all was heard: names of species that a table cannot hold, a table of places that does
         not fit the names and paths of ``recordings``. Returns how many of these it does not have.

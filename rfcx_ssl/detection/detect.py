@@ -1,6 +1,7 @@
 """The command: list what there is to hear, hear it with one process or many, write the tables."""
 
 import json
+import os
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,12 +19,13 @@ from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.data.prevalence import NONE
 from rfcx_ssl.detection.assemble import ModelFacts, Tables
-from rfcx_ssl.detection.journal import Journal, Part, open_journal, parts_of
+from rfcx_ssl.detection.journal import Journal, OtherFormatError, Part, may_be_full, open_journal, parts_of
 from rfcx_ssl.detection.listing import Listing
 from rfcx_ssl.detection.plan import differences, refuse_other, wanted_plan
 from rfcx_ssl.detection.recordings import is_url
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.score_rules import in_words, learn_prior, plain_prior
+from rfcx_ssl.detection.settings import CLIPS, PICTURES
 from rfcx_ssl.detection.sources import PIPE, check_sources, iter_recordings
 from rfcx_ssl.detection.work import (
     HeardPart,
@@ -80,10 +82,26 @@ def detect(request: DetectRequest, console: Console) -> None:
     """
     check_sources(request.sources, request.lists)
     detection = _Detection(request, console)
-    with open_journal(request.job.out, detection.prepare, detection.join) as journal:
+    out = request.job.out
+    with may_be_full(out), open_journal(out, detection.prepare, detection.join) as journal:
         detection.hear(journal)
         record = detection.write(journal)
     detection.summarize(record)
+
+
+@contextmanager
+def heard(request: DetectRequest, console: Console) -> Iterator[Callable[[], Iterator[Result]]]:
+    """Listen as :func:`detect` does, and write no table: a function that reads all results in the order of the listing.
+
+    Raises:
+        RfcxError: the model cannot be used, or there is nothing to listen to.
+    """
+    detection = _Detection(request, console)
+    out = request.job.out
+    with may_be_full(out), open_journal(out, detection.prepare, detection.join) as journal:
+        detection.hear(journal)
+        plan = journal.plan()
+        yield partial(journal.results, parts_of(plan), _facts(plan).species)
 
 
 class _Detection:
@@ -103,9 +121,8 @@ class _Detection:
         job = self.request.job
         journal.remove_leftovers()
         wanted = self.wanted
-        made = journal.read_plan()
+        made = self._made(journal)
         if made is not None and self.request.redo and differences(made, wanted):
-            journal.forget()
             made = None
         if made is None:
             journal.forget()
@@ -124,6 +141,15 @@ class _Detection:
             journal.write_plan(made)
             self._hear_again(journal, parts_of(made), listing)
 
+    def _made(self, journal: Journal) -> dict[str, Any] | None:
+        """The plan that is there, unless it is to be replaced whatever it says."""
+        try:
+            return journal.read_plan()
+        except OtherFormatError:
+            if not self.request.redo:
+                raise
+            return None
+
     def _hear_again(self, journal: Journal, parts: Sequence[Part], listing: Listing) -> None:
         """Open the parts again whose files have changed, and those of which a file could not be reached.
 
@@ -131,7 +157,8 @@ class _Detection:
             RunError: files have changed since they were heard, and nobody said ``--redo``.
         """
         for part in journal.unreached(parts):
-            journal.reopen(part)
+            if any(_may_be_there(listing, index) for index in journal.lost(part)):
+                journal.reopen(part)
         firsts = [part.first for part in parts]
         for index in listing.changed():
             part = parts[bisect_right(firsts, index) - 1]
@@ -150,7 +177,7 @@ class _Detection:
             return None
         count = min(settings.prevalence_recordings, len(listing))
         self._say(f"prevalence={settings.prevalence}: listening to {count} recordings first, to scale scores by")
-        places = [number * len(listing) // count for number in range(count)]
+        places = evenly(count, len(listing))
         scores = clip_scores(job, [row for place in places for row in listing.rows(place, 1)])
         if not len(scores):
             raise AudioError(f"prevalence={settings.prevalence}: none of {count} recordings can be heard")
@@ -182,18 +209,23 @@ class _Detection:
         self.seconds = time.perf_counter() - started
 
     def _hear_in_workers(self, journal: Journal, left: Sequence[Part], advance: Callable[[int], None]) -> None:
-        """Hand parts to worker processes; the recording that kills them wherever it is heard gets a result that says so."""
-        function = partial(hear_parts, self.request.job)
+        """Hand parts to worker processes; the recording that kills them wherever it is heard gets a result that says so.
+
+        Recordings are heard in groups, and a death does not tell which of a group it was: the part is heard again, one
+        by one.
+        """
+        alone = False
         with open_workers(self.request.workers, self.request.dask) as workers:
             while left:
                 size = max(1, min(PARTS_PER_TASK, len(left) // (4 * self.request.workers)))
                 deadly: list[Part] = []
+                function = partial(hear_parts, self.request.job, alone=alone)
                 for answers in workers.run(function, batched(left, size), lambda part: HeardPart(part, died=True)):
                     deadly += [answer.part for answer in answers if answer.died]
                     advance(sum(answer.part.count for answer in answers if not answer.died))
-                for part in deadly:
+                for part in deadly if alone else ():
                     name_deadly(journal, part)
-                left = deadly
+                left, alone = deadly, True
 
     @contextmanager
     def _progress(self, total: int) -> Iterator[Callable[[int], None]]:
@@ -220,10 +252,12 @@ class _Detection:
 
     def _tables_made(self, journal: Journal) -> dict[str, Any] | None:
         """detect.json where it is about all that was heard, and the tables that are wanted are there."""
-        path = self.out / "detect.json"
-        if journal.untold or not path.exists():
+        if journal.untold or not self.request.tables.are_in(self.out, _facts(journal.plan())):
             return None
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            record: dict[str, Any] = json.loads((self.out / "detect.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
         return record if record.get("tables") == self._tables_wanted() else None
 
     def _tables_wanted(self) -> dict[str, Any]:
@@ -286,11 +320,22 @@ class _Detection:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
+def evenly(most: int, total: int) -> list[int]:
+    """Places of at most ``most`` of ``total`` things that follow each other, spread over all of them."""
+    count = min(most, total)
+    return [number * total // count for number in range(count)]
+
+
 def _wanted(job: Job) -> dict[str, Any]:
     """The plan that a command asks for."""
-    made = {"pictures": job.draw is not None, "clips": job.clips}
+    made = {PICTURES: job.pictures, CLIPS: job.clips}
     keep = {*job.keep, *(name for name, wanted in made.items() if wanted)}
     return wanted_plan([model_folder(model) for model in job.models], job.settings, keep)
+
+
+def _may_be_there(listing: Listing, index: int) -> bool:
+    """Whether hearing a recording that could not be reached is worth another try."""
+    return any(is_url(row.recording.path) or os.path.exists(row.recording.path) for row in listing.rows(index, 1))  # noqa: PTH110 - a name of any bytes
 
 
 def _names(listing: Listing) -> Iterator[tuple[str, str]]:

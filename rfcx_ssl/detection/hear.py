@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.decoding.decode import RecordingDecoder
 from rfcx_ssl.decoding.detections import to_detections
+from rfcx_ssl.decoding.recording_score import HighestFrames, num_frames_of_top
 from rfcx_ssl.detection.read import Samples, Stretch
 from rfcx_ssl.detection.read_ahead import Opened, open_readers
 from rfcx_ssl.detection.recordings import Recording
@@ -47,7 +48,7 @@ class Ear:
     Args:
         scorers: the models; windows that are kept are those of the first.
         rules: by default as the models and ``settings`` have it.
-        keep: ``frames``, ``windows``, ``embeddings``.
+        keep: ``frames``, ``windows``, ``embeddings``; ``highest``: frames of the highest ``top_s``, before any rule.
         drawn: the frames are wanted until a picture is drawn.
     """
 
@@ -127,6 +128,7 @@ class _InWork:
         self._num_samples = 0  # at the rate of the frames
         self._frames: list[NDArray[np.float16]] = []
         self._windows: list[tuple[int, OneWindow]] = []
+        self._highest = HighestFrames(num_frames_of_top(ear.settings.top_s, ear.ensemble.grid))
         self._no_scores: str | None = None  # why the models have nothing to say of it
 
     def push(self, block: Samples) -> None:
@@ -177,6 +179,8 @@ class _InWork:
             return
         if piece is None:
             return
+        if "highest" in self._ear.keep:
+            self._highest.push(piece.frame.numpy())
         frame = self._decoder.push(piece.frame.numpy(), piece.clip.numpy())
         if "frames" in self._ear.keep:
             self._frames.append(frame.astype(np.float16))
@@ -185,6 +189,8 @@ class _InWork:
         arrays: dict[str, NDArray[np.generic]] = {}
         if "frames" in self._ear.keep:
             arrays["frames"] = np.concatenate(self._frames)
+        if "highest" in self._ear.keep:
+            arrays["highest"] = self._highest.values
         if self._windows:
             starts = np.array([start for start, _ in self._windows]) * self._ear.scorer.grid.frame_s
             arrays["windows_s"] = starts + self._recording.start_s

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from rfcx_ssl.detection.result import Result
-from rfcx_ssl.detection.rows import join_rows, read_rows, write_rows
+from rfcx_ssl.detection.rows import join_rows, read_rows, unreachable_rows, write_rows
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.files import atomic_path, remove_leftovers, write_text
 from rfcx_ssl.species.table import SpeciesTable
@@ -35,6 +36,12 @@ FORMAT = "rfcx-ssl detection/1"
 POLL_S = 0.5
 FOLDER_BYTE = 0  # of the lock file: the folder itself; part k is byte 2 + k
 TABLES_BYTE = 1
+_joining = threading.Lock()
+_joined: dict[Path, tuple[int, int]] = {}  # of this process: the open lock of a folder, and how many use it
+
+
+class OtherFormatError(RunError):
+    """A plan of another version of this program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class Journal:
         """The plan of the folder; None where there is none yet.
 
         Raises:
+            OtherFormatError: another version of this program made it.
             RunError: it cannot be read.
         """
         path = self.folder / "plan.json"
@@ -75,7 +83,9 @@ class Journal:
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be read ({error}); remove {self.folder} to start again") from None
         if not isinstance(plan, dict) or plan.get("format") != FORMAT:
-            raise RunError(f"{path}: its format is not {FORMAT!r}; choose another --out, or start again with --redo")
+            raise OtherFormatError(
+                f"{path}: its format is not {FORMAT!r}; choose another --out, or start again with --redo"
+            )
         return plan
 
     def plan(self) -> dict[str, Any]:
@@ -98,10 +108,13 @@ class Journal:
     def forget(self) -> None:
         """Drop all results and the plan; the tables stay until new ones replace them."""
         self._change()
-        shutil.rmtree(self.parts_folder, ignore_errors=True)
-        self.parts_folder.mkdir()
-        for path in (self.listing_path, self.folder / "plan.json"):
+        for path in (
+            self.folder / "plan.json",
+            self.listing_path,
+        ):  # a kill from here on: there is no plan, so all goes
             path.unlink(missing_ok=True)
+        shutil.rmtree(self.parts_folder, ignore_errors=True)
+        self.parts_folder.mkdir(exist_ok=True)
 
     # ---- whether the tables tell all
 
@@ -142,21 +155,27 @@ class Journal:
     def seal(self, part: Part) -> None:
         """All of the part was heard: its groups become one file."""
         groups = self._groups(part)
+        assert self.heard(part) == part.count, f"part {part.number} is not heard whole"
         with self._writing(self._sealed_path(part)) as temporary:
             join_rows([group.path for group in groups], temporary)
-        shutil.rmtree(self._work_folder(part))
+        self._drop_groups(part)
 
     def unreached(self, parts: Sequence[Part]) -> list[Part]:
-        """Parts with a recording that was not there, or whose disk did not answer."""
+        """Parts with a recording that was not there, or whose disk did not answer; :meth:`lost` says which."""
         marked = {int(path.stem) for path in self.parts_folder.glob("*.unreached")}
         return [part for part in parts if part.number in marked]
 
+    def lost(self, part: Part) -> list[int]:
+        """Places in the listing of a part's recordings that could not be reached."""
+        files = [self._sealed_path(part)] if self.sealed(part) else [group.path for group in self._groups(part)]
+        return [index for file in files for index in unreachable_rows(file)]
+
     def reopen(self, part: Part) -> None:
-        """Forget what was heard of a part."""
+        """Forget what was heard of a part; a kill leaves all of it, or nothing and perhaps its mark."""
         self._change()
+        self._drop_groups(part)
         self._sealed_path(part).unlink(missing_ok=True)
         self._unreached_mark(part).unlink(missing_ok=True)
-        shutil.rmtree(self._work_folder(part), ignore_errors=True)
 
     def results(self, parts: Sequence[Part], species: SpeciesTable) -> Iterator[Result]:
         """All results of sealed parts in the order of the listing."""
@@ -227,17 +246,39 @@ class Journal:
                 found.append(_Group(path, stop))
         return found
 
+    def _drop_groups(self, part: Part) -> None:
+        """All groups of a part at once: half of them must never be taken for what was heard."""
+        folder = self._work_folder(part)
+        gone = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")  # a leftover, for remove_leftovers
+        if folder.is_dir():
+            folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+
     @contextmanager
     def _writing(self, path: Path) -> Iterator[Path]:
-        """A durable file; a disk that is full or not there is the user's to mend, and nothing that was heard is lost."""
-        try:
+        """A durable file."""
+        with may_be_full(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(path, durable=True) as temporary:
                 yield temporary
-        except OSError as error:
-            raise RunError(
-                f"{path}: cannot be written ({error.strerror or error}); the same command goes on"
-            ) from None
+
+
+@contextmanager
+def may_be_full(place: Path) -> Iterator[None]:
+    """A disk that is full or not there is the user's to mend, and nothing that was heard is lost.
+
+    Raises:
+        RunError: for an OSError, but not when it is the reader of our output that has gone.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error})"
+        raise RunError(
+            f"{error.filename or place}: {what}; what was heard is kept, and the same command goes on"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +317,24 @@ def open_journal(out: Path, prepare: Callable[[Journal], None], check: Callable[
 
 @contextmanager
 def joined_journal(out: Path) -> Iterator[Journal]:
-    """The journal of ``out``, for a worker of a process that opened it."""
-    lock = os.open(out / "journal" / "lock", os.O_RDWR)
+    """The journal of ``out``, for a worker of a process that opened it.
+
+    Threads of one process (a worker of Dask has several) share the open lock: whoever closes a file gives back all locks on
+    it that his process holds, those of the other threads too.
+    """
+    with _joining:
+        lock, users = _joined.get(out) or (os.open(out / "journal" / "lock", os.O_RDWR), 0)
+        _joined[out] = lock, users + 1
     try:
         fcntl.lockf(lock, fcntl.LOCK_SH, 1, FOLDER_BYTE)
         yield Journal(out, lock)
     finally:
-        os.close(lock)
+        with _joining:
+            lock, users = _joined.pop(out)
+            if users > 1:
+                _joined[out] = lock, users - 1
+            else:
+                os.close(lock)
 
 
 def _try(lock: int, kind: int) -> bool:

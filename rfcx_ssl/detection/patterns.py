@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
+from rfcx_ssl.audio.find import is_folder, is_made
+
 logger = logging.getLogger(__name__)
 
 
@@ -64,14 +66,18 @@ def expand(found: Sequence[Entry], parts: Sequence[str], listed: Callable[[str],
 
 
 def entries_of(folder: str) -> list[Entry]:
-    """What a local folder holds, by name; one that cannot be listed holds nothing, which a warning says."""
+    """What a local folder holds, by name, nothing if we made it; one that cannot be listed holds nothing, which a warning
+    says.
+    """
+    if is_made(Path(folder)):
+        return []
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         logger.warning("%s: folder cannot be listed (%s)", folder, error.strerror)
         return []
-    return [Entry(entry.path, entry.is_dir() and not _is_loop(entry)) for entry in found]
+    return [Entry(entry.path, is_folder(entry) and not _is_loop(entry)) for entry in found]
 
 
 def _is_loop(entry: os.DirEntry[str]) -> bool:

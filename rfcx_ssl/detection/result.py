@@ -27,7 +27,7 @@ class Result:
     clip: NDArray[np.float32] | None  # (S,) score of every species over the recording; None where nothing was heard
     events: list[Detection]
     unreachable: bool = False  # the file was not there, or its disk did not answer: another time it may
-    #: by name, of what was asked for: ``frames`` (T, S) float16, ``windows_s`` (W,) starts and ``window_scores`` (W, S), ``embeddings`` (W, D)
+    #: by name, of what was asked for: ``frames`` (T, S) float16, ``highest`` (at most T, S), ``windows_s`` (W,) starts and ``window_scores`` (W, S), ``embeddings`` (W, D)
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 

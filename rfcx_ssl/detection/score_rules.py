@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,9 +96,17 @@ def decisions_of(scorers: Sequence[Scorer], settings: DetectSettings) -> Decisio
     names = [scorer.name for scorer in scorers if scorer.name] if settings.tuned else []
     found = [find_decisions(name) for name in names]
     if len({None if path is None else path.read_bytes() for path in found}) > 1:
-        logger.warning("the models were not tuned together: their own thresholds and calibrations are left alone")
+        _note_apart(tuple(names))
         names = []
     return decisions_in_force(model_decisions(names[0]) if names else None, settings, scorers[0].species.names)
+
+
+@lru_cache
+def _note_apart(names: tuple[str, ...]) -> None:
+    """Said once, however often the decisions are asked for."""
+    logger.warning(
+        "%s were not tuned together: their own thresholds and calibrations are left alone", " and ".join(names)
+    )
 
 
 def train_prevalence(scorers: Sequence[Scorer]) -> FloatArray | None:

@@ -12,6 +12,7 @@ from rfcx_ssl.settings import settings
 #: Of event tables.
 FORMATS = ("csv", "parquet", "jsonl", "raven", "audacity", "kaleidoscope", "birdnet")
 CLIPS = "clips"
+PICTURES = "pictures"
 #: What may be written beside events and scores.
 SAVES = ("windows", "frames", "embeddings", "embeddings_npz", CLIPS)
 

@@ -1,9 +1,10 @@
 """Hear the parts of a journal: one process, its models, its readers. Any number of them share an output folder."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from rfcx_ssl.detection.read_ahead import ReadAhead, open_readers
 from rfcx_ssl.detection.recording_table import open_recording_table
 from rfcx_ssl.detection.result import Result, unheard
 from rfcx_ssl.detection.score_rules import describe, make_rules
-from rfcx_ssl.detection.settings import DetectSettings
+from rfcx_ssl.detection.settings import CLIPS, PICTURES, DetectSettings
 from rfcx_ssl.errors import RunError, first_line
 from rfcx_ssl.files import safe_name
+from rfcx_ssl.inference.allocator import keep_freed_memory
 from rfcx_ssl.inference.open import open_scorer
 from rfcx_ssl.inference.scorer import Scorer
 from rfcx_ssl.threads import use_threads
@@ -45,7 +47,8 @@ class Job:
     threads: int | None = None
     places: Path | None = None  # a table of where and when recordings were made
     clips: bool = False  # cut clips of the surest events
-    draw: Draw | None = None  # makes a picture of each recording
+    pictures: bool = False  # draw every recording
+    draw: Draw | None = None  # makes a picture of a recording
 
 
 class Hearer:
@@ -53,10 +56,17 @@ class Hearer:
 
     def __init__(self, job: Job, journal: Journal, tick: Tick) -> None:
         self.job, self.journal, self.tick = job, journal, tick
+        self.keep = frozenset(
+            journal.plan()["keep"]
+        )  # of every recording of the folder, whatever this command asks for
         self.lost = 0  # recordings in a row that could not be reached
 
-    def hear_all(self, parts: Generator[Part]) -> None:
-        """Hear parts that this process has claimed; ``parts`` gives them back when it is closed."""
+    def hear_all(self, parts: Generator[Part], *, alone: bool = False) -> None:
+        """Hear parts that this process has claimed; ``parts`` gives them back when it is closed.
+
+        With ``alone`` every recording is heard and kept by itself, so that one of which this process dies is the first
+        that was not heard.
+        """
         with (
             closing(parts),
             open_readers(self.job.readers) as readers,
@@ -65,33 +75,42 @@ class Hearer:
             Fetcher(self.journal.folder) as fetcher,
         ):
             for part in parts:
-                self._hear(part, ear, readers, fetcher, listing)
+                self._hear(part, ear, readers, fetcher, listing, alone=alone)
 
-    def _hear(self, part: Part, ear: Ear, readers: ReadAhead, fetcher: Fetcher, listing: Listing) -> None:
+    def _hear(
+        self, part: Part, ear: Ear, readers: ReadAhead, fetcher: Fetcher, listing: Listing, *, alone: bool
+    ) -> None:
         heard = self.journal.heard(part)
         first = part.first + heard
         rows = listing.rows(first, part.count - heard)
+        away = {row.index for row in rows if not row.here}  # not named any more: a card that was taken out
         stretches = fetcher.all_local(((row.index, row.recording) for row in rows), ear.stretch_of)
-        for group in ear.hear(readers.open_all(stretches)):
-            kept = [self._finished(result, ear) for result in group]
+        opened = readers.open_all(stretches)
+        for group in chain.from_iterable(ear.hear([one]) for one in opened) if alone else ear.hear(opened):
+            kept = [self._finished(heard, ear) for heard in group]
+            self._require_reach(result for result in kept if result.index not in away)
             self.journal.add_group(part, kept)
             fetcher.release(heard.audio for heard in group)
             self.tick(kept)
         self.journal.seal(part)
 
+    def _require_reach(self, results: Iterable[Result]) -> None:
+        """Give up where recordings that should be there are not, one after the other."""
+        for result in results:
+            self.lost = self.lost + 1 if result.unreachable else 0
+            if self.lost == LOST_IN_A_ROW:
+                raise RunError(
+                    f"the last {LOST_IN_A_ROW} recordings cannot be reached ({result.problem}): is their disk or network "
+                    "there? What was heard is kept; the same command goes on"
+                )
+
     def _finished(self, heard: Heard, ear: Ear) -> Result:
         """Cut and draw what is to be, and leave only what is to be kept."""
         job, result = self.job, heard.result
-        self.lost = self.lost + 1 if result.unreachable else 0
-        if self.lost == LOST_IN_A_ROW:
-            raise RunError(
-                f"the last {LOST_IN_A_ROW} recordings cannot be reached ({result.problem}): is their disk or network there? "
-                "What was heard is kept; the same command goes on"
-            )
-        if job.clips:
+        if CLIPS in self.keep:
             problems = save_clips(result, heard.audio, job.out, job.settings)
             result = replace(result, warnings=(*result.warnings, *(f"no clip ({problem})" for problem in problems)))
-        if job.draw is not None and result.clip is not None:
+        if PICTURES in self.keep and job.draw is not None and result.clip is not None:
             path = job.out / "pictures" / f"{safe_name(result.recording)}.png"
             try:
                 job.draw(result, heard.audio, ear, path)
@@ -105,7 +124,7 @@ def open_models(job: Job) -> tuple[Scorer, ...]:
     """The models of ``job``, loaded once in a process."""
     use_threads(job.threads)
     settings = job.settings
-    return tuple(
+    scorers = tuple(
         open_scorer(
             model,
             backend=settings.backend,
@@ -117,6 +136,9 @@ def open_models(job: Job) -> tuple[Scorer, ...]:
         )
         for model in job.models
     )
+    if any(scorer.device.type == "cpu" for scorer in scorers):
+        keep_freed_memory()
+    return scorers
 
 
 @contextmanager
@@ -126,7 +148,8 @@ def open_ear(job: Job, plan: Mapping[str, Any]) -> Iterator[Ear]:
     settings = replace(job.settings, batch_size=plan["batch_size"])
     with nullcontext() if places is None else open_recording_table(places) as table:
         rules = make_rules(scorers, settings, plan["prior"], table)
-        yield Ear(scorers, settings, rules, keep=job.keep, drawn=job.draw is not None)
+        keep = frozenset(plan["keep"])
+        yield Ear(scorers, settings, rules, keep=keep, drawn=PICTURES in keep and job.draw is not None)
 
 
 def about_models(job: Job) -> dict[str, Any]:
@@ -167,10 +190,10 @@ class HeardPart:
     died: bool = False
 
 
-def hear_parts(job: Job, parts: list[Part]) -> list[HeardPart]:
+def hear_parts(job: Job, parts: list[Part], *, alone: bool = False) -> list[HeardPart]:
     """What a worker process runs: hear those of ``parts`` that nobody else works on."""
     with joined_journal(job.out) as journal:
-        Hearer(job, journal, lambda _: None).hear_all(_claimed(journal, parts))
+        Hearer(job, journal, lambda _: None).hear_all(_claimed(journal, parts), alone=alone)
     return [HeardPart(part) for part in parts]
 
 
@@ -182,7 +205,7 @@ def _claimed(journal: Journal, parts: list[Part]) -> Generator[Part]:
 
 
 def name_deadly(journal: Journal, part: Part) -> None:
-    """Give the recording that a worker died of, twice and alone, a result that says so."""
+    """Give the recording that a worker died of, twice and alone, a result that says so: the first that was not heard."""
     with journal.claim(part) as mine, Listing(journal.listing_path, readonly=True) as listing:
         index = part.first + journal.heard(part)
         for row in listing.rows(index, 1) if mine else ():

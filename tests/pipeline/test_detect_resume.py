@@ -1,6 +1,7 @@
 """Detection loses nothing and does nothing twice: kills, workers, changed files, new files, disks that are gone."""
 
 import csv
+import errno
 import json
 import multiprocessing
 import os
@@ -69,6 +70,16 @@ def detect(card, model_dir, out, *more, readers=0):
     arguments = ["detect", str(card), "--model", str(model_dir), "--out", str(out), "--readers", str(readers)]
     try:
         main([*arguments, "--threshold", "0.52", "--threads", "1", *map(str, more)])
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+def listed(names, model_dir, out):
+    """The command on a list of files."""
+    arguments = ["detect", "--list", str(names), "--model", str(model_dir), "--out", str(out), "--readers", "0"]
+    try:
+        main([*arguments, "--threads", "1"])
     except SystemExit as stop:
         return stop.code
     return 0
@@ -209,6 +220,106 @@ def test_a_disk_that_comes_back_is_heard_then(card, model_dir, tmp_path, capsys)
         main(arguments)
     assert stop.value.code == 3  # the two broken ones
     assert json.loads((out / "detect.json").read_text())["unreadable"] == 2
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Three recordings."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for number in range(3):
+        soundfile.write(folder / f"{number}.wav", rng.normal(0, 0.1, 2 * RATE_HZ).astype(np.float32), RATE_HZ)
+    return folder
+
+
+def test_a_folder_keeps_the_same_of_every_recording(small, model_dir, tmp_path):
+    out, later = tmp_path / "out", tmp_path / "2.wav"
+    shutil.move(small / "2.wav", later)
+    everything = ("--save", "windows", "--save", "clips", "--picture")
+    assert detect(small, model_dir, out, *everything) == 0
+    shutil.move(later, small / "2.wav")
+    assert detect(small, model_dir, out) == 0
+    assert detect(small, model_dir, out, *everything) == 0
+    assert {row["recording"] for row in rows(out / "windows.csv")} == {"0", "1", "2"}
+    assert len(list(out.glob("pictures/*.png"))) == 3
+    clips = [row["file"] for row in rows(out / "clips.csv")]
+    assert clips and all((out / clip).is_file() for clip in clips)
+
+
+def test_tables_that_were_removed_are_made_again(small, model_dir, tmp_path):
+    out, formats = tmp_path / "out", ("--format", "csv", "--format", "raven")
+    assert detect(small, model_dir, out, *formats) == 0
+    found = tables(out)
+    (out / "scores.csv").unlink()
+    shutil.rmtree(out / "raven")
+    (out / "detect.json").write_text("{")
+    assert detect(small, model_dir, out, *formats) == 0
+    assert tables(out) == found
+
+
+def test_an_output_folder_among_the_recordings_is_none_of_them(small, model_dir):
+    out = small / "found"
+    for source in (small, f"{small}/**/*"):
+        assert detect(source, model_dir, out, "--save", "clips") == 0
+        assert list(out.glob("clips/**/*.flac")) and len(rows(out / "scores.csv")) == 3
+
+
+def test_a_plan_of_another_version_is_replaced_with_redo(small, model_dir, tmp_path, capsys):
+    plan = tmp_path / "out/journal/plan.json"
+    assert detect(small, model_dir, tmp_path / "out") == 0
+    plan.write_text('{"format": "rfcx-ssl detection/0"}')
+    assert detect(small, model_dir, tmp_path / "out") == 2
+    assert "start again with --redo" in capsys.readouterr().err
+    assert detect(small, model_dir, tmp_path / "out", "--redo") == 0
+
+
+def test_a_file_that_stays_away_costs_its_neighbours_no_second_hearing(small, model_dir, tmp_path, capsys):
+    names, out = tmp_path / "names.txt", tmp_path / "out"
+    names.write_text("".join(f"{path}\n" for path in sorted(small.glob("*.wav"))))
+    (small / "1.wav").rename(tmp_path / "1.wav")
+    for said in ("4 s of audio", "nothing new to hear"):
+        capsys.readouterr()
+        assert listed(names, model_dir, out) == 3
+        assert said in capsys.readouterr().err
+    (tmp_path / "1.wav").rename(small / "1.wav")
+    assert listed(names, model_dir, out) == 0
+    assert len(rows(out / "scores.csv")) == 3
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["detection.writers.tables.ScoreCsv.add", "detection.clips.write_flac", "detection.journal.Journal.write_plan"],
+)
+def test_a_disk_that_is_full_is_told_in_one_line(small, model_dir, tmp_path, capsys, monkeypatch, place):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"rfcx_ssl.{place}", full)
+        assert detect(small, model_dir, tmp_path / "out", "--save", "clips") == 2
+    assert "cannot be written (No space left on device); what was heard is kept" in capsys.readouterr().err
+    assert detect(small, model_dir, tmp_path / "out", "--save", "clips") == 0
+
+
+def test_a_name_in_another_encoding_is_heard(small, model_dir, tmp_path):
+    os.rename(small / "1.wav", os.fsencode(small) + b"/\xe9.wav")  # noqa: PTH104 - a name of any bytes
+    assert detect(small, model_dir, tmp_path / "out", "--format", "csv", "--format", "birdnet") == 0
+    assert [row["recording"] for row in rows(tmp_path / "out/scores.csv")] == ["0", "2", "%E9"]
+
+
+def test_a_card_that_was_taken_out_does_not_stop_the_next_one(card, model_dir, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+
+        def stopped(self, part, results):
+            raise KeyboardInterrupt
+
+        patch.setattr(Journal, "add_group", stopped)
+        assert detect(card / "site1", model_dir, out) == 130
+    shutil.move(card / "site1", tmp_path / "gone")
+    assert detect(card / "site0", model_dir, out) == 3
+    assert len(rows(out / "scores.csv")) == 69 and len(rows(out / "errors.csv")) == 71
 
 
 def test_accelerate_launch_shares_the_work(card, model_dir, tmp_path, whole):

@@ -28,6 +28,11 @@ class Writer(ABC):
         """Finish, or remove what is incomplete after an error."""
         return None
 
+    @property
+    def is_there(self) -> bool:
+        """Whether what it writes lies in its place already; what may rightly be absent counts as there."""
+        return True
+
     @abstractmethod
     def add(self, result: Result) -> None:
         """Write what came of one recording."""
@@ -39,6 +44,11 @@ class OneFile(Writer):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._stack = ExitStack()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the file is there."""
+        return self.path.is_file()
 
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +151,11 @@ class FilePerRecording(Writer):
 
     def __init__(self, folder: Path, nyquist_hz: float) -> None:
         self.folder, self.nyquist_hz = folder, nyquist_hz
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the folder is there."""
+        return self.folder.is_dir()
 
     def add(self, result: Result) -> None:
         """Write the recording's file."""

@@ -88,6 +88,11 @@ class ErrorCsv(CsvTable):
         super().__init__(path, ERROR_COLUMNS)
         self._problems = 0
 
+    @property
+    def is_there(self) -> bool:
+        """Nothing can be said of a table that is absent where there are no errors."""
+        return True
+
     def add(self, result: Result) -> None:
         """Append a recording that has a problem."""
         if result.problem is not None:

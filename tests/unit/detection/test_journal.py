@@ -89,6 +89,55 @@ def test_unreached_parts_are_heard_again(journal):
     assert journal.unreached(parts) == [] and not journal.sealed(parts[1]) and journal.heard(parts[1]) == 0
 
 
+def test_which_recordings_were_lost(journal):
+    journal.add_group(PART, [result(0), result(1, unreachable=True)])
+    assert journal.lost(PART) == [1]
+    journal.add_group(PART, [result(index, unreachable=index == 3) for index in (2, 3, 4)])
+    journal.seal(PART)
+    assert journal.lost(PART) == [1, 3]
+
+
+@pytest.mark.parametrize("end", ["seal", "reopen"])
+def test_a_kill_while_groups_are_removed_leaves_none_of_them(journal, monkeypatch, end):
+    journal.add_group(PART, [result(0), result(1)])
+    journal.add_group(PART, [result(index) for index in (2, 3, 4)])
+
+    def killed(folder, **options):
+        next(folder.iterdir()).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module.shutil, "rmtree", killed)
+        getattr(journal, end)(PART)
+    assert not (journal.parts_folder / "000000").exists()
+    assert journal.heard(PART) == (5 if end == "seal" else 0)
+    journal.remove_leftovers()
+    assert not list(journal.parts_folder.glob(".*"))
+
+
+def test_a_kill_while_all_is_forgotten_leaves_no_plan(journal, monkeypatch):
+    journal.write_plan({"runs": [0]})
+
+    def killed(folder, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module.shutil, "rmtree", killed)
+        journal.forget()
+    assert journal.read_plan() is None
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_damaged_parts_are_named(journal, sealed):
+    journal.add_group(PART, [result(index) for index in range(5)])
+    if sealed:
+        journal.seal(PART)
+    (path,) = journal.parts_folder.rglob("*.parquet")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(RunError, match=f"{path.name}: cannot be read .* where it is damaged, remove it"):
+        list(journal.results([PART], SPECIES)) if sealed else journal.seal(PART)
+
+
 def test_tables_are_written_again_when_something_came(journal):
     assert not journal.untold
     journal.add_group(PART, [result(0)])
@@ -135,6 +184,29 @@ def test_processes_share_the_parts_and_take_over_those_of_one_that_dies(tmp_path
             worker.join(60)
             assert worker.exitcode == 0
         assert indices(journal, parts) == list(range(12))
+
+
+def test_a_thread_that_ends_leaves_the_claims_of_the_others(tmp_path):
+    fork = multiprocessing.get_context("fork")
+    answers = fork.Queue()
+
+    def other():
+        module._joined.clear()  # what the fork brought along: it is another process
+        with joined_journal(tmp_path) as journal, journal.claim(PART) as mine:
+            answers.put(mine)
+
+    def told():
+        child = fork.Process(target=other)
+        child.start()
+        child.join(60)
+        return answers.get(timeout=60)
+
+    with open_journal(tmp_path, nothing, nothing):
+        pass
+    with joined_journal(tmp_path) as one, one.claim(PART) as mine:
+        with joined_journal(tmp_path):
+            pass
+        assert mine and not told()
 
 
 def test_the_second_process_joins_the_first(tmp_path):

@@ -69,6 +69,7 @@ def test_arrays_come_back_in_their_shapes(tmp_path, windows):
     before = quiet(
         7,
         frames=rng.random((10 * windows, 24)).astype(np.float16),
+        highest=rng.random((5, 24), dtype=np.float32),
         windows_s=rng.random(windows),
         window_scores=rng.random((windows, 24)).astype(np.float32),
         embeddings=rng.random((windows, 5)).astype(np.float32),
@@ -91,3 +92,11 @@ def test_equal_results_make_equal_bytes(tmp_path):
     for name in "ab":
         write_rows([quiet(0, frames=np.ones((4, 24), np.float16))], tmp_path / name)
     assert Path(tmp_path / "a").read_bytes() == Path(tmp_path / "b").read_bytes()
+
+
+def test_names_that_are_no_unicode_are_kept_with_escapes(tmp_path):
+    path = "/card/\udce9.wav"
+    write_rows([replace(quiet(0), path=path, problem=f"{path}: broken", warnings=(path,))], tmp_path / "a")
+    (found,) = read_rows(tmp_path / "a", SPECIES)
+    escaped = "/card/\\udce9.wav"
+    assert (found.path, found.problem, found.warnings) == (escaped, f"{escaped}: broken", (escaped,))

@@ -110,6 +110,12 @@ def test_links_to_folders_above_are_not_followed_for_ever(card):
     assert found(card) == ["a/1", "a/2", "b/1", "b/deep/3"]
 
 
+def test_a_link_to_itself_is_passed_over(card):
+    whole, pattern = find_recordings([str(card)]), find_recordings([f"{card}/**/*.*"])
+    (card / "loop").symlink_to("loop")
+    assert find_recordings([str(card)]) == whole and find_recordings([f"{card}/**/*.*"]) == pattern
+
+
 def test_missing_and_empty_sources_are_errors(card, tmp_path):
     with pytest.raises(AudioError, match=r"nowhere: no such file or folder$"):
         found(card, tmp_path / "nowhere")

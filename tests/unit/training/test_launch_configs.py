@@ -55,3 +55,24 @@ def test_slurm_file_passes_every_argument_on(tmp_path):
     pairs = dict(pairwise(arguments))
     assert (pairs["--num_processes"], pairs["--machine_rank"], pairs["--main_process_ip"]) == ("8", "1", "nodeA")
     assert arguments[-3:] == ["finetune/train.py", "max_steps=5", f"output_dir={run}"]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(("code", "expected"), [(0, 0), (3, 0), (2, 2)])
+def test_slurm_array_passes_every_argument_on_and_takes_unreadable_files_for_no_failure(tmp_path, code, expected):
+    log = tmp_path / "log"
+    (tmp_path / "srun").write_text('#!/bin/bash\nshift\n"$@"\n')
+    (tmp_path / "rfcx-ssl").write_text(f'#!/bin/bash\nprintf "%s\\n" "$@" > {log}\nexit {code}\n')
+    for name in ("srun", "rfcx-ssl"):
+        (tmp_path / name).chmod(0o755)
+    script = CONFIGS / "slurm" / "detect.sbatch"
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_CPUS_PER_TASK": "4"}
+    done = subprocess.run(["bash", script, "a b", "--out", "found"], env=environment, capture_output=True, text=True)
+    assert done.returncode == expected, done.stderr
+    assert log.read_text().splitlines() == ["detect", "a b", "--out", "found", "--readers", "3"]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("path", sorted((CONFIGS / "slurm").glob("*.sbatch")), ids=lambda path: path.stem)
+def test_bash_reads_every_batch_file(path):
+    assert subprocess.run(["bash", "-n", path], capture_output=True, text=True).stderr == ""
