@@ -48,8 +48,6 @@ MOST_WARNINGS = 10
 PAGE = 1000  # recordings of the listing in memory
 SUMMARIZED = frozenset(("csv", "parquet", "jsonl"))  # tables of all events, which a summary is made of
 PARTS_PER_TASK = 16  # of a worker: what it starts once, it uses for so many
-
-
 AS_CSV = Tables()
 
 
@@ -205,7 +203,9 @@ class _Detection:
         with self._progress(sum(part.count - journal.heard(part) for part in left)) as advance:
             if self.request.workers > 1 or self.request.dask:
                 self._hear_in_workers(journal, left, advance)
-            Hearer(self.request.job, journal, self._tick(advance)).hear_all(journal.take_each(left))
+                left = [part for part in left if not journal.sealed(part)]  # in work elsewhere, or left by others
+            if left:
+                Hearer(self.request.job, journal, self._tick(advance)).hear_all(journal.take_each(left))
         self.seconds = time.perf_counter() - started
 
     def _hear_in_workers(self, journal: Journal, left: Sequence[Part], advance: Callable[[int], None]) -> None:
