@@ -1,9 +1,8 @@
 """Memory that a network frees on a CPU is kept for its next layer.
 
 The GNU C library gives blocks of more than 32 MiB back to the kernel as soon as they are freed, and the outputs of a
-layer are as large as that: every layer of every batch then waits for fresh pages, zeroed one by one. Kept, eight
-windows of 10 s through CNN10 take 1.55 CPU seconds per minute of audio instead of 2.19 (docs/benchmarks.md). What is kept
-is never more than what was needed at once before, but for holes.
+layer are as large as that: every layer of every batch then waits for fresh pages, zeroed one by one. What keeping it
+saves is in docs/benchmarks.md. What is kept is never more than what was needed at once before, but for holes.
 """
 
 import ctypes
