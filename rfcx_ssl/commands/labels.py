@@ -1,4 +1,4 @@
-"""Check the labels of a data set and show what they mean: rows per class and fold, each species, conflicts, one crop.
+"""Check the labels of a data set and show what they mean: rows per class and fold, each species, conflicts, crops.
 
 With ``--tables-only`` no audio is needed. ``--dataset`` saves the labelled corpus as a ``datasets`` folder, ``--push``
 sends it to the Hugging Face hub.
@@ -19,6 +19,7 @@ from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.folds import Folds, fold_table
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.pictures.crop import draw_crop
+from rfcx_ssl.program import positive
 
 PICTURE_FRAMES_PER_S = 50
 
@@ -36,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save-folds", type=Path, metavar="CSV", help="write the folds, for data.folds_file")
     parser.add_argument("--picture", type=Path, metavar="PNG", help="draw one training crop with its labels")
     parser.add_argument("--crop", type=int, default=0, metavar="N", help="which crop of epoch 0 to draw (default: 0)")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="draw crops spread over epoch 0 into a folder")
+    parser.add_argument("--crops", type=positive, default=8, metavar="N", help="how many of them (default: 8)")
     parser.add_argument("--dataset", type=Path, metavar="FOLDER", help="save the corpus as a datasets folder")
     parser.add_argument("--push", metavar="REPO_ID", help="push the corpus to a private data set on the hub")
 
@@ -43,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Read, check and report; then write what was asked for."""
     settings = load_data_settings(args.root, args.config, args.overrides)
-    if args.tables_only and (args.picture or args.dataset or args.push):
-        raise ConfigError("--tables-only reads no audio, which --picture, --dataset and --push need")
+    if args.tables_only and (args.picture or args.pictures or args.dataset or args.push):
+        raise ConfigError("--tables-only reads no audio, which --picture, --pictures, --dataset and --push need")
     durations_s = None
     if args.tables_only:
         annotations, folds, space, sites = load_tables(settings)
@@ -95,15 +98,25 @@ def describe(annotations: Annotations, folds: Folds) -> str:
 
 
 def _write(args: argparse.Namespace, corpus: Corpus) -> None:
-    if args.picture:
+    if args.picture or args.pictures:
         rate = corpus.settings.sample_rate_hz
         dataset = CropDataset(corpus, None, FrameGrid(rate, rate // PICTURE_FRAMES_PER_S))
-        if not 0 <= args.crop < len(dataset):
-            raise ConfigError(f"--crop {args.crop}: must be 0 to {len(dataset) - 1}")
-        draw_crop(dataset, args.crop, args.picture)
+        _draw(args, dataset)
     if args.dataset or args.push:
         dataset_of_rows = to_dataset(corpus)
         if args.dataset:
             save_dataset(dataset_of_rows, args.dataset)
         if args.push:
             sys.stdout.write(f"pushed: {push_dataset(dataset_of_rows, args.push)}\n")
+
+
+def _draw(args: argparse.Namespace, dataset: CropDataset) -> None:
+    """One crop, and crops spread over all."""
+    if args.picture:
+        if not 0 <= args.crop < len(dataset):
+            raise ConfigError(f"--crop {args.crop}: must be 0 to {len(dataset) - 1}")
+        draw_crop(dataset, args.crop, args.picture)
+    if args.pictures:
+        count = min(args.crops, len(dataset))
+        for crop in (number * len(dataset) // count for number in range(count)):
+            draw_crop(dataset, crop, args.pictures / f"crop_{crop:06d}.png")

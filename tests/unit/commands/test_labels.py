@@ -60,6 +60,9 @@ def test_saved_folds_follow_the_sites(forest, tmp_path, words):
 
 def test_a_crop_is_drawn_and_the_corpus_saved(forest, capsys, tmp_path):
     picture, folder = tmp_path / "new" / "crop.png", tmp_path / "corpus"
+    crops = tmp_path / "crops"
+    run(forest, *SMALL, "--pictures", crops, "--crops", 3)
+    assert len(list(crops.glob("crop_*.png"))) == 3
     run(forest, *SMALL, "--picture", picture, "--crop", 3, "--dataset", folder)
     assert picture.read_bytes().startswith(b"\x89PNG") and [p.name for p in picture.parent.iterdir()] == ["crop.png"]
     assert len(datasets.load_from_disk(str(folder))) == 12
