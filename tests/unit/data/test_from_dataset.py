@@ -52,6 +52,20 @@ def test_saved_and_written_back_it_says_the_same(corpus, tmp_path):
     np.testing.assert_array_equal(same.read("rec05"), corpus.read("rec05"))
 
 
+def test_files_of_a_hub_repository_stream_as_what_was_saved(corpus, tmp_path):
+    """``datasets.load_dataset`` by name: here of a folder with the Parquet files that a repository holds."""
+    rows = to_dataset(corpus)
+    (tmp_path / "repository").mkdir()
+    rows.to_parquet(str(tmp_path / "repository" / "train.parquet"))
+    save_dataset(rows, tmp_path / "saved")
+    for name in ("repository", "saved"):
+        assert write_recordings(HubSource(path=str(tmp_path / name)), tmp_path / f"{name} out") == 12
+    one, other = tmp_path / "repository out", tmp_path / "saved out"
+    for table in ("labels.csv", "recordings.csv", "complete.csv"):
+        assert (one / table).read_text() == (other / table).read_text()
+    assert len(list(one.rglob("*.flac"))) == 12
+
+
 def foreign(forest, events, **columns):
     audio = [{"path": str(forest / "train" / f"rec{i:02d}.flac"), "bytes": None} for i in range(len(events))]
     rows = datasets.Dataset.from_dict({"sound": audio, "events": events, **columns})
