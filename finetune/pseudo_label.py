@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rfcx_ssl.config import load_settings
-from rfcx_ssl.program import Parser, add_threads, positive, run_program
+from rfcx_ssl.program import Parser, add_hearing, run_program
 from rfcx_ssl.selftraining.settings import PseudoLabelSettings
 
 
@@ -28,10 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the labels")
     parser.add_argument("--redo", action="store_true", help="hear again what was heard with another model or settings")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    parser.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that hear (default 1)")
-    parser.add_argument("--readers", type=int, default=1, metavar="N", help="processes that decode ahead (default 1)")
-    add_threads(parser)
+    add_hearing(parser)
     parser.add_argument(
         "--set", action="append", default=[], metavar="key=value", help="any setting of configs/inference/pseudo_label.yaml"
     )  # fmt: skip

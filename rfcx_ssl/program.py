@@ -57,6 +57,20 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=positive, metavar="N", help="processes (default: one per core that is free)")
 
 
+def add_hearing(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--device``, ``--workers``, ``--readers`` and ``--threads`` of programs that hear recordings into a journal."""
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that hear (default 1)")
+    parser.add_argument(
+        "--readers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that decode ahead, for each that hears (default 1; 0: none)",
+    )
+    add_threads(parser)
+
+
 def run_program(main: Callable[[], None]) -> None:
     """Run a program's ``main``. Call it before torch is imported: how threads wait is read when torch loads.
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.detection.settings import CLIPS, FORMATS, SAVES, DetectSettings, journaled
-from rfcx_ssl.program import add_threads, positive
+from rfcx_ssl.program import add_hearing
 
 SHORT = {"backend": "torch|onnx", "batch_size": "N|auto", "decoder": "hysteresis|change_point", "prevalence": "SOURCE"}
 
@@ -55,11 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--picture", action="store_true", help="a picture per recording: spectrogram, boxes, scores")
     for key, values in SHORT.items():
         parser.add_argument(f"--{key.replace('_', '-')}", metavar=values, help=f"short for --set {key}=")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    parser.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that hear (default 1)")
+    add_hearing(parser)
     parser.add_argument("--dask", metavar="ADDRESS", help="hear on the Dask cluster of this scheduler (tcp://...)")
-    parser.add_argument("--readers", type=int, default=1, metavar="N", help="processes that decode ahead, for each that hears (default 1; 0: none)")  # fmt: skip
-    add_threads(parser)
     parser.add_argument(
         "--set", action="append", default=[], metavar="key=value", help="any setting of configs/inference/detect.yaml"
     )

@@ -17,7 +17,7 @@ from rich.console import Console
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import add_threads, positive
+from rfcx_ssl.program import add_hearing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="CSV or Parquet of recording and site, datetime, for occurrence",
     )
     parser.add_argument("--redo", action="store_true", help="hear recordings again whose files have changed")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    parser.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that hear (default 1)")
+    add_hearing(parser)
     parser.add_argument("--dask", metavar="ADDRESS", help="hear on the Dask cluster of this scheduler (tcp://...)")
-    parser.add_argument("--readers", type=int, default=1, metavar="N", help="processes that decode ahead, for each that hears (default 1; 0: none)")  # fmt: skip
-    add_threads(parser)
     parser.add_argument(
         "--set", action="append", default=[], metavar="key=value", help="any setting of configs/inference/detect.yaml"
     )

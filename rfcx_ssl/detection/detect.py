@@ -45,7 +45,6 @@ from rfcx_ssl.species.table import SpeciesTable
 from rfcx_ssl.workers import open_workers
 
 MOST_WARNINGS = 10
-PAGE = 1000  # recordings of the listing in memory
 SUMMARIZED = frozenset(("csv", "parquet", "jsonl"))  # tables of all events, which a summary is made of
 PARTS_PER_TASK = 16  # of a worker: what it starts once, it uses for so many
 AS_CSV = Tables()
@@ -128,7 +127,9 @@ class _Detection:
         refuse_other(made, wanted, self.out)
         with Listing(journal.listing_path) as listing:
             listing.update(iter_recordings(self.request.sources, self.request.lists, spool=journal.folder))
-            missing = self.request.tables.check(_facts(made), _names(listing))
+            missing = self.request.tables.check(
+                _facts(made), ((row.recording.name, row.recording.path) for row in listing)
+            )
             if missing:
                 self._say(f"warning: {missing} of {len(listing)} recordings are not in {self.request.tables.places}")
             if len(listing) > made["total"]:
@@ -272,7 +273,7 @@ class _Detection:
     def _write(self, journal: Journal) -> dict[str, Any]:
         plan = journal.plan()
         facts = _facts(plan)
-        results = journal.results(parts_of(journal.plan()), facts.species)
+        results = journal.results(parts_of(plan), facts.species)
         tally = self.request.tables.write(results, self.out, facts)
         record = {
             "rfcx_ssl": rfcx_ssl.__version__,
@@ -307,17 +308,27 @@ class _Detection:
             self._say(f"error: {problem}")
         self._say(f"events: {in_words(record['decisions'])}")
         if self.heard_s:
-            speed = f"{self.heard_s:.0f} s of audio in {self.seconds:.1f} s ({self.heard_s / self.seconds:.0f} times real time)"
+            speed = speed_text(self.heard_s, self.seconds)
         else:
             speed = "nothing new to hear" if not self.seconds else f"{self.seconds:.1f} s"
         self._say(f"{record['events']} events in {record['recordings']} recordings, {speed}: {self.out}")
-        if record["unreadable"]:
-            raise IncompleteError(
-                f"{record['unreadable']} of {record['recordings']} recordings could not be read whole: {self.out / 'errors.csv'}"
-            )
+        require_whole(record, self.out)
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def speed_text(heard_s: float, seconds: float) -> str:
+    """How fast it was, in words."""
+    return f"{heard_s:.0f} s of audio in {seconds:.1f} s ({heard_s / seconds:.0f} times real time)"
+
+
+def require_whole(record: Mapping[str, Any], out: Path) -> None:
+    """Raise IncompleteError where a record says that recordings were ``unreadable``."""
+    if record["unreadable"]:
+        raise IncompleteError(
+            f"{record['unreadable']} of {record['recordings']} recordings could not be read whole: {out / 'errors.csv'}"
+        )
 
 
 def evenly(most: int, total: int) -> list[int]:
@@ -336,13 +347,6 @@ def _wanted(job: Job) -> dict[str, Any]:
 def _may_be_there(listing: Listing, index: int) -> bool:
     """Whether hearing a recording that could not be reached is worth another try."""
     return any(is_url(row.recording.path) or os.path.exists(row.recording.path) for row in listing.rows(index, 1))  # noqa: PTH110 - a name of any bytes
-
-
-def _names(listing: Listing) -> Iterator[tuple[str, str]]:
-    """Name and path of every recording."""
-    for first in range(0, len(listing), PAGE):
-        for row in listing.rows(first, PAGE):
-            yield row.recording.name, row.recording.path
 
 
 def _facts(plan: Mapping[str, Any]) -> ModelFacts:

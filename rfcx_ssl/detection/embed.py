@@ -18,7 +18,7 @@ from torch import Tensor
 import rfcx_ssl
 from rfcx_ssl.audio import audio_info, read_audio, resampled_samples
 from rfcx_ssl.batching import batched
-from rfcx_ssl.detection.detect import IncompleteError
+from rfcx_ssl.detection.detect import require_whole, speed_text
 from rfcx_ssl.detection.event_list import EventList
 from rfcx_ssl.detection.fetch import local_copy
 from rfcx_ssl.detection.listing import Listing
@@ -40,7 +40,6 @@ from rfcx_ssl.inference.embedder import Embedder, Heard, sums_of_frames
 from rfcx_ssl.inference.load import is_finite
 
 BLOCK_S = 30.0  # of audio that are decoded at once
-ROWS = 256  # of the listing that are in memory at once
 
 
 @dataclass(frozen=True)
@@ -69,15 +68,10 @@ def embed(request: EmbedRequest, embedder: Embedder, console: Console) -> None:
     with atomic_folder(request.out) as out:
         record = _write(request, embedder, out)
         write_text(out / "embed.json", json.dumps(record, indent=1, ensure_ascii=False))
-    heard_s, seconds = record["audio_s"], time.perf_counter() - started
-    speed = f"{heard_s:.0f} s of audio in {seconds:.1f} s ({heard_s / seconds:.0f} times real time)"
+    speed = speed_text(record["audio_s"], time.perf_counter() - started)
     text = f"{record['vectors']} vectors of {record['recordings']} recordings, {speed}: {request.out}"
     console.print(text, highlight=False, markup=False, soft_wrap=True)
-    if record["unreadable"]:
-        raise IncompleteError(
-            f"{record['unreadable']} of {record['recordings']} recordings could not be read whole: "
-            f"{request.out / 'errors.csv'}"
-        )
+    require_whole(record, request.out)
 
 
 def _write(request: EmbedRequest, embedder: Embedder, out: Path) -> dict[str, Any]:
@@ -90,13 +84,13 @@ def _write(request: EmbedRequest, embedder: Embedder, out: Path) -> dict[str, An
         events = None
         if request.events is not None:
             events = stack.enter_context(closing(EventList(request.events, scratch / "events.sqlite")))
-            for recording in _recordings(listing):
-                events.mark(recording.name)
+            for row in listing:
+                events.mark(row.recording.name)
             events.require_all_marked()
         writers = [stack.enter_context(writer) for writer in _writers(request, embedder, out)]
-        for index, recording in enumerate(_recordings(listing)):
-            of_recording = None if events is None else events.of(recording.name)
-            result = embed_recording(embedder, index, recording, of_recording, request.batch_size, scratch)
+        for row in listing:
+            of_recording = None if events is None else events.of(row.recording.name)
+            result = embed_recording(embedder, row.index, row.recording, of_recording, request.batch_size, scratch)
             for writer in writers:
                 writer.add(result)
             counts["recordings"] += 1
@@ -116,11 +110,6 @@ def _write(request: EmbedRequest, embedder: Embedder, out: Path) -> dict[str, An
         "audio_s": round(audio_s, 3),
         **counts,
     }
-
-
-def _recordings(listing: Listing) -> Iterator[Recording]:
-    for first in range(0, len(listing), ROWS):
-        yield from (row.recording for row in listing.rows(first, ROWS))
 
 
 def _writers(request: EmbedRequest, embedder: Embedder, out: Path) -> list[Writer]:

@@ -20,6 +20,7 @@ from rfcx_ssl.errors import RunError
 
 VERSION = 1  # of the tables below
 MOST_NAMED = 5
+PAGE = 1000  # recordings that are read at once
 CACHE_KIB = 64 * 1024
 _SCHEMA = """
 CREATE TABLE recordings (
@@ -102,6 +103,11 @@ class Listing:
                 Listed(idx, _recording(*cells), bool(here))
                 for idx, here, *cells in self._connection.execute(query, (first, first + count))
             ]
+
+    def __iter__(self) -> Iterator[Listed]:
+        """All recordings in their order, PAGE of them in memory."""
+        for first in range(0, len(self), PAGE):
+            yield from self.rows(first, PAGE)
 
     def update(self, recordings: Iterable[Recording]) -> Changes:
         """Make this the list of ``recordings``, in one transaction: an error while they are found changes nothing.

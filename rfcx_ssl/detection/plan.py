@@ -11,7 +11,6 @@ from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import RunError, some_of
 from rfcx_ssl.provenance import hash_files
 
-COMPARED = ("models", "settings", "keep")
 #: Settings that no result depends on.
 FREE = ("picture_s", "block_s")
 SHOWN = 4

@@ -23,7 +23,26 @@ def journaled(saves: Collection[str]) -> frozenset[str]:
 
 
 @settings
-class DetectSettings(WindowSettings, DecodeSettings, EnsembleSettings, ClipSettings):
+class HearingSettings:
+    """How models are run over audio."""
+
+    backend: Backend = "torch"
+    precision: Precision = "auto"
+    compile: bool = False
+    activity_gate: float | None = None
+    batch_size: int | Literal["auto"] = "auto"
+    block_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Reject values without a meaning; ``ValueError`` names key, value and rule."""
+        if self.batch_size != "auto" and self.batch_size < 1:
+            raise ValueError(f"batch_size={self.batch_size} must be at least 1, or auto")
+        if self.block_s < 1:
+            raise ValueError(f"block_s={self.block_s} must be at least 1")
+
+
+@settings
+class DetectSettings(WindowSettings, HearingSettings, DecodeSettings, EnsembleSettings, ClipSettings):
     """configs/inference/detect.yaml says what each key does."""
 
     include: tuple[str, ...] = ()
@@ -31,23 +50,16 @@ class DetectSettings(WindowSettings, DecodeSettings, EnsembleSettings, ClipSetti
     occurrence: Path | None = None
     prevalence: str = "none"
     prevalence_recordings: int = 200
-    backend: Backend = "torch"
-    precision: Precision = "auto"
-    compile: bool = False
-    activity_gate: float | None = None
-    batch_size: int | Literal["auto"] = "auto"
-    block_s: float = 30.0
     picture_s: float = 60.0
 
     def __post_init__(self) -> None:
         """Reject values without a meaning; ``ValueError`` names key, value and rule."""
         WindowSettings.__post_init__(self)
+        HearingSettings.__post_init__(self)
         DecodeSettings.__post_init__(self)
         EnsembleSettings.__post_init__(self)
         ClipSettings.__post_init__(self)
-        if self.batch_size != "auto" and self.batch_size < 1:
-            raise ValueError(f"batch_size={self.batch_size} must be at least 1, or auto")
-        if self.block_s < 1 or self.picture_s < 1:
-            raise ValueError("block_s and picture_s must be at least 1")
+        if self.picture_s < 1:
+            raise ValueError(f"picture_s={self.picture_s} must be at least 1")
         if self.prevalence_recordings < 1:
             raise ValueError(f"prevalence_recordings={self.prevalence_recordings} must be at least 1")

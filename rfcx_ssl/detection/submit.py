@@ -29,7 +29,7 @@ from rfcx_ssl.detection.ranks import scores_by_rank
 from rfcx_ssl.detection.recording_table import open_recording_table
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.score_rules import ScoreRules, learn_prior, make_rules, plain_prior
-from rfcx_ssl.detection.settings import DetectSettings
+from rfcx_ssl.detection.settings import DetectSettings, HearingSettings
 from rfcx_ssl.detection.submission import audio_of, read_sample
 from rfcx_ssl.detection.work import Job, open_models
 from rfcx_ssl.errors import AudioError, ConfigError, some_of
@@ -42,7 +42,6 @@ from rfcx_ssl.inference.settings import EnsembleSettings, WindowSettings
 FloatArray = NDArray[np.float64]
 HIGHEST = "highest"
 HIGHEST_S = 3.0  # so many seconds of highest frames are kept; a longer top_s is heard for itself
-OF_HEARING = ("backend", "precision", "compile", "activity_gate", "batch_size", "block_s")
 SHOWN = 5
 
 
@@ -241,8 +240,8 @@ class _Submission:
 
 def hearing(settings: DetectSettings, num_models: int) -> DetectSettings:
     """The settings of hearing alone; rules have the values under which they change nothing."""
-    shared = {field.name for kind in (WindowSettings, EnsembleSettings) for field in fields(kind)}
-    kept = {name: getattr(settings, name) for name in (*sorted(shared), *OF_HEARING)}
+    kinds = (WindowSettings, HearingSettings, EnsembleSettings)
+    kept = {field.name: getattr(settings, field.name) for kind in kinds for field in fields(kind)}
     if num_models == 1:
         kept["weights"] = None
     asked_s = settings.top_s if settings.recording_score == "top" else 0.0

@@ -56,9 +56,8 @@ class Hearer:
 
     def __init__(self, job: Job, journal: Journal, tick: Tick) -> None:
         self.job, self.journal, self.tick = job, journal, tick
-        self.keep = frozenset(
-            journal.plan()["keep"]
-        )  # of every recording of the folder, whatever this command asks for
+        self.plan = journal.plan()
+        self.keep = frozenset(self.plan["keep"])  # of every recording of the folder, whatever this command asks for
         self.lost = 0  # recordings in a row that could not be reached
 
     def hear_all(self, parts: Generator[Part], *, alone: bool = False) -> None:
@@ -71,7 +70,7 @@ class Hearer:
             closing(parts),
             open_readers(self.job.readers) as readers,
             Listing(self.journal.listing_path, readonly=True) as listing,
-            open_ear(self.job, self.journal.plan()) as ear,
+            open_ear(self.job, self.plan) as ear,
             Fetcher(self.journal.folder) as fetcher,
         ):
             for part in parts:
