@@ -6,6 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
+
+from rfcx_ssl.models.build import build_model
+from rfcx_ssl.models.panns import MelSettings, PannsSettings
+from rfcx_ssl.species import label_space, rfcx_species
 
 RATE = 44_100
 LENGTH_S = 8.0
@@ -57,3 +62,27 @@ def make_recordings(root: Path, *, count: int = 28) -> Path:
 def own_recordings() -> Callable[..., Path]:
     """``own_recordings(folder, count=28)`` makes them."""
     return make_recordings
+
+
+def build_tiny(rate_hz: int, *, seed: int = 0, window_s: float = 1.0, space=None):
+    """A CNN with random weights, and with opinions: no output starts out unlikely."""
+    torch.manual_seed(seed)
+    settings = PannsSettings(
+        sample_rate_hz=rate_hz,
+        channels=(4, 8),
+        time_pools=(4, 2),
+        freq_pools=(2, 2),
+        embedding_dim=8,
+        mel=MelSettings(n_mels=16, f_max_hz=rate_hz / 2),
+        window_s=window_s,
+    )
+    model = build_model(settings, space or label_space(rfcx_species()))
+    with torch.no_grad():
+        model.head.classify.bias.zero_()
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Callable:
+    """:func:`build_tiny`."""
+    return build_tiny

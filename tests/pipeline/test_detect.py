@@ -10,44 +10,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from rfcx_ssl.cli import main
-from rfcx_ssl.models.build import build_model
-from rfcx_ssl.models.panns import MelSettings, PannsSettings
-from rfcx_ssl.species import label_space, rfcx_species
 
 REAL_RECORDING = Path(__file__).parents[2].parent / "shared/data/rfcx/train/0a4e7e350.flac"
 LOW_RATE_HZ = 4_000  # so that an hour of audio is cheap
 WHOLE_HOUR_MIB = 3600 * LOW_RATE_HZ * 4 / 2**20  # as float32
 
 
-def save_model(folder, rate_hz):
-    torch.manual_seed(0)
-    settings = PannsSettings(
-        sample_rate_hz=rate_hz,
-        channels=(4, 8),
-        time_pools=(4, 2),
-        freq_pools=(2, 2),
-        embedding_dim=8,
-        mel=MelSettings(n_mels=16, f_max_hz=rate_hz / 2),
-        window_s=2.0,
-    )
-    model = build_model(settings, label_space(rfcx_species()))
-    with torch.no_grad():
-        model.head.classify.bias.zero_()
-    model.save_pretrained(folder)
+@pytest.fixture(scope="module")
+def model_dir(tiny_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    tiny_model(32_000, window_s=2.0).save_pretrained(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def model_dir(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("model"), 32_000)
-
-
-@pytest.fixture(scope="module")
-def low_rate_model_dir(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("low"), LOW_RATE_HZ)
+def low_rate_model_dir(tiny_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("low")
+    tiny_model(LOW_RATE_HZ, window_s=2.0).save_pretrained(folder)
+    return folder
 
 
 def detect(*arguments):

@@ -8,14 +8,10 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from rfcx_ssl.cli import main
 from rfcx_ssl.detection import detect
 from rfcx_ssl.inference.scorer import TorchScorer
-from rfcx_ssl.models.build import build_model
-from rfcx_ssl.models.panns import MelSettings, PannsSettings
-from rfcx_ssl.species import label_space, rfcx_species
 
 RATE_HZ = 8_000
 FORK = multiprocessing.get_context("fork")  # starts at once, with the scorer of the test
@@ -50,23 +46,14 @@ def deadly_silence(monkeypatch):
     monkeypatch.setattr(detect, "open_workers", open_workers)
 
 
-def save_model(folder):
-    torch.manual_seed(0)
-    mel = MelSettings(n_mels=16, f_max_hz=RATE_HZ / 2)
-    settings = PannsSettings(
-        sample_rate_hz=RATE_HZ, channels=(4,), time_pools=(4,), freq_pools=(2,), embedding_dim=8, mel=mel, window_s=1.0
-    )
-    build_model(settings, label_space(rfcx_species())).save_pretrained(folder)
-
-
 def rows(path):
     with path.open() as lines:
         return list(csv.DictReader(lines))
 
 
 @pytest.mark.usefixtures("deadly_silence")
-def test_the_recordings_that_kill_are_named_and_no_others(tmp_path):
-    save_model(tmp_path / "model")
+def test_the_recordings_that_kill_are_named_and_no_others(tiny_model, tmp_path):
+    tiny_model(RATE_HZ).save_pretrained(tmp_path / "model")
     card, out = tmp_path / "card", tmp_path / "out"
     card.mkdir()
     rng = np.random.default_rng(0)

@@ -15,13 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from rfcx_ssl.cli import main
 from rfcx_ssl.detection.journal import Journal
-from rfcx_ssl.models.build import build_model
-from rfcx_ssl.models.panns import MelSettings, PannsSettings
-from rfcx_ssl.species import label_space, rfcx_species
 
 RATE_HZ = 8_000
 FORK = multiprocessing.get_context("fork")
@@ -29,23 +25,9 @@ KILLS = 20
 
 
 @pytest.fixture(scope="module")
-def model_dir(tmp_path_factory):
-    torch.manual_seed(0)
-    mel = MelSettings(n_mels=16, f_max_hz=RATE_HZ / 2)
-    settings = PannsSettings(
-        sample_rate_hz=RATE_HZ,
-        channels=(4, 8),
-        time_pools=(4, 2),
-        freq_pools=(2, 2),
-        embedding_dim=8,
-        mel=mel,
-        window_s=1.0,
-    )
-    model = build_model(settings, label_space(rfcx_species()))
-    with torch.no_grad():
-        model.head.classify.bias.zero_()
+def model_dir(tiny_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    model.save_pretrained(folder)
+    tiny_model(RATE_HZ).save_pretrained(folder)
     return folder
 
 
@@ -115,6 +97,7 @@ def whole(card, model_dir, tmp_path):
     seconds = time.perf_counter() - started
     found = tables(tmp_path / "whole")
     assert len(events(tmp_path / "whole")) > 100 and len(found) > 140
+    assert len(found["scores.csv"].splitlines()) == 140  # a header, and all but the one that is no audio
     return found, seconds
 
 
@@ -335,3 +318,13 @@ def test_accelerate_launch_shares_the_work(card, model_dir, tmp_path, whole):
     assert run.returncode in (1, 3), run.stderr  # the launcher's own code for a process that ended with 3
     assert tables(out) == expected
     assert Path(out / "detect.json").exists()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_dask_cluster_writes_the_same_bytes(card, model_dir, tmp_path, whole):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        more = ("--format", "csv", "--format", "raven", "--dask", cluster.scheduler_address)
+        assert detect(card, model_dir, tmp_path / "cluster", *more) == 3
+    assert tables(tmp_path / "cluster") == whole[0]

@@ -13,40 +13,22 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from rfcx_ssl.cli import main
 from rfcx_ssl.decoding.decisions import decide
 from rfcx_ssl.decoding.decisions_file import write_decisions
-from rfcx_ssl.models.build import build_model
-from rfcx_ssl.models.panns import MelSettings, PannsSettings
-from rfcx_ssl.species import label_space, rfcx_species
+from rfcx_ssl.species import rfcx_species
 
 RATE_HZ = 8_000
 SPECIES = rfcx_species()
 
 
-def save_model(folder, seed):
-    torch.manual_seed(seed)
-    settings = PannsSettings(
-        sample_rate_hz=RATE_HZ,
-        channels=(4, 8),
-        time_pools=(4, 2),
-        freq_pools=(2, 2),
-        embedding_dim=8,
-        mel=MelSettings(n_mels=16, f_max_hz=RATE_HZ / 2),
-        window_s=1.0,
-    )
-    model = build_model(settings, label_space(SPECIES))
-    with torch.no_grad():
-        model.head.classify.bias.zero_()
-    model.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    return [save_model(tmp_path_factory.mktemp(f"model{seed}"), seed) for seed in (0, 1)]
+def models(tiny_model, tmp_path_factory):
+    folders = [tmp_path_factory.mktemp(f"model{seed}") for seed in (0, 1)]
+    for seed, folder in enumerate(folders):
+        tiny_model(RATE_HZ, seed=seed).save_pretrained(folder)
+    return folders
 
 
 @pytest.fixture(scope="module")

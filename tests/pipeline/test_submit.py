@@ -16,8 +16,6 @@ from rfcx_ssl.cli import main
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.detection.journal import Journal
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.models.build import build_model
-from rfcx_ssl.models.panns import MelSettings, PannsSettings
 from rfcx_ssl.species import SpeciesTable, label_space, rfcx_species
 from rfcx_ssl.synth.forest import generate
 from rfcx_ssl.synth.settings import SynthSettings
@@ -34,7 +32,7 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
+def models(tiny_model, tmp_path_factory):
     """Two models with random weights, and song types as outputs; the second has the species the other way round and does not
     know the prevalences that it was trained under.
     """
@@ -43,18 +41,7 @@ def models(tmp_path_factory):
     turned = [replace(call, species_id=23 - call.species_id) for call in calls]
     backwards = SpeciesTable(tuple(sorted(turned, key=lambda call: call.species_id)))
     for seed, species in enumerate((rfcx_species(), backwards)):
-        torch.manual_seed(seed)
-        mel = MelSettings(n_mels=16, f_max_hz=RATE_HZ / 2)
-        settings = PannsSettings(
-            sample_rate_hz=RATE_HZ,
-            channels=(4, 8),
-            time_pools=(4, 2),
-            freq_pools=(2, 2),
-            embedding_dim=8,
-            mel=mel,
-            window_s=2.0,
-        )
-        model = build_model(settings, label_space(species, split_songtypes=True))
+        model = tiny_model(RATE_HZ, seed=seed, window_s=2.0, space=label_space(species, split_songtypes=True))
         with torch.no_grad():
             model.head.classify.bias.normal_()
         if seed == 0:

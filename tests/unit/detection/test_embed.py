@@ -40,6 +40,10 @@ def command(*words):
     run(parser.parse_args([str(word) for word in words]))
 
 
+def embed(source, model_dir, out, *more):
+    command(source, "--model", model_dir, "--out", out, "--device", "cpu", *more)
+
+
 def table(path):
     rows = pq.read_table(path).to_pylist()
     return [(row["recording"], row["start_s"], row["end_s"]) for row in rows], np.array([r["vector"] for r in rows])
@@ -116,21 +120,7 @@ def test_events_are_the_mean_of_their_frames_in_windows_around_them(card, model_
     ]
     lines = ["recording,start_s,end_s,species", *(f"{name},{a},{b},owl" for name, a, b in events)]
     (tmp_path / "events.csv").write_text("\n".join(lines) + "\n")
-    command(
-        card,
-        "--model",
-        model_dir,
-        "--out",
-        tmp_path / "out",
-        "--events",
-        tmp_path / "events.csv",
-        "--device",
-        "cpu",
-        "--threads",
-        1,
-        "--batch-size",
-        3,
-    )
+    embed(card, model_dir, tmp_path / "out", "--events", tmp_path / "events.csv", "--threads", 1, "--batch-size", 3)
     said, vectors = table(tmp_path / "out" / "embeddings.parquet")
     assert sorted(said) == sorted(events)
     model = load_model(str(model_dir))
@@ -160,7 +150,7 @@ def test_damaged_files_are_listed_and_the_rest_goes_on(card, model_dir, tmp_path
     (folder / "a.wav").write_bytes(b"no sound")
     (folder / "b.wav").write_bytes((card / "one.wav").read_bytes())
     with pytest.raises(IncompleteError, match=r"1 of 2 recordings could not be read whole: .*errors\.csv") as raised:
-        command(folder, "--model", model_dir, "--out", tmp_path / "out", "--device", "cpu")
+        embed(folder, model_dir, tmp_path / "out")
     assert raised.value.exit_code == 3
     assert "a.wav" in (tmp_path / "out" / "errors.csv").read_text()
     assert {row[0] for row in table(tmp_path / "out" / "embeddings.parquet")[0]} == {"b"}
@@ -186,19 +176,9 @@ def test_features_that_are_no_numbers_are_a_problem_too(card, model_dir, tmp_pat
 def test_nothing_is_written_after_a_mistake(card, model_dir, tmp_path):
     (tmp_path / "events.csv").write_text("recording,start_s,end_s\nelsewhere,1,2\n")
     with pytest.raises(AnnotationError, match="no such recording among FILES: elsewhere"):
-        command(
-            card,
-            "--model",
-            model_dir,
-            "--out",
-            tmp_path / "out",
-            "--events",
-            tmp_path / "events.csv",
-            "--device",
-            "cpu",
-        )
+        embed(card, model_dir, tmp_path / "out", "--events", tmp_path / "events.csv")
     with pytest.raises(ConfigError, match="exists; choose a new folder"):
-        command(card, "--model", model_dir, "--out", tmp_path, "--device", "cpu")
+        embed(card, model_dir, tmp_path)
     with pytest.raises(ConfigError, match=r"overlap=1.5 must be in \[0, 1\)"):
         command(card, "--model", model_dir, "--out", tmp_path / "out", "--overlap", 1.5)
     assert [path.name for path in tmp_path.iterdir()] == ["events.csv"]
