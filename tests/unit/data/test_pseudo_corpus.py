@@ -1,4 +1,5 @@
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,10 +15,16 @@ GRID = FrameGrid(16_000, 1600)
 
 
 @pytest.fixture
-def teachers(tmp_path, forest):
+def settings_of(settings_of, copied_forest):
+    """Of a forest of the test's own, for a recording is added to it."""
+    return partial(settings_of, root=copied_forest)
+
+
+@pytest.fixture
+def teachers(tmp_path, copied_forest):
     """Two teachers: one says 0.25 everywhere, one 0.75, on the labelled recordings and a new one."""
-    (forest / "more").mkdir(exist_ok=True)
-    soundfile.write(forest / "more" / "new.flac", np.zeros(4 * 48_000, np.int16), 48_000)
+    (copied_forest / "more").mkdir()
+    soundfile.write(copied_forest / "more" / "new.flac", np.zeros(4 * 48_000, np.int16), 48_000)
     paths = []
     for i, value in enumerate((0.25, 0.75)):
         rows = [(name, np.full((40, 24), value, np.float32), 1.0) for name in ("rec00", "rec01", "new")]
