@@ -1,5 +1,6 @@
 """Score windows with ONNX Runtime: a file that ``rfcx-ssl export --format onnx`` wrote, without torch's networks."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,7 @@ class OnnxScorer:
         """
         self._check_length(waveform.shape[1])
         samples = np.ascontiguousarray(waveform.numpy(), dtype=np.float32)
-        try:
-            answers = self._session.run(list(self._outputs), {INPUT: samples})
-        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no other base
-            if "allocate memory" in str(error):
-                raise torch.OutOfMemoryError(str(error)) from None
-            raise CheckpointError(f"{self.path}: onnxruntime cannot run it ({first_line(error)})") from None
+        answers = run_session(self._session, self.path, self._outputs, {INPUT: samples})
         embedding, clip, frame, *activity = map(torch.from_numpy, answers)
         batch, outputs = len(waveform), self.facts.space.num_outputs
         found = (tuple(embedding.shape), tuple(clip.shape), tuple(frame.shape))
@@ -92,6 +88,21 @@ class OnnxScorer:
             raise AudioError(
                 f"{num_samples} samples cannot be scored by {self.path}, which needs {need}; backend=torch scores them"
             )
+
+
+def run_session(session: Any, path: Path, outputs: Sequence[str], inputs: Mapping[str, Any]) -> list[Any]:  # noqa: ANN401
+    """The arrays of ``outputs`` from an onnxruntime session on the file ``path``.
+
+    Raises:
+        CheckpointError: the graph cannot run.
+        torch.OutOfMemoryError: memory does not last.
+    """
+    try:
+        return list(session.run(list(outputs), dict(inputs)))
+    except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no other base
+        if "allocate memory" in str(error):
+            raise torch.OutOfMemoryError(str(error)) from None
+        raise CheckpointError(f"{path}: onnxruntime cannot run it ({first_line(error)})") from None
 
 
 def open_session(path: Path, device: str) -> tuple[Any, torch.device]:

@@ -133,3 +133,26 @@ class LossSettings:
         for name in ("clip_ratio", "label_smoothing"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+
+
+@settings
+class EmbeddingSettings(ExtraTermSettings):
+    """A student's embedding, projected, drawn to its teachers'."""
+
+    distance: Literal["cosine", "mse"] = "cosine"
+
+
+@settings
+class DistillLossSettings:
+    """``loss = (1 - clip_ratio) * frame + clip_ratio * clip + weight * embedding`` towards what teachers say."""
+
+    temperature: float = 1.0  # above 1 the teachers' small probabilities count more
+    clip_ratio: float = 0.5
+    embedding: EmbeddingSettings | None = None  # None: what the teachers hear is not asked for
+
+    def __post_init__(self) -> None:
+        """Check the rules of the fields."""
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"temperature={self.temperature} must be above 0 and finite")
+        if not 0 <= self.clip_ratio <= 1:
+            raise ValueError(f"clip_ratio={self.clip_ratio} must be in [0, 1]")

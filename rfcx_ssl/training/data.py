@@ -63,4 +63,4 @@ def leave_signals_to_the_loop(worker: int) -> None:
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """The batch on ``device``; copies from pinned memory do not block."""
-    return Batch(*(value.to(device, non_blocking=True) for value in batch))
+    return type(batch)(*(value.to(device, non_blocking=True) for value in batch))

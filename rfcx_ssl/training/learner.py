@@ -17,13 +17,13 @@ from rfcx_ssl.labels import Batch
 from rfcx_ssl.training.averaging import MovingAverage, RunningMean, Weights
 from rfcx_ssl.training.checkpoint import write_folder
 from rfcx_ssl.training.freezing import Freezer
+from rfcx_ssl.training.judge import Judge
 from rfcx_ssl.training.optim import build_optimizer, set_learning_rates
 from rfcx_ssl.training.sampler import EpochDataset
 from rfcx_ssl.training.schedule import learning_rate_factor
 from rfcx_ssl.training.settings import LoopSettings
 from rfcx_ssl.training.sharded import gather_optimizer, scatter_model, scatter_optimizer
 from rfcx_ssl.training.update import LossFunction, LossOfBatch, StepReport, Update
-from rfcx_ssl.training.validation import Validation
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,14 @@ class Parts:
 
     model: nn.Module  # waveform (B, N) -> output; with ``save_pretrained(folder, state_dict=...)``
     loss: LossFunction
-    augment: Callable[[Batch, Generator], Batch] | None
+    augment: Callable[[Any, Generator], Any] | None  # a collated batch -> what the model hears and the loss reads
     train_set: EpochDataset
-    collate: Callable[[Any], Batch]
+    collate: Callable[[Any], Any]
     sample_rate_hz: int
-    validation: Validation | None
+    validation: Judge | None
     data_facts: Mapping[str, Any] = field(default_factory=dict)  # must not change between sessions of a run
     fold: int | None = None
+    kind: str = "fine-tuning"  # what run.json calls the run
     files: Mapping[str, str] = field(default_factory=dict)  # name and text of what is written into the run folder
 
 
@@ -169,7 +170,8 @@ class Learner:
         if self.augment is None:
             return batch
         with torch.no_grad():
-            return self.augment(batch, self._generator)
+            heard: Batch = self.augment(batch, self._generator)
+            return heard
 
     def _whole_module(self) -> Weights:
         return _to_cpu(self.accelerator.get_state_dict(self.module))

@@ -95,7 +95,13 @@ class RunFolder:
                     raise RunError(f"{self.path} is in use by another running process") from None
                 time.sleep(0.2)
 
-    def open(self, settings: LoopSettings, facts: Mapping[str, Any], files: Mapping[str, str] | None = None) -> None:
+    def open(
+        self,
+        settings: LoopSettings,
+        facts: Mapping[str, Any],
+        files: Mapping[str, str] | None = None,
+        kind: str = "fine-tuning",
+    ) -> None:
         """Start or resume: write config.yaml and run.json before the first step, or check that they match.
 
         ``facts`` (processes, devices, data hashes ...) are recorded; those under ``"data"`` must stay as they were.
@@ -116,7 +122,7 @@ class RunFolder:
                 raise RunError(
                     f"{self.path} holds {', '.join(foreign[:3])} but no run.json: choose another output_dir"
                 )
-            run = new_record("fine-tuning", config, **facts)
+            run = new_record(kind, config, **facts)
         if run.get("finished"):
             return
         for folder in (self.checkpoints, self.best, self.plots):

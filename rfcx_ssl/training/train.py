@@ -86,7 +86,7 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
         accelerator.print(corpus.budget.summary())
     check_activity(settings.loss, settings.model.head.activity, corpus, settings.fold)
     seed_everything(settings.seed, step=0, rank=0)  # every process builds the same weights
-    model = first_model(settings, corpus.space)
+    model = first_model(settings.model, settings.start, settings.data.crop_s, corpus.space)
     windows = windows_in_force(model, settings.evaluation)
     model.config.windows = windows._asdict()  # saved with the model: it is heard as it was validated
     if abs(windows.window_s - settings.data.crop_s) * model.grid.sample_rate_hz >= 1:
@@ -113,22 +113,24 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
     )
 
 
-def first_model(settings: TrainSettings, space: LabelSpace) -> RainforestSedModel:
+def first_model(
+    settings: ModelSettings, start: StartSettings | None, crop_s: float, space: LabelSpace
+) -> RainforestSedModel:
     """The model before the first step: new layers over an encoder, or a trained model for the data's species.
 
     Raises:
         CheckpointError: a model or encoder cannot be loaded.
         ConfigError: the settings differ from the trained model's, or its species from the data's.
     """
-    if settings.start is None:
-        return build_model(with_window(settings.model, settings.data.crop_s), space)
-    trained = load_model(settings.start.model)
-    if differing := differing_keys(settings_dict(settings.model), settings_dict(trained.settings)):
+    if start is None:
+        return build_model(with_window(settings, crop_s), space)
+    trained = load_model(start.model)
+    if differing := differing_keys(settings_dict(settings), settings_dict(trained.settings)):
         raise ConfigError(
-            f"start.model={settings.start.model} is built otherwise than this run's model: {', '.join(differing)} differ; "
+            f"start.model={start.model} is built otherwise than this run's model: {', '.join(differing)} differ; "
             "compose the same model=..."
         )
-    return warm_start(trained, space, extend=settings.start.extend)
+    return warm_start(trained, space, extend=start.extend)
 
 
 def differing_keys(wanted: Mapping[str, Any], trained: Mapping[str, Any], above: str = "model") -> list[str]:

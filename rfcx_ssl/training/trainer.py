@@ -19,10 +19,10 @@ from rfcx_ssl.training.averaging import Weights, mean_weights
 from rfcx_ssl.training.checkpoint import CheckpointFolder, step_name
 from rfcx_ssl.training.data import StepStream
 from rfcx_ssl.training.journal import Clock, Journal, plain
+from rfcx_ssl.training.judge import Judge
 from rfcx_ssl.training.learner import Learner, Parts
 from rfcx_ssl.training.run_folder import RunFolder
 from rfcx_ssl.training.sampler import StepSampler, accumulation_steps
-from rfcx_ssl.training.scores import headlines
 from rfcx_ssl.training.settings import LoopSettings
 from rfcx_ssl.training.signals import StopRequest
 from rfcx_ssl.training.state import TrainState
@@ -52,7 +52,7 @@ def fit(settings: LoopSettings, parts: Parts, accelerator: Accelerator) -> Path:
         if accelerator.is_main_process:
             folder.create()
             stack.enter_context(folder.lock(settings.lock_timeout_s))
-            folder.open(settings, run_facts(parts, accelerator), parts.files)
+            folder.open(settings, run_facts(parts, accelerator), parts.files, parts.kind)
         accelerator.wait_for_everyone()
         if folder.is_finished:
             accelerator.print(f"{folder.path}: already finished")
@@ -77,7 +77,7 @@ def run_facts(parts: Parts, accelerator: Accelerator) -> dict[str, Any]:
         "data": dict(parts.data_facts),
         "fold": parts.fold,
         "train_crops_per_epoch": len(parts.train_set),
-        "validation_recordings": 0 if parts.validation is None else len(parts.validation.judged.recording_ids),
+        "validation_recordings": 0 if parts.validation is None else parts.validation.num_recordings,
         "validation": None if parts.validation is None else parts.validation.summary(),
         "num_parameters": sum(p.numel() for p in parameters),
         "num_trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
@@ -210,7 +210,7 @@ class Trainer:
         self.learner.add_to_mean(state.step)
         weights = self.learner.weights() if kept else None
         if self.journal is not None:
-            self._publish(self.journal, metrics, weights)
+            self._publish(self.journal, self.validation, metrics, weights)
         self.accelerator.wait_for_everyone()
 
     def finish(self) -> None:
@@ -224,25 +224,27 @@ class Trainer:
             facts["metrics"] = metrics = validation.metrics(scores)
         if self.journal is not None:
             if validation is not None:
-                note = f"{headlines(metrics, self.select_metric)}; weights: {chosen}"
+                note = f"{validation.headline(metrics, self.select_metric)}; weights: {chosen}"
                 self.journal.write(self.state.step, "final", metrics, note)
-                validation.write(self.folder.oof, self.folder.oof_boxes, scores, self.parts.fold, self.settings.seed)
+                validation.write(self.folder.path, scores, self.parts.fold, self.settings.seed)
             self.learner.save_model(self.folder.model, weights)
             facts |= {"steps": self.state.step, "train_s": round(self.state.train_s, 3)}
             self.journal.progress(self.state, self.max_steps, finished=True)
             self.folder.record(finished=True, **plain(facts))
         self.accelerator.wait_for_everyone()
 
-    def _publish(self, journal: Journal, metrics: dict[str, float], weights: Weights | None) -> None:
+    def _publish(
+        self, journal: Journal, validation: Judge, metrics: dict[str, float], weights: Weights | None
+    ) -> None:
         """Write the evaluation of the current step: its model where it is among the best, a line, pictures."""
         step, best = self.state.step, self.state.best
         if weights is not None:
             self.learner.save_model(self.folder.best / step_name(step), weights)
-        note = headlines(metrics, self.select_metric)
+        note = validation.headline(metrics, self.select_metric)
         journal.write(step, "eval", metrics, f"{note}; best at step {best.step}" if best else note)
-        if self.validation is not None and not self.learner.is_sharded:
+        if not self.learner.is_sharded:
             pictures = self.settings.num_pictures
-            for path in self.validation.draw(self.folder.plots, step, self.learner.model, pictures):
+            for path in validation.draw(self.folder.plots, step, self.learner.model, pictures):
                 journal.picture(step, path)
 
     def _say_what_is_judged(self) -> None:

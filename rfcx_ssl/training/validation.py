@@ -1,7 +1,7 @@
 """Validation as inference is done: whole recordings through the model's windows, judged on what is known."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -20,7 +20,17 @@ from rfcx_ssl.labels.judged import Judged, species_labels
 from rfcx_ssl.metrics import partial_auc, partial_lwlrap
 from rfcx_ssl.pictures.validation import draw_scores
 from rfcx_ssl.species.space import LabelSpace
-from rfcx_ssl.training.scores import HEADLINES, Cells, box_cells, box_values, is_undefined, needs, recording_values
+from rfcx_ssl.training.run_folder import RunFolder
+from rfcx_ssl.training.scores import (
+    HEADLINES,
+    Cells,
+    box_cells,
+    box_values,
+    headlines,
+    is_undefined,
+    needs,
+    recording_values,
+)
 
 FloatArray = NDArray[np.float32]
 READ_AHEAD = 4  # recordings
@@ -81,6 +91,11 @@ class Validation:
         self.prior = prior
         self.space = space
         self.grid = grid
+
+    @property
+    def num_recordings(self) -> int:
+        """How many are judged."""
+        return len(self.judged.recording_ids)
 
     def first(self, count: int | None) -> "Validation":
         """The same with at most ``count`` recordings, spread evenly over all."""
@@ -147,6 +162,10 @@ class Validation:
             raise ConfigError(f"{key} is not defined on the validation recordings: it needs {needs(wanted)}")
         return wanted
 
+    def headline(self, metrics: Mapping[str, float | None], selected: str | None) -> str:
+        """A metric of boxes and one of recordings, in words."""
+        return headlines(metrics, selected)
+
     def summary(self) -> str:
         """In a line, what is judged here and what is not for want of which labels."""
         recordings, boxes = self._cells(self._silence())
@@ -187,10 +206,10 @@ class Validation:
         model.train(was_training)
         return paths
 
-    def write(self, recordings: Path, boxes: Path, scores: Scores, fold: int | None, seed: int) -> None:
-        """Write out-of-fold scores: a row per recording, and a row per box.
+    def write(self, folder: Path, scores: Scores, fold: int | None, seed: int) -> None:
+        """Write out-of-fold scores: a row per recording (``oof.parquet``), and a row per box (``oof_boxes.parquet``).
 
-        ``recordings`` holds ``score_S``, ``truth_S``, ``known_S``, ``prior_S`` and ``peak_S`` for every species S.
+        That of recordings holds ``score_S``, ``truth_S``, ``known_S``, ``prior_S`` and ``peak_S`` for every species S.
         """
         import pandas as pd
 
@@ -202,7 +221,7 @@ class Validation:
             columns[f"known_{species}"] = judged.known[:, species]
             columns[f"prior_{species}"] = np.full(len(judged.recording_ids), self.prior[species], np.float32)
         columns |= {f"peak_{species}": scores.peaks[:, species] for species in range(self.space.num_species)}
-        with atomic_path(recordings) as temporary:
+        with atomic_path(RunFolder(folder).oof) as temporary:
             pd.DataFrame(columns).to_parquet(temporary, index=False)
         said = pd.DataFrame(
             [
@@ -212,7 +231,7 @@ class Validation:
             ],
             columns=["recording_id", "box", "species_id", "start_s", "end_s", "present"],
         ).astype({"box": "int64", "species_id": "int64", "start_s": float, "end_s": float, "present": bool})
-        with atomic_path(boxes) as temporary:
+        with atomic_path(RunFolder(folder).oof_boxes) as temporary:
             said.assign(score=scores.boxes, **run).to_parquet(temporary, index=False)
 
     def _cells(self, scores: Scores) -> tuple[Cells, Cells]:

@@ -168,7 +168,7 @@ def test_errors_of_the_reader_come_through():
 def test_scores_files(toy, tmp_path):
     validation = toy.toy_validation()
     scores = random_scores(validation)
-    validation.write(tmp_path / "oof.parquet", tmp_path / "oof_boxes.parquet", scores, fold=2, seed=5)
+    validation.write(tmp_path, scores, fold=2, seed=5)
     table = pd.read_parquet(tmp_path / "oof.parquet")
     assert list(table.columns[:7]) == ["recording_id", "fold", "seed", "score_0", "truth_0", "known_0", "prior_0"]
     np.testing.assert_array_equal(table[["score_0", "score_1", "score_2"]], scores.recordings)
@@ -185,6 +185,6 @@ def test_scores_files(toy, tmp_path):
 
 def test_a_file_without_boxes_still_has_its_columns(toy, tmp_path):
     validation = toy.toy_validation(boxes=no_boxes)
-    validation.write(tmp_path / "a", tmp_path / "b", random_scores(validation), fold=0, seed=0)
-    table = pd.read_parquet(tmp_path / "b")
+    validation.write(tmp_path, random_scores(validation), fold=0, seed=0)
+    table = pd.read_parquet(tmp_path / "oof_boxes.parquet")
     assert len(table) == 0 and table["species_id"].dtype == np.int64 and table["score"].dtype == np.float32
