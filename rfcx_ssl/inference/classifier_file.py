@@ -23,11 +23,15 @@ class ClassifierSettings:
     """What a graph does not say of itself. Paths are relative to the YAML; None is found in the graph, or is not there."""
 
     sample_rate_hz: int
-    classes: Path | None = None  # .csv: a header, then a row per class; any other file: a line per class; None: embedding only
+    classes: Path | None = (
+        None  # .csv: a header, then a row per class; any other file: a line per class; None: embedding only
+    )
     model: Path | None = None  # None: the .onnx of the YAML's own name
     window_samples: int | None = None  # None: the graph has one length
     scores: str | None = None  # output (batch, classes); None: the only one as wide as the class list is long
-    embedding: str | None = None  # output (batch, features); None: the only other one of two dimensions, if there is one
+    embedding: str | None = (
+        None  # output (batch, features); None: the only other one of two dimensions, if there is one
+    )
     activation: Activation = "sigmoid"  # what makes probabilities of scores; none: they are probabilities
     remove_mean: bool = False  # of every window
     peak: float | None = None  # every window is scaled to it
@@ -159,7 +163,9 @@ def find_ends(about: ClassifierSettings, session: Any, num_classes: int | None, 
     if window is None:
         raise CheckpointError(f"{where}: the graph takes any length: window_samples must say which")
     if isinstance(batch, int) and batch != 1:
-        raise CheckpointError(f"{where}: the graph takes {batch} windows at a time; export it for one, or for any number")
+        raise CheckpointError(
+            f"{where}: the graph takes {batch} windows at a time; export it for one, or for any number"
+        )
     flat = {node.name: node.shape[1] for node in session.get_outputs() if _is_flat(node)}
     scores = None if num_classes is None else _output(flat, about.scores, "scores", num_classes, where)
     embedding = _embedding(flat, about.embedding, scores, where)

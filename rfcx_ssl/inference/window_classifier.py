@@ -52,7 +52,9 @@ class WindowClassifier:
         step = round(window * (1 - self.about.overlap))
         hop = gcd(window, step)
         if not step or window // hop > MOST_FRAMES:
-            raise ConfigError(f"{where}: overlap={self.about.overlap} is no simple share of a window of {window} samples; 0.5 is")
+            raise ConfigError(
+                f"{where}: overlap={self.about.overlap} is no simple share of a window of {window} samples; 0.5 is"
+            )
         self.grid = FrameGrid(self.about.sample_rate_hz, hop)
         self.windows = Windows(window / self.about.sample_rate_hz, 1 - step / window, "mean")
 
@@ -70,7 +72,9 @@ class WindowClassifier:
         """
         size, length = waveform.shape
         if length > self._ends.window_samples:
-            raise AudioError(f"{length} samples are more than the window of {self._ends.window_samples} that {self.path} hears")
+            raise AudioError(
+                f"{length} samples are more than the window of {self._ends.window_samples} that {self.path} hears"
+            )
         samples = np.zeros((size, self._ends.window_samples), np.float32)
         samples[:, :length] = waveform.numpy()
         scores, embedding = self._run(self._prepared(samples))
@@ -93,15 +97,21 @@ class WindowClassifier:
         rows = [run_session(self._session, self.path, names, {self._ends.input: piece}) for piece in pieces]
         answers = dict(zip(names, (np.concatenate(parts) for parts in zip(*rows, strict=True)), strict=True))
         nothing = np.zeros((len(samples), 0), np.float32)
-        found = tuple(answers.get(name, nothing) if name else nothing for name in (self._ends.scores, self._ends.embedding))
+        found = tuple(
+            answers.get(name, nothing) if name else nothing for name in (self._ends.scores, self._ends.embedding)
+        )
         if any(len(answer) != len(samples) for answer in found):
-            raise CheckpointError(f"{self.path}: answers {[answer.shape for answer in found]} to {len(samples)} windows")
+            raise CheckpointError(
+                f"{self.path}: answers {[answer.shape for answer in found]} to {len(samples)} windows"
+            )
         return found[0], found[1]
 
     def _probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.about.activation == "none":
             if ((scores < 0) | (scores > 1)).any():
-                raise CheckpointError(f"{self.path}: scores are no probabilities: set activation to sigmoid or softmax")
+                raise CheckpointError(
+                    f"{self.path}: scores are no probabilities: set activation to sigmoid or softmax"
+                )
             return scores
         tensor = torch.from_numpy(scores)
         made = tensor.softmax(dim=1) if self.about.activation == "softmax" and scores.shape[1] else tensor.sigmoid()

@@ -98,7 +98,9 @@ class DistillLoss(nn.Module):
         """Mean distance over crops and teachers."""
         assert self.settings.embedding is not None
         distances = []
-        for projection, wanted in zip(self.projections, torch.split(theirs, self.teacher_dims, dim=1), strict=True):
+        for projection, wanted in zip(
+            self.projections, torch.split(theirs, list(self.teacher_dims), dim=1), strict=True
+        ):
             projected = projection(ours.float())
             if self.settings.embedding.distance == "cosine":
                 distances.append(1 - F.cosine_similarity(projected, wanted, dim=1).mean())

@@ -10,8 +10,11 @@ from rfcx_ssl.data import Corpus, DataSettings, load_corpus
 from rfcx_ssl.data.sources import read_sources
 from rfcx_ssl.errors import ConfigError, RunError
 from rfcx_ssl.evaluation.runs import read_json, read_run
+from rfcx_ssl.inference.classifier_file import description_of
 from rfcx_ssl.labels.pseudo import scaled_to
 from rfcx_ssl.training.train import hash_names
+
+DISTILLATION = "distillation"  # what run.json calls the run of a distilled student
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ class _Records:
 
     def learned(self, run: Path) -> tuple[frozenset[str], str | None]:
         """Recordings whose labels a run learned from, and what its pseudo-labels were scaled to."""
+        if read_json(run / "run.json").get("kind") == DISTILLATION:
+            return self._learned_from_teachers(run)
         config, data = _config(run), self.data(run)
         fold = config["fold"]
         corpus = self.corpus(data).within_budget(fold)
@@ -91,6 +96,15 @@ class _Records:
             return seen, prevalence
         before, prevalence_before = self.learned(_run_of(run, config["start"]["model"]))
         return seen | before, prevalence or prevalence_before
+
+    def _learned_from_teachers(self, run: Path) -> tuple[frozenset[str], str | None]:
+        """A distilled student has seen what its teachers have; of other people's classifiers nobody can tell, and nothing counts."""
+        config = read_json(run / "run.json")["config"]
+        models = [model for model in config["teacher"]["models"] if description_of(model) is None]
+        models += [config["start"]["model"]] if config["start"] else []
+        learned = [self.learned(_run_of(run, model)) for model in models]
+        seen: frozenset[str] = frozenset().union(*(names for names, _ in learned))
+        return seen, next((prevalence for _, prevalence in learned if prevalence), None)
 
 
 def _config(run: Path) -> Mapping[str, Any]:
@@ -113,9 +127,9 @@ def _require_same_sides(run: Path, corpus: Corpus, fold: int | None) -> None:
 
 
 def _run_of(run: Path, model: str) -> Path:
-    """The run that made the model that ``run`` started from."""
+    """The run that made the model that ``run`` started or learned from."""
     place = Path(model)
     for folder in (place, *place.parents[:2]):  # RUN, RUN/model, RUN/best/STEP
         if (folder / "run.json").is_file():
             return folder
-    raise RunError(f"{run}: started from start.model={model}, and no run folder tells what that learned from")
+    raise RunError(f"{run}: learned from the model {model}, and no run folder tells what that learned from")

@@ -1,11 +1,17 @@
 """What the loop asks of whoever judges a model: :class:`~rfcx_ssl.training.validation.Validation`, or the agreement with a teacher."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
+import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedType, gather_object
 from torch import nn
+
+Processes = Accelerator  # of one launch, for who judges outside of this room
+Key = TypeVar("Key")
+Found = TypeVar("Found")
 
 
 class Judge(Protocol):
@@ -38,3 +44,25 @@ class Judge(Protocol):
 
     def write(self, folder: Path, scores: Any, fold: int | None, seed: int) -> None:  # noqa: ANN401 - what ``score`` gives
         """Write what is worth keeping of the final model's scores into the run folder."""
+
+
+def over_processes(
+    model: nn.Module,
+    accelerator: Processes,
+    keys: Sequence[Key],
+    score: Callable[[Sequence[Key]], Iterable[tuple[Key, Found]]],
+) -> dict[Key, Found]:
+    """What ``score`` says of each key, with ``model`` in evaluation mode; the same on every process, all must call this.
+
+    Each process scores every ``num_processes``-th key; keys travel with what is said of them, so that uneven shares neither repeat
+    nor lose one. A sharded model runs on all processes in step, so there each scores all.
+    """
+    mine = keys
+    if accelerator.distributed_type != DistributedType.FSDP:
+        mine = keys[accelerator.process_index :: accelerator.num_processes]
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode(), accelerator.autocast():
+        scored = list(score(mine))
+    model.train(was_training)
+    return dict(gather_object(scored))

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, gather_object
 from numpy.typing import NDArray
 from torch import nn
 
@@ -20,6 +18,7 @@ from rfcx_ssl.labels.judged import Judged, species_labels
 from rfcx_ssl.metrics import partial_auc, partial_lwlrap
 from rfcx_ssl.pictures.validation import draw_scores
 from rfcx_ssl.species.space import LabelSpace
+from rfcx_ssl.training.judge import over_processes
 from rfcx_ssl.training.run_folder import RunFolder
 from rfcx_ssl.training.scores import (
     HEADLINES,
@@ -106,26 +105,17 @@ class Validation:
         return Validation(judged, self.source, self.predict, prior=self.prior, space=self.space, grid=self.grid)
 
     def score(self, model: nn.Module, accelerator: Accelerator) -> Scores:
-        """Scores of all recordings and boxes by ``model``, the same on every process; all must call this.
-
-        Each process scores every ``num_processes``-th recording; names travel with the scores, so that uneven shares
-        neither repeat nor lose a recording. A sharded model runs on all processes in step, so there each scores all.
-        """
+        """Scores of all recordings and boxes by ``model``, the same on every process; all must call this."""
         names = self.judged.recording_ids
         boxes = dict(zip(names, self.judged.boxes, strict=True))
-        mine = names
-        if accelerator.distributed_type != DistributedType.FSDP:
-            mine = names[accelerator.process_index :: accelerator.num_processes]
-        was_training = model.training
-        model.eval()
-        scored: list[tuple[str, tuple[list[float], list[float], list[float]]]] = []
-        with torch.inference_mode(), accelerator.autocast():
+
+        def score(mine: Sequence[str]) -> Iterator[tuple[str, tuple[list[float], list[float], list[float]]]]:
             for name, waveform in read_ahead(mine, self.source.read):
                 scores = self.predict(model, waveform)
                 of_boxes = [float(scores.frame[box.frames, box.species_id].max()) for box in boxes[name]]
-                scored.append((name, (scores.clip.tolist(), scores.frame.max(axis=0).tolist(), of_boxes)))
-        model.train(was_training)
-        by_name = dict(gather_object(scored))
+                yield name, (scores.clip.tolist(), scores.frame.max(axis=0).tolist(), of_boxes)
+
+        by_name = over_processes(model, accelerator, names, score)
         clips, peaks = ([by_name[name][place] for name in names] for place in range(2))
         of_all_boxes = [score for name in names for score in by_name[name][2]]
         return Scores(*(np.array(part, np.float32) for part in (clips, of_all_boxes, peaks)))

@@ -1,0 +1,1 @@
+"""Distillation: a student learns what teachers say of recordings that nobody labelled."""
