@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, gather_object
 from torch import nn
 
-Processes = Accelerator  # of one launch, for who judges outside of this room
+Processes: TypeAlias = Accelerator  # of one launch, for who judges outside of this room
 Key = TypeVar("Key")
 Found = TypeVar("Found")
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -255,3 +256,66 @@ def model_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     model.save_pretrained(folder)
     return folder
+
+
+class Foreign(NamedTuple):
+    """Somebody else's classifier, and what it computes."""
+
+    yaml: Path
+    weights: np.ndarray  # (4, 4) of logits from the features of a window and a one
+    window: int
+
+    def features(self, window: np.ndarray) -> np.ndarray:
+        """Sums of the three thirds of absolute samples; what is left over is not heard."""
+        third = len(window) // 3
+        return np.abs(window[: 3 * third]).reshape(3, third).sum(axis=1)
+
+    def scores(self, window: np.ndarray) -> np.ndarray:
+        """Logits of bat, nightjar, red frog and rain."""
+        return self.weights @ np.append(self.features(window), 1.0)
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Callable[..., Foreign]:
+    """``foreign(...)``: a graph of absolute sums over thirds of a window at 6 kHz, its class list and its YAML."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+
+    def make(
+        name: str = "theirs",
+        *,
+        window: int = 800,
+        samples: int | str | None = None,
+        batch: int | str = "batch",
+        labels: str = "Bat\nnightjar\nRana rubra_red  Frog\nrain\n",
+        options: str = "",
+    ) -> Foreign:
+        rng = np.random.default_rng(3)
+        weights = rng.normal(0, 0.02, (4, 4))
+        weights[:, 3] = rng.normal(0, 2, 4)
+        third = window // 3
+        sums = np.kron(np.eye(3), np.ones((third, 1)))
+        sums = np.vstack([sums, np.zeros((window - 3 * third, 3))]).astype(np.float32)
+        make_node, numpy_helper, kind = onnx.helper.make_node, onnx.numpy_helper, onnx.TensorProto.FLOAT
+        arrays = {"sums": sums, "w": weights[:, :3].T.astype(np.float32), "b": weights[:, 3].astype(np.float32)}
+        value = onnx.helper.make_tensor_value_info
+        graph = onnx.helper.make_graph(
+            [
+                make_node("Abs", ["sound"], ["loud"]),
+                make_node("MatMul", ["loud", "sums"], ["features"]),
+                make_node("MatMul", ["features", "w"], ["weighted"]),
+                make_node("Add", ["weighted", "b"], ["logits"]),
+            ],
+            "theirs",
+            [value("sound", kind, [batch, samples or window])],
+            [value("logits", kind, [batch, 4]), value("features", kind, [batch, 3])],
+            [numpy_helper.from_array(array, key) for key, array in arrays.items()],
+        )
+        proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+        (tmp_path / f"{name}.onnx").write_bytes(proto.SerializeToString())
+        (tmp_path / "labels.txt").write_text(labels)
+        described = tmp_path / f"{name}.yaml"
+        described.write_text(f"sample_rate_hz: 6000\nclasses: labels.txt\n{options}")
+        return Foreign(described, weights, window)
+
+    return make
