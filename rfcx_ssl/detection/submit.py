@@ -38,6 +38,7 @@ from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.inference.load import model_folder
 from rfcx_ssl.inference.scorer import Scorer
 from rfcx_ssl.inference.settings import EnsembleSettings, WindowSettings
+from rfcx_ssl.progress import say
 
 FloatArray = NDArray[np.float64]
 HIGHEST = "highest"
@@ -235,7 +236,7 @@ class _Submission:
         )
 
     def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(self.console, text)
 
 
 def hearing(settings: DetectSettings, num_models: int) -> DetectSettings:
