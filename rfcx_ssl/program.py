@@ -24,6 +24,7 @@ DEBUG_FLOODS = ("matplotlib", "PIL")  # hundreds of DEBUG lines for one picture
 FIRST_RANK_S = 10.0
 JSON_FLAG = "--json"
 
+Plain = str | bool | int | float | None | list["Plain"] | dict[str, "Plain"]
 Answer = Mapping[str, Any]  # what a program made, for programs: paths, counts, scores
 
 
@@ -86,7 +87,7 @@ def run_program(main: Callable[[], Answer | None], argv: Sequence[str] | None = 
 
     An :class:`RfcxError` becomes one line on stderr and its exit code (2), Ctrl-C one line and 130. A reader that has
     gone (``| head``) ends the program without a word. With ``--json`` among the words (``argv``, or the command line's) stdout
-    gets one JSON object and nothing else: what ``main`` returns, or ``error`` and ``exit_code``.
+    gets one JSON object and nothing else: what ``main`` returns, or ``error`` and ``exit_code`` (beside what was made all the same).
     """
     wait_passively()
     stdout = sys.stdout if JSON_FLAG in (sys.argv[1:] if argv is None else argv) and _rank() == 0 else None
@@ -99,7 +100,7 @@ def run_program(main: Callable[[], Answer | None], argv: Sequence[str] | None = 
             _print_json(answer or {}, stdout)
         sys.stdout.flush()
     except RfcxError as error:
-        _end(str(error), error.exit_code, stdout)
+        _end(str(error), error.exit_code, stdout, error.answer)
     except KeyboardInterrupt:
         _end("stopped by Ctrl-C", 128 + signal.SIGINT, stdout)
     except BrokenPipeError:
@@ -153,7 +154,7 @@ class _Line(logging.Handler):
         print(_one_line(message), file=sys.stderr)
 
 
-def _end(message: str, code: int, stdout: TextIO | None) -> NoReturn:
+def _end(message: str, code: int, stdout: TextIO | None, answer: Answer | None = None) -> NoReturn:
     """Say why, to programs also on ``stdout``, and exit. Of several processes with one mistake or one signal the first says it."""
     if _rank() > 0:
         if code > 128:  # by a signal, which all of them got
@@ -162,7 +163,7 @@ def _end(message: str, code: int, stdout: TextIO | None) -> NoReturn:
     line = _one_line(message)
     print(f"error: {line}", file=sys.stderr)
     if stdout is not None:
-        _print_json({"error": line, "exit_code": code}, stdout)
+        _print_json({**(answer or {}), "error": line, "exit_code": code}, stdout)
     sys.exit(code)
 
 
@@ -170,8 +171,8 @@ def _print_json(answer: Answer, stdout: TextIO) -> None:
     print(json.dumps(_plain(answer), allow_nan=False), file=stdout, flush=True)
 
 
-def _plain(value: Any) -> Any:
-    """Paths are text, arrays and tuples lists, what is not finite null, fields of dataclasses keys: JSON knows no other."""
+def _plain(value: object) -> Plain:
+    """Paths are text, arrays and tuples lists, what is not finite null, fields of dataclasses keys; the rest is text: JSON knows no other."""
     if isinstance(value, str | bool | int | None):
         return value
     if isinstance(value, Mapping):
@@ -184,7 +185,9 @@ def _plain(value: Any) -> Any:
         return _plain(value.tolist())
     if isinstance(value, Iterable):
         return [_plain(item) for item in value]
-    return float(value) if math.isfinite(value) else None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value)
 
 
 def positive(text: str) -> int:

@@ -70,8 +70,8 @@ class DetectRequest:
     summarize: Callable[[Path], object] = lambda _: None  # told the folder when its tables are written
 
 
-def detect(request: DetectRequest, console: Console) -> None:
-    """Listen to all recordings of ``request`` that were not heard yet, and write every table of the folder.
+def detect(request: DetectRequest, console: Console) -> dict[str, Any]:
+    """Listen to all recordings of ``request`` that were not heard yet, and write every table of the folder; returns detect.json.
 
     Raises:
         IncompleteError: after all is written, if a recording could not be read to its end (exit code 3).
@@ -84,6 +84,7 @@ def detect(request: DetectRequest, console: Console) -> None:
         detection.hear(journal)
         record = detection.write(journal)
     detection.summarize(record)
+    return record
 
 
 @contextmanager
@@ -319,7 +320,8 @@ def require_whole(record: Mapping[str, Any], out: Path) -> None:
     """Raise IncompleteError where a record says that recordings were ``unreadable``."""
     if record["unreadable"]:
         raise IncompleteError(
-            f"{record['unreadable']} of {record['recordings']} recordings could not be read whole: {out / 'errors.csv'}"
+            f"{record['unreadable']} of {record['recordings']} recordings could not be read whole: {out / 'errors.csv'}",
+            {"out": out, **record},
         )
 
 

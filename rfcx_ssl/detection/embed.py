@@ -55,8 +55,8 @@ class EmbedRequest:
     batch_size: int = 8
 
 
-def embed(request: EmbedRequest, embedder: Embedder, console: Console) -> None:
-    """Write the vectors of every recording of ``request`` into its new folder.
+def embed(request: EmbedRequest, embedder: Embedder, console: Console) -> dict[str, Any]:
+    """Write the vectors of every recording of ``request`` into its new folder; returns embed.json.
 
     Raises:
         IncompleteError: after all is written, if a recording could not be heard to its end (exit code 3).
@@ -73,6 +73,7 @@ def embed(request: EmbedRequest, embedder: Embedder, console: Console) -> None:
     text = f"{record['vectors']} vectors of {record['recordings']} recordings, {speed}: {request.out}"
     say(console, text)
     require_whole(record, request.out)
+    return record
 
 
 def _write(request: EmbedRequest, embedder: Embedder, out: Path) -> dict[str, Any]:
