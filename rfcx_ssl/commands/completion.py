@@ -1,8 +1,8 @@
 """Print what a shell needs to complete commands, options and files of rfcx-ssl.
 
-  rfcx-ssl completion bash > ~/.local/share/bash-completion/completions/rfcx-ssl
-  rfcx-ssl completion zsh > ~/.zfunc/_rfcx-ssl      (a folder of fpath, before compinit)
+  rfcx-ssl completion bash
 
+Write it where your shell looks: ~/.local/share/bash-completion/completions/rfcx-ssl, or _rfcx-ssl in a folder of zsh's fpath.
 It is a list of words: after an update of rfcx-ssl, write it again.
 """
 
