@@ -8,33 +8,25 @@ overrides of configs/finetune/distill.yaml, as for finetune/train.py; several GP
 settings and trains nothing. docs/distillation.md explains them.
 """
 
-import yaml
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from rfcx_ssl.config import load_settings, settings_dict
-from rfcx_ssl.program import Parser, run_program
+from rfcx_ssl.program import Answer, run_program
+from rfcx_ssl.training.composed import train_composed
 
 
-def main() -> None:
-    """Parse, compose, distill."""
-    parser = Parser(__doc__)
-    parser.add_argument("--cfg", action="store_true", help="print the composed settings, train nothing")
-    parser.add_argument(
-        "overrides", nargs="+", metavar="KEY=VALUE", help="what differs from configs/finetune/distill.yaml"
-    )
-    args = parser.parse_intermixed_args()
-    from rfcx_ssl.selftraining.distillation.distill import distill  # takes seconds: not for --help
+def distillation() -> tuple[type[Any], Callable[[Any], Path]]:
+    """What is composed, and what trains it; importing them takes seconds."""
+    from rfcx_ssl.selftraining.distillation.distill import distill
     from rfcx_ssl.selftraining.distillation.settings import DistillSettings
-    from rfcx_ssl.training.signals import stop_with_parent
 
-    settings = load_settings(DistillSettings, "finetune", "distill", args.overrides)
-    if args.cfg:
-        print(yaml.safe_dump(settings_dict(settings), sort_keys=False), end="")
-        return
-    from transformers.utils.logging import disable_progress_bar
+    return DistillSettings, distill
 
-    stop_with_parent()
-    disable_progress_bar()  # of every saved model
-    distill(settings)
+
+def main() -> Answer:
+    """Parse, compose, distill."""
+    return train_composed(__doc__, "distill", distillation)
 
 
 if __name__ == "__main__":

@@ -8,35 +8,24 @@ overrides of configs/finetune/train.yaml: group=file picks a file of configs/fin
 setting. --cfg prints the composed settings and trains nothing. docs/finetuning.md explains them.
 """
 
-import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-import yaml
+from rfcx_ssl.program import Answer, run_program
+from rfcx_ssl.training.composed import train_composed
 
-from rfcx_ssl.config import load_settings, settings_dict
-from rfcx_ssl.program import Answer, Parser, run_program
+
+def training() -> tuple[type[Any], Callable[[Any], Path]]:
+    """What is composed, and what trains it; importing them takes seconds."""
+    from rfcx_ssl.training.train import TrainSettings, train
+
+    return TrainSettings, train
 
 
 def main() -> Answer:
     """Parse, compose, train."""
-    parser = Parser(__doc__)
-    parser.add_argument("--cfg", action="store_true", help="print the composed settings, train nothing")
-    parser.add_argument(
-        "overrides", nargs="+", metavar="KEY=VALUE", help="what differs from configs/finetune/train.yaml"
-    )
-    args = parser.parse_intermixed_args()
-    from rfcx_ssl.training.signals import stop_with_parent
-    from rfcx_ssl.training.train import TrainSettings, train  # takes seconds: not for --help
-
-    settings = load_settings(TrainSettings, "finetune", "train", args.overrides)
-    if args.cfg:
-        print(yaml.safe_dump(settings_dict(settings), sort_keys=False), end="")
-        return settings_dict(settings)
-    from transformers.utils.logging import disable_progress_bar
-
-    stop_with_parent()
-    disable_progress_bar()  # of every saved model
-    folder = train(settings)
-    return {"out": folder, **json.loads((folder / "run.json").read_text(encoding="utf-8"))}
+    return train_composed(__doc__, "train", training)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ BEGINS = {  # what a program calls when it has read all its words
     "finetune/launch.py": "rfcx_ssl.training.processes.launch_command",
     "finetune/crossval.py": "rfcx_ssl.training.launch.Launcher.run_all",
     "finetune/sweep.py": "rfcx_ssl.training.launch.Launcher.run_all",
+    "finetune/distill.py": "rfcx_ssl.selftraining.distillation.distill.distill",
     "finetune/pseudo_label.py": "rfcx_ssl.selftraining.label.label_recordings",
     "finetune/compare.py": "rfcx_ssl.report.compare.compare",
     "pretrain/run.py": "rfcx_ssl.pretraining.run.engine_command",
