@@ -30,6 +30,21 @@ def test_what_a_run_started_from_has_seen_it_has_seen(make_run, place):
     assert teacher.seen == set().union(*(t.seen for t in open_teachers([first, make_run(1, "plain")]).members))
 
 
+def test_a_distilled_student_has_seen_what_its_teachers_have(make_run, tmp_path):
+    """Of its teacher of ours, that is; a classifier of somebody else cannot be asked."""
+    taught, student = make_run(0), tmp_path / "student"
+    models = [str(taught / "model"), "theirs.yaml"]
+    record = {"kind": "distillation", "config": {"teacher": {"models": models}, "start": None}, "finished": True}
+    (student / "model").mkdir(parents=True)
+    (student / "run.json").write_text(json.dumps(record))
+    (teacher,) = open_teachers([make_run(1, start=str(student / "model"))]).members
+    assert teacher.seen == set().union(*(t.seen for t in open_teachers([taught, make_run(1, "plain")]).members))
+    with pytest.raises(RunError, match="no run folder tells what that learned from"):
+        record["config"]["teacher"]["models"] = ["somebody/model"]
+        (student / "run.json").write_text(json.dumps(record))
+        open_teachers([make_run(2, start=str(student / "model"))])
+
+
 def test_what_cannot_be_known_is_refused(make_run):
     runs = [make_run(0), make_run(1)]
     with pytest.raises(RunError, match="no run folder tells what that learned from"):
