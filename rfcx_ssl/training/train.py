@@ -97,12 +97,15 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
     train_set = CropDataset(corpus, settings.fold, grid, space, seed=settings.seed)
     model.config.train_prevalence = train_prevalence(train_set, settings.loss)
     label_rules = {"coverage": settings.data.coverage, "edge_tolerance_s": settings.data.edge_tolerance_s}
-    augment = build_augment(settings.augment, grid, space, **label_rules).train()
+    chain = build_augment(settings.augment, grid, space, **label_rules).train().to(accelerator.device)
+    augment, disturb = (chain, None) if settings.mean_teacher is None else chain.split()
     validation = None if settings.fold is None else build_validation(corpus, settings.fold, model, settings.evaluation)
+    loss = build_loss(settings.loss, space, model.embedding_dim, teacher_weight=settings.teacher_weight)
     return Parts(
         model=model,
-        loss=build_loss(settings.loss, space, model.embedding_dim).to(accelerator.device),
-        augment=augment.to(accelerator.device),
+        loss=loss.to(accelerator.device),
+        augment=augment,
+        disturb=disturb,
         train_set=train_set,
         collate=collate,
         sample_rate_hz=grid.sample_rate_hz,
