@@ -23,6 +23,7 @@ from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.models.settings import ModelSettings
 from rfcx_ssl.models.warm_start import warm_start
+from rfcx_ssl.models.wav2vec import Wav2Vec2Settings
 from rfcx_ssl.provenance import hash_files
 from rfcx_ssl.settings import settings
 from rfcx_ssl.species.space import LabelSpace
@@ -62,6 +63,8 @@ class TrainSettings(LoopSettings):
         super().__post_init__()
         if self.fold is not None and not 0 <= self.fold < self.data.num_folds:
             raise ValueError(f"fold={self.fold} must be in [0, {self.data.num_folds}) or null")
+        if isinstance(self.model, Wav2Vec2Settings) and self.model.layerdrop and not self.find_unused_parameters:
+            raise ValueError("model.layerdrop needs find_unused_parameters=true: a layer left out gets no gradient")
 
 
 def train(settings: TrainSettings) -> Path:
