@@ -69,7 +69,7 @@ class Augment(nn.Module):
 
     def forward(self, batch: Batch, generator: Generator | None = None) -> Batch:
         """Augment a batch; ``generator`` lives on the batch's device and is the only source of randomness."""
-        if not self.training or not self.transforms:
+        if not self.training or (not self.transforms and self.peak_limit is None):
             return batch
         return self.transform(batch, self.draw(batch, generator))
 
