@@ -39,6 +39,8 @@ class Augmentation(nn.Module):
         p: Probability that a crop is changed, in (0, 1].
     """
 
+    changes_labels = True  # False: sounds stay where they are, the same ones, only harder to hear
+
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p

@@ -69,7 +69,7 @@ class Augment(nn.Module):
 
     def forward(self, batch: Batch, generator: Generator | None = None) -> Batch:
         """Augment a batch; ``generator`` lives on the batch's device and is the only source of randomness."""
-        if not self.training or not self.transforms:
+        if not self.training or (not self.transforms and self.peak_limit is None):
             return batch
         return self.transform(batch, self.draw(batch, generator))
 
@@ -88,6 +88,17 @@ class Augment(nn.Module):
             return Batch(*batch)  # a fresh tuple: dynamo cannot rebuild one that was handed on several times
         peak = torch.linalg.vector_norm(batch.waveform, ord=float("inf"), dim=1, keepdim=True)
         return batch._replace(waveform=batch.waveform.mul_(self.peak_limit / peak.clamp(min=self.peak_limit)))
+
+    def split(self) -> tuple["Augment", "Augment"]:
+        """Two chains that together do what this one does: first what changes labels, then what only disturbs hearing.
+
+        Run one after the other with the same generator they give the same batch, bit for bit, because the second kind
+        comes last in the order of :class:`AugmentSettings`.
+        """
+        whole = {name: _augmentation(module) for name, module in self.transforms.items()}
+        first = {name: module for name, module in whole.items() if module.changes_labels}
+        rest = {name: module for name, module in whole.items() if not module.changes_labels}
+        return Augment(first, self.grid), Augment(rest, self.grid, self.peak_limit)
 
     def _check_shapes(self, batch: Batch) -> None:
         samples, frames = batch.waveform.shape[1], batch.target.shape[1]

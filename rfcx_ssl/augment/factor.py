@@ -12,6 +12,8 @@ from rfcx_ssl.labels import Batch
 class FactorAugmentation(Augmentation):
     """Multiply each chosen crop by its own factor; labels do not change."""
 
+    changes_labels = False
+
     @abstractmethod
     def factors(self, draws: Draws) -> Tensor:
         """(R,) factors of the chosen crops."""

@@ -18,6 +18,8 @@ class FadeSettings(GainSettings):
 class FadeAugmentation(RowsAugmentation):
     """Multiply each chosen crop by an amplitude that moves linearly between two random gains; labels stay."""
 
+    changes_labels = False
+
     def __init__(self, config: FadeSettings) -> None:
         super().__init__(config.p)
         self.config = config

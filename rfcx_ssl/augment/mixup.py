@@ -38,12 +38,10 @@ class MixupSettings(TransformSettings):
 
 
 class MixupAugmentation(RowsAugmentation):
-    """``share * crop + (1 - share) * gain * partner``; labels by the algebra of ``states``.
+    """Waveforms by :func:`mix_waveforms`, labels by the algebra of ``states``.
 
     Partners are a random cyclic permutation of the batch: every crop serves once, none meets itself. The share is
-    drawn from Beta(alpha, alpha) and then kept within [min_share, 1 - min_share]. ``gain`` gives the partner the mean
-    square of the crop, by at most MAX_GAIN_DB either way (silence stays silence); without ``match_level`` it is 1, and
-    crops in [-1, 1] stay there.
+    drawn from Beta(alpha, alpha) and then kept within [min_share, 1 - min_share].
     """
 
     quantiles: Tensor
@@ -67,10 +65,7 @@ class MixupAugmentation(RowsAugmentation):
         """Mix waveforms, frame labels and clip labels."""
         partner, share = draws["partner"].index_select(0, draws["rows"]), draws["share"]
         other = Batch(*(field.index_select(0, partner) for field in whole))
-        weight = 1.0 - share
-        if self.config.match_level:
-            weight = weight * _matching_gain(part.waveform, other.waveform)
-        waveform = part.waveform.mul_(share[:, None]).addcmul_(other.waveform, weight[:, None])
+        waveform = mix_waveforms(part.waveform, other.waveform, share, match_level=self.config.match_level)
         frame = self._mix(States(part.target, part.known), States(other.target, other.known), share[:, None, None])
         clip = self._mix(
             States(part.clip_target, part.clip_known), States(other.clip_target, other.clip_known), share[:, None]
@@ -89,6 +84,18 @@ class MixupAugmentation(RowsAugmentation):
         low, high = self.quantiles[below.long()], self.quantiles[below.long() + 1]
         share = torch.lerp(low, high, position - below)
         return share.clamp(self.config.min_share, 1.0 - self.config.min_share)
+
+
+def mix_waveforms(own: Tensor, other: Tensor, share: Tensor, *, match_level: bool) -> Tensor:
+    """``share * own + (1 - share) * gain * other``, written into ``own`` (R, N); ``share`` (R,) in [0, 1].
+
+    ``gain`` gives ``other`` the mean square of ``own``, by at most MAX_GAIN_DB either way (silence stays silence); without
+    ``match_level`` it is 1, and waveforms in [-1, 1] stay there.
+    """
+    weight = 1.0 - share
+    if match_level:
+        weight = weight * _matching_gain(own, other)
+    return own.mul_(share[:, None]).addcmul_(other, weight[:, None])
 
 
 def _matching_gain(waveform: Tensor, other: Tensor) -> Tensor:

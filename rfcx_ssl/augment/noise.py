@@ -54,6 +54,7 @@ class ColoredNoiseAugmentation(AddedSound):
     """
 
     exponents: Tensor
+    changes_labels = False
 
     def __init__(self, config: ColoredNoiseSettings, grid: FrameGrid) -> None:
         super().__init__(config.p)

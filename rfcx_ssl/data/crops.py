@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
+from rfcx_ssl.augment.states import States, union
 from rfcx_ssl.data.anchors import Anchor, deal_epoch, default_length, make_decks, usable_shares
 from rfcx_ssl.data.corpus import Corpus, FloatArray, Split
+from rfcx_ssl.data.partners import Partner, Partners, make_places
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
@@ -16,7 +19,7 @@ from rfcx_ssl.labels import Crop
 from rfcx_ssl.species.space import LabelSpace, species_difference
 
 # numpy reads [seed, epoch, index] as [seed, epoch, index, 0]: other draws take another last number
-TEACHER_STREAM, DEAL_STREAM = 1, 2
+TEACHER_STREAM, DEAL_STREAM, PARTNER_STREAM = 1, 2, 3
 
 
 class CropLabels(NamedTuple):
@@ -33,7 +36,8 @@ class CropDataset(Dataset[Crop]):
 
     Item ``index`` of an epoch depends on (seed, epoch, index) and on the data alone: not on workers, processes, the
     order of access or the past. Which boxes an epoch uses is dealt from (seed, epoch); where the crop lies around its
-    box comes from (seed, epoch, index).
+    box comes from (seed, epoch, index). So do its teacher and, with ``data.pseudo.mix``, the pseudo-labelled crop that is
+    added to it; such an item and its labels are those of both sounds together.
 
     Args:
         corpus: the labelled data.
@@ -48,7 +52,7 @@ class CropDataset(Dataset[Crop]):
         recording_ids: draw from these recordings instead of a side of a fold.
 
     Raises:
-        ConfigError: the model's sample rate or outputs are not those of the data.
+        ConfigError: the model's sample rate or outputs are not those of the data, or nothing to mix with.
         AnnotationError: nothing to draw crops around.
     """
 
@@ -81,6 +85,7 @@ class CropDataset(Dataset[Crop]):
         self._decks = make_decks(corpus.annotations, recording_ids, corpus.space)
         self._shares = usable_shares(self._decks, self.settings.shares)
         self.length = length or self.settings.crops_per_epoch or default_length(self._decks, self._shares)
+        self._partners = self._find_partners(recording_ids)
         self._epoch = 0
         self._dealt: dict[int, list[Anchor]] = {}
 
@@ -115,30 +120,66 @@ class CropDataset(Dataset[Crop]):
         return min(max(round(start_s * self.settings.sample_rate_hz), 0), last)
 
     def teacher(self, index: int) -> int | None:
-        """Which of the corpus's pseudo-labels item ``index`` of the current epoch takes; None where there are none."""
+        """Which of the corpus's pseudo-labels item ``index`` of the current epoch takes: any that know its recording.
+
+        None where none do.
+        """
+        name = self.anchor(index).recording_id
+        knowing = [number for number, pseudo in enumerate(self.corpus.pseudo) if name in pseudo.by_recording]
         rng = np.random.default_rng([self.seed, self._epoch, index, TEACHER_STREAM])
-        return int(rng.integers(len(self.corpus.pseudo))) if self.corpus.pseudo else None
+        return knowing[int(rng.integers(len(knowing)))] if knowing else None
+
+    def partner(self, index: int) -> Partner | None:
+        """What is mixed into item ``index`` of the current epoch; None where nothing is."""
+        if self._partners is None:
+            return None
+        return self._partners.draw(np.random.default_rng([self.seed, self._epoch, index, PARTNER_STREAM]))
 
     def labels(self, index: int) -> CropLabels:
-        """The labels of item ``index`` of the current epoch; no audio is read."""
-        name, start, num_samples = (
-            self.anchor(index).recording_id,
-            self.start_samples(index),
-            self.settings.crop_samples,
-        )
-        target, known = self.corpus.frame_labels(name, self.grid, start, num_samples, self.teacher(index))
-        return CropLabels(target, known, *self.corpus.clip_labels(name, start, num_samples, frames=(target, known)))
+        """The labels of item ``index`` of the current epoch, of both sounds where it is mixed; no audio is read."""
+        own = self._labels(self.anchor(index).recording_id, self.start_samples(index), self.teacher(index))
+        partner = self.partner(index)
+        return own if partner is None else together(own, self._labels(*partner), self.corpus.space.noise_output)
 
     def __getitem__(self, index: int) -> Crop:
         name, start, labels = self.anchor(index).recording_id, self.start_samples(index), self.labels(index)
+        waveform, partner = self._waveform(name, start), self.partner(index)
+        if self._partners is not None and partner is not None:
+            waveform = self._partners.add(waveform, self._waveform(partner.recording_id, partner.start_samples))
         return Crop(
-            waveform=torch.from_numpy(self.corpus.read(name, start, self.settings.crop_samples)),
+            waveform=waveform,
             target=torch.from_numpy(labels.target),
             known=torch.from_numpy(labels.known),
             clip_target=torch.from_numpy(labels.clip_target),
             clip_known=torch.from_numpy(labels.clip_known),
             index=torch.tensor(index),
         )
+
+    def _find_partners(self, recording_ids: Sequence[str]) -> Partners | None:
+        """What there is to mix with in these recordings, if anything is to be."""
+        pseudo = self.settings.pseudo
+        if pseudo is None or pseudo.mix is None:
+            return None
+        recordings = [self.corpus.recording_of[name] for name in recording_ids]
+        places = [make_places(teacher, recordings, self.corpus.space, self.settings) for teacher in self.corpus.pseudo]
+        return Partners(places, pseudo.mix)
+
+    def _waveform(self, name: str, start: int) -> Tensor:
+        return torch.from_numpy(self.corpus.read(name, start, self.settings.crop_samples))
+
+    def _labels(self, name: str, start: int, teacher: int | None) -> CropLabels:
+        """What is known of one crop alone."""
+        num_samples = self.settings.crop_samples
+        target, known = self.corpus.frame_labels(name, self.grid, start, num_samples, teacher)
+        return CropLabels(target, known, *self.corpus.clip_labels(name, start, num_samples, frames=(target, known)))
+
+
+def together(one: CropLabels, other: CropLabels, noise_output: int | None) -> CropLabels:
+    """Labels of two sounds heard at once, by :func:`rfcx_ssl.augment.states.union`."""
+    first, second = (tuple(map(torch.from_numpy, labels)) for labels in (one, other))
+    frame = union(States(*first[:2]), States(*second[:2]), noise_output)
+    clip = union(States(*first[2:]), States(*second[2:]), noise_output)
+    return CropLabels(*(values.numpy() for values in (*frame, *clip)))
 
 
 def draw_start_s(anchor: Anchor, settings: DataSettings, uniform: float) -> float:

@@ -30,12 +30,29 @@ class ProgramSettings:
 
 
 @settings
+class PseudoMixSettings:
+    """Noisy students: a pseudo-labelled crop is added to a crop, drawn by the confidence of its labels."""
+
+    p: float  # probability that a crop gets a partner
+    share: float = 0.5  # of the crop; the partner has the rest
+    match_level: bool = True  # bring the partner to the crop's own power first, so that a share is a loudness
+
+    def __post_init__(self) -> None:
+        """Reject values without a meaning."""
+        if not 0 < self.p <= 1:
+            raise ValueError(f"p={self.p} must be above 0 and at most 1; null mixes nothing")
+        if not 0 < self.share < 1:
+            raise ValueError(f"share={self.share} must be above 0 and below 1")
+
+
+@settings
 class PseudoSettings:
     """Soft frame labels of other models, for cells that nobody judged."""
 
-    files: tuple[Path, ...]  # one per model; a crop takes one of them at random
+    files: tuple[Path, ...]  # one per teacher; a crop takes one of them at random, each epoch anew
     weight: float = 0.3  # of a pseudo-labelled cell, where a listened one has 1
     min_probability: float = 0.0  # cells below stay unknown
+    mix: PseudoMixSettings | None = None
 
     def __post_init__(self) -> None:
         """Reject values without a meaning."""

@@ -4,6 +4,6 @@ The words of a batch need torch alone and are exported here; the modules that ma
 pseudo-labels, bring pandas and pyarrow with them and are imported by their names.
 """
 
-from rfcx_ssl.labels.batch import Batch, Crop, collate
+from rfcx_ssl.labels.batch import Batch, Crop, Lesson, TaughtBatch, collate
 
-__all__ = ["Batch", "Crop", "collate"]
+__all__ = ["Batch", "Crop", "Lesson", "TaughtBatch", "collate"]

@@ -24,6 +24,23 @@ class Batch(NamedTuple):
     index: Tensor  # type: ignore[assignment]  # (B,) int64, position of the crop in its data set; hides tuple.index
 
 
+class TaughtBatch(NamedTuple):
+    """A :class:`Batch` with what a teacher says of the same crops, for the cells that nobody judged."""
+
+    waveform: Tensor  # (B, N)
+    target: Tensor  # (B, T, K)
+    known: Tensor  # (B, T, K)
+    clip_target: Tensor  # (B, K)
+    clip_known: Tensor  # (B, K)
+    index: Tensor  # type: ignore[assignment]  # (B,)
+    teacher_frame: Tensor  # (B, T, K) probabilities
+    teacher_clip: Tensor  # (B, K) probabilities
+    trust: Tensor  # () in [0, 1], how much the teacher counts in this step
+
+
+Lesson = Batch | TaughtBatch  # what a loss may be given
+
+
 class Crop(NamedTuple):
     """One crop of a :class:`Batch`: the same fields without the first dimension."""
 

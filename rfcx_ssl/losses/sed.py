@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.labels import Batch
+from rfcx_ssl.labels import Lesson
 from rfcx_ssl.losses.activity import activity_targets
 from rfcx_ssl.losses.cells import asymmetric, bce, focal
 from rfcx_ssl.losses.center import CenterLoss
@@ -22,6 +22,7 @@ from rfcx_ssl.losses.settings import (
     LossSettings,
     LwlrapSettings,
 )
+from rfcx_ssl.losses.teacher import clip_difference, frame_difference, unknown_clips, unknown_frames
 from rfcx_ssl.losses.weights import box_weights, cell_weights, weighted_mean
 from rfcx_ssl.species.space import LabelSpace
 
@@ -40,20 +41,29 @@ class Term(NamedTuple):
 
     name: str
     weight: float
-    value: Callable[[Output, Batch], Tensor]  # the mean, a scalar
-    counts: Callable[[Batch], Tensor]  # what each cell, frame or clip counts; the mean divides by the sum of these
+    value: Callable[[Output, Lesson], Tensor]  # the mean, a scalar
+    counts: Callable[[Lesson], Tensor]  # what each cell, frame or clip counts; the mean divides by the sum of these
 
 
 class SedLoss(nn.Module):
     """``loss(output, batch)`` -> one weighted scalar per term, and their sum as ``"loss"``.
 
-    With ``settings.center`` the loss has parameters of its own: give them to the optimizer.
+    With ``settings.center`` the loss has parameters of its own: give them to the optimizer. With a ``teacher_weight``
+    above 0 it is given batches with a teacher's probabilities (:class:`rfcx_ssl.labels.TaughtBatch`).
     """
 
     pos_weight: Tensor | None
 
-    def __init__(self, settings: LossSettings, space: LabelSpace, embedding_dim: int | None = None) -> None:
+    def __init__(
+        self,
+        settings: LossSettings,
+        space: LabelSpace,
+        embedding_dim: int | None = None,
+        *,
+        teacher_weight: float = 0.0,
+    ) -> None:
         super().__init__()
+        self.teacher_weight = teacher_weight
         self.settings = settings
         unknown = settings.unknown
         self.unknown_weight, self.unknown_target = (unknown.weight, unknown.target) if unknown else (0.0, 0.0)
@@ -67,13 +77,13 @@ class SedLoss(nn.Module):
         self.cell = _cell_loss(settings.cell)
         self.terms = tuple(self._active_terms(settings))
 
-    def forward(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, output: Output, batch: Lesson) -> dict[str, Tensor]:
         """Terms by name, each already multiplied by its weight; terms that are off are left out."""
         terms = {term.name: term.weight * term.value(output, batch) for term in self.terms}
         terms["loss"] = torch.stack(list(terms.values())).sum()
         return terms
 
-    def masses(self, batch: Batch) -> dict[str, Tensor]:
+    def masses(self, batch: Lesson) -> dict[str, Tensor]:
         """What each term divides by on ``batch`` (scalars), under the terms' names and in their order."""
         return {term.name: term.counts(batch).sum() for term in self.terms}
 
@@ -92,63 +102,69 @@ class SedLoss(nn.Module):
             yield Term("lwlrap", s.lwlrap.weight, partial(self._lwlrap, s.lwlrap), self._present_weights)
         if s.center is not None:
             yield Term("center", s.center.weight, self._center, self._present_weights)
+        if self.teacher_weight and s.clip_ratio < 1:
+            yield Term("teacher_frame", self.teacher_weight * (1 - s.clip_ratio), frame_difference, unknown_frames)
+        if self.teacher_weight and s.clip_ratio > 0:
+            yield Term("teacher_clip", self.teacher_weight * s.clip_ratio, clip_difference, unknown_clips)
 
     def _targets(self, target: Tensor, known: Tensor) -> Tensor:
         """Smoothed targets where known, ``unknown_target`` elsewhere."""
         smoothed = target * (1 - self.settings.label_smoothing) + self.settings.label_smoothing / 2
         return torch.where(known > 0, smoothed, torch.full_like(smoothed, self.unknown_target))
 
-    def _frame(self, output: Output, batch: Batch) -> Tensor:
+    def _frame(self, output: Output, batch: Lesson) -> Tensor:
         values = self.cell(output.frame_logits, self._targets(batch.target, batch.known), self.pos_weight)
         return weighted_mean(values, self._frame_weights(batch))
 
-    def _frame_weights(self, batch: Batch) -> Tensor:
+    def _frame_weights(self, batch: Lesson) -> Tensor:
         if self.settings.weighting == "box":
             return box_weights(batch.target, batch.known, self.unknown_weight)
         return cell_weights(batch.known, self.unknown_weight)
 
-    def _clip(self, output: Output, batch: Batch) -> Tensor:
+    def _clip(self, output: Output, batch: Lesson) -> Tensor:
         values = self.cell(output.clip_logits, self._targets(batch.clip_target, batch.clip_known), self.pos_weight)
         return weighted_mean(values, self._clip_weights(batch))
 
-    def _clip_weights(self, batch: Batch) -> Tensor:
+    def _clip_weights(self, batch: Lesson) -> Tensor:
         return cell_weights(batch.clip_known, self.unknown_weight)
 
-    def _present_weights(self, batch: Batch) -> Tensor:
+    def _present_weights(self, batch: Lesson) -> Tensor:
         return batch.clip_target * batch.clip_known
 
-    def _activity(self, settings: ActivitySettings, output: Output, batch: Batch) -> Tensor:
+    def _activity(self, settings: ActivitySettings, output: Output, batch: Lesson) -> Tensor:
         if output.activity_logits is None:
             raise ConfigError("loss.activity needs model.head.activity=auxiliary or multiply")
         target, weights = self._activity_labels(settings, batch)
         return weighted_mean(bce(output.activity_logits, target), weights)
 
-    def _activity_weights(self, settings: ActivitySettings, batch: Batch) -> Tensor:
+    def _activity_weights(self, settings: ActivitySettings, batch: Lesson) -> Tensor:
         return self._activity_labels(settings, batch)[1]
 
-    def _activity_labels(self, settings: ActivitySettings, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _activity_labels(self, settings: ActivitySettings, batch: Lesson) -> tuple[Tensor, Tensor]:
         silence, noise = settings.silence_weight, self.noise_output
         return activity_targets(batch.target, batch.known, silence_weight=silence, noise_output=noise)
 
-    def _lsep(self, output: Output, batch: Batch) -> Tensor:
+    def _lsep(self, output: Output, batch: Lesson) -> Tensor:
         return lsep(output.clip_logits, batch.clip_target, self._clip_weights(batch))
 
-    def _rankable(self, batch: Batch) -> Tensor:
+    def _rankable(self, batch: Lesson) -> Tensor:
         return rankable(batch.clip_target, self._clip_weights(batch))
 
-    def _lwlrap(self, settings: LwlrapSettings, output: Output, batch: Batch) -> Tensor:
+    def _lwlrap(self, settings: LwlrapSettings, output: Output, batch: Lesson) -> Tensor:
         weights = self._clip_weights(batch)
         return 1 - soft_lwlrap(output.clip_logits, batch.clip_target, weights, settings.temperature)
 
-    def _center(self, output: Output, batch: Batch) -> Tensor:
+    def _center(self, output: Output, batch: Lesson) -> Tensor:
         assert self.center is not None  # there is no such term without it
         value: Tensor = self.center(output.embedding, self._present_weights(batch))
         return value
 
 
-def build_loss(settings: LossSettings, space: LabelSpace, embedding_dim: int | None = None) -> SedLoss:
+def build_loss(
+    settings: LossSettings, space: LabelSpace, embedding_dim: int | None = None, *, teacher_weight: float = 0.0
+) -> SedLoss:
     """The loss for a label space; ``embedding_dim`` (``model.embedding_dim``) is needed for the center loss only."""
-    return SedLoss(settings, space, embedding_dim)
+    return SedLoss(settings, space, embedding_dim, teacher_weight=teacher_weight)
 
 
 def _cell_loss(cell: CellSettings) -> Callable[..., Tensor]:

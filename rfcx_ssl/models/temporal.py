@@ -1,5 +1,6 @@
 """An optional layer over time between encoder and head."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, assert_never
 
 import torch
@@ -42,12 +43,15 @@ class HeadsSettings(LayersSettings):
     """What layers with attention have."""
 
     heads: int = 4
+    drop_path: float = 0.0  # probability that a clip passes a layer by while training (stochastic depth)
 
     def __post_init__(self) -> None:
         """Check the rules between fields."""
         super().__post_init__()
         if self.heads < 1 or self.dim % self.heads:
             raise ValueError(f"need heads >= 1 that divide dim, got heads={self.heads} and dim={self.dim}")
+        if not 0 <= self.drop_path < 1:
+            raise ValueError(f"drop_path={self.drop_path} must be in [0, 1)")
 
 
 @settings
@@ -115,6 +119,7 @@ class TransformerLayers(nn.Module):
             self.dim, settings.heads, 4 * self.dim, settings.dropout, "gelu", batch_first=True, norm_first=True
         )
         self.layers = nn.TransformerEncoder(layer, settings.layers, nn.LayerNorm(self.dim), enable_nested_tensor=False)
+        add_drop_path(self.layers.layers, settings.drop_path, batch_axis=0)
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, D) -> (B, T, dim)."""
@@ -139,6 +144,7 @@ class ConformerLayers(nn.Module):
             dropout=settings.dropout,
             use_group_norm=True,  # batch statistics would mix clips
         )
+        add_drop_path(self.layers.conformer_layers, settings.drop_path, batch_axis=1)
 
     def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """The mask is applied as lengths: padding is at the end."""
@@ -149,6 +155,25 @@ class ConformerLayers(nn.Module):
             lengths = mask.sum(dim=1)
         out: Tensor = self.layers(projected, lengths)[0]
         return out
+
+
+def add_drop_path(layers: Iterable[nn.Module], rate: float, *, batch_axis: int) -> None:
+    """Let each clip pass each of the layers by with probability ``rate`` while training; nothing is added for 0.
+
+    Stochastic depth (Huang et al. 2016, arXiv:1603.09382): what a layer adds to its input counts 1 / (1 - rate) where it is
+    kept, so that evaluation, which keeps all, needs no other scale.
+    """
+
+    def drop(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        if not layer.training:
+            return output
+        shape = [1] * output.dim()
+        shape[batch_axis] = output.shape[batch_axis]
+        kept = torch.rand(shape, device=output.device) >= rate
+        return inputs[0] + (output - inputs[0]) * (kept.to(output.dtype) / (1 - rate))
+
+    for layer in layers if rate else ():
+        layer.register_forward_hook(drop)
 
 
 def _check_heads(dim: int, heads: int) -> None:

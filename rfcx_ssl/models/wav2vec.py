@@ -50,7 +50,7 @@ class Wav2Vec2Settings(SedSettings):
     attention: Literal["sdpa", "eager"] = "sdpa"
     gradient_checkpointing: bool = False
     dropout: float = 0.0  # inside the transformer: attention, feed-forward and projection
-    layerdrop: float = 0.0
+    layerdrop: float = 0.0  # probability that a step leaves a transformer layer out
     mask_time: SpanMaskSettings | None = None
     mask_feature: SpanMaskSettings | None = None
 
@@ -59,6 +59,10 @@ class Wav2Vec2Settings(SedSettings):
         super().__post_init__()
         if self.encoder in ("", "???"):
             raise ValueError("set model.encoder to an encoder directory or a hub id")
+        if not 0 <= self.layerdrop < 1:
+            raise ValueError(f"layerdrop={self.layerdrop} must be in [0, 1)")
+        if self.layerdrop and self.layer_mix:
+            raise ValueError(f"layer_mix needs what every layer says, layerdrop={self.layerdrop} leaves layers out")
 
     def config_values(self) -> dict[str, Any]:
         """Sample rate, normalization and backbone, as the encoder directory has them."""

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, DistributedType, set_seed
+from accelerate.utils import DistributedDataParallelKwargs, DistributedType, broadcast, set_seed
 from torch import Generator, Tensor, nn
 
 from rfcx_ssl.errors import CheckpointError, ConfigError
-from rfcx_ssl.labels import Batch
+from rfcx_ssl.labels import Batch, Lesson
 from rfcx_ssl.training.averaging import MovingAverage, RunningMean, Weights
+from rfcx_ssl.training.batch_statistics import BatchStatistics
 from rfcx_ssl.training.checkpoint import write_folder
 from rfcx_ssl.training.freezing import Freezer
 from rfcx_ssl.training.judge import Judge
+from rfcx_ssl.training.mean_teacher import teach
 from rfcx_ssl.training.optim import build_optimizer, set_learning_rates
 from rfcx_ssl.training.sampler import EpochDataset
 from rfcx_ssl.training.schedule import learning_rate_factor
@@ -37,6 +39,7 @@ class Parts:
     collate: Callable[[Any], Any]
     sample_rate_hz: int
     validation: Judge | None
+    disturb: Callable[[Batch, Generator], Batch] | None = None  # after augment, and heard by the student alone
     data_facts: Mapping[str, Any] = field(default_factory=dict)  # must not change between sessions of a run
     fold: int | None = None
     kind: str = "fine-tuning"  # what run.json calls the run
@@ -65,7 +68,7 @@ class Learner:
         self.settings = settings
         self.accelerator = accelerator
         self.max_steps = max_steps
-        self.augment = parts.augment
+        self.augment, self.disturb = parts.augment, parts.disturb
         self.is_sharded = accelerator.distributed_type == DistributedType.FSDP
         # train(): transformers hands out pretrained encoders in evaluation mode.
         self.plain = LossOfBatch(parts.model, parts.loss).to(accelerator.device).train()
@@ -115,10 +118,13 @@ class Learner:
         self.freezer(number)
         seed = self._seed(number)
         self._generator.manual_seed(seed)
-        augmented = [self._augmented(batch) for batch in batches]
-        report = self.update(augmented, lambda: self._seed(number), stop=stop)
+        lessons = [self._lesson(batch, number) for batch in batches]
+        if self.settings.mean_teacher is not None:
+            self._seed(number)  # some models draw even in evaluation mode
+        report = self.update(lessons, lambda: self._seed(number), stop=stop)
         if self.ema is not None and report.finite:
             self.ema.update(self.plain.model, number + 1)
+            self._share_statistics(self.ema.model)
         return report
 
     def weights(self) -> Weights:
@@ -165,13 +171,24 @@ class Learner:
     def _seed(self, number: int) -> int:
         return seed_everything(self.settings.seed, number, self.accelerator.process_index)
 
-    def _augmented(self, batch: Batch) -> Batch:
-        """The batch as the model sees it."""
-        if self.augment is None:
-            return batch
-        with torch.no_grad():
-            heard: Batch = self.augment(batch, self._generator)
-            return heard
+    def _lesson(self, batch: Batch, number: int) -> Lesson:
+        """The batch as the model sees it, with what the teacher says of it where there is one."""
+        heard = self._changed(self.augment, batch)
+        seen = self._changed(self.disturb, heard)
+        if self.settings.mean_teacher is None:
+            return seen
+        trust = self.settings.mean_teacher.trust(number, self.max_steps)
+        return teach(self.model, heard, seen, trust, self.accelerator)
+
+    @torch.no_grad()
+    def _changed(self, change: Callable[[Any, Generator], Any] | None, batch: Batch) -> Batch:
+        return batch if change is None else change(batch, self._generator)
+
+    def _share_statistics(self, model: nn.Module) -> None:
+        """Batch norms take the main process's statistics, as DDP gives them to the model itself in its next pass."""
+        if self.accelerator.num_processes > 1:
+            for buffer in BatchStatistics(model).buffers:
+                broadcast(buffer)
 
     def _whole_module(self) -> Weights:
         return _to_cpu(self.accelerator.get_state_dict(self.module))

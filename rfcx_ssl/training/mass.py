@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from rfcx_ssl.labels import Batch
+from rfcx_ssl.labels import Lesson
 
 Masses = dict[str, Tensor]
 
@@ -19,12 +19,12 @@ Masses = dict[str, Tensor]
 class HasMasses(Protocol):
     """A loss that says what it divides each of its terms by: ours, or one of your own making."""
 
-    def masses(self, batch: Batch) -> Masses:
+    def masses(self, batch: Lesson) -> Masses:
         """Denominator (a scalar) of every term on ``batch``, under the terms' names."""
         ...
 
 
-def masses_of(loss: Callable[..., object], batch: Batch) -> Masses:
+def masses_of(loss: Callable[..., object], batch: Lesson) -> Masses:
     """Denominators of all terms of ``loss`` on ``batch``, by name, in a fixed order."""
     if not isinstance(loss, HasMasses):
         raise TypeError(f"{type(loss).__name__} needs a method masses(batch)")

@@ -13,8 +13,8 @@ def train_prevalence(train_set: CropDataset, loss: LossSettings) -> list[float |
 
     A crop counts for a species what its clip label weighs in the loss: as much as it is known, or the weight of unknown
     labels (with their target). So this is the prevalence of a **crop** as the sampler deals them, not of a recording:
-    present and absent boxes of every species take turns, and all species have much the same. Left out are mixing,
-    label smoothing and ``pos_weight``; outputs of one species count as their highest.
+    present and absent boxes of every species take turns, and all species have much the same. What ``data.pseudo.mix`` adds to
+    a crop counts as in it. Left out are augmentations, label smoothing and ``pos_weight``; outputs of one species count as their highest.
 
     Returns:
         None for a species of which training only ever says one thing.

@@ -4,6 +4,7 @@ from typing import Literal
 
 from rfcx_ssl.inference.settings import DEFAULT_AGGREGATE, DEFAULT_OVERLAP, Aggregate, WindowSettings
 from rfcx_ssl.settings import settings
+from rfcx_ssl.training.mean_teacher import MeanTeacherSettings
 from rfcx_ssl.training.optim import AdamWSettings, OptimSettings
 from rfcx_ssl.training.schedule import CosineScheduleSettings, ScheduleSettings
 
@@ -107,6 +108,7 @@ class LoopSettings:
     optim: OptimSettings = AdamWSettings()
     schedule: ScheduleSettings = CosineScheduleSettings()
     average: AverageSettings = AverageSettings()
+    mean_teacher: MeanTeacherSettings | None = None
     evaluation: EvaluationSettings = EvaluationSettings()
 
     def __post_init__(self) -> None:
@@ -129,8 +131,15 @@ class LoopSettings:
             raise ValueError("max_bad_steps, num_workers and num_pictures must be 0 or more")
         if self.optim.freeze is not None and not self.find_unused_parameters:
             raise ValueError("optim.freeze needs find_unused_parameters=true: frozen layers get no gradient")
+        if self.mean_teacher is not None and self.average.ema is None:
+            raise ValueError("mean_teacher needs average.ema.decay (0.999): the teacher is the moving average")
         if self.optim.sam_radius and self.precision == "fp16":
             raise ValueError("optim.sam_radius needs precision fp32 or bf16: fp16 scales its gradients")
+
+    @property
+    def teacher_weight(self) -> float:
+        """What consistency with a mean teacher weighs in the loss; 0 without one."""
+        return 0.0 if self.mean_teacher is None else self.mean_teacher.weight
 
     def total_steps(self, num_items: int) -> int:
         """Optimizer steps of the whole run for ``num_items`` training crops per epoch."""

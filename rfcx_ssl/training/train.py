@@ -23,6 +23,7 @@ from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.models.settings import ModelSettings
 from rfcx_ssl.models.warm_start import warm_start
+from rfcx_ssl.models.wav2vec import Wav2Vec2Settings
 from rfcx_ssl.provenance import hash_files
 from rfcx_ssl.settings import settings
 from rfcx_ssl.species.space import LabelSpace
@@ -62,6 +63,8 @@ class TrainSettings(LoopSettings):
         super().__post_init__()
         if self.fold is not None and not 0 <= self.fold < self.data.num_folds:
             raise ValueError(f"fold={self.fold} must be in [0, {self.data.num_folds}) or null")
+        if isinstance(self.model, Wav2Vec2Settings) and self.model.layerdrop and not self.find_unused_parameters:
+            raise ValueError("model.layerdrop needs find_unused_parameters=true: a layer left out gets no gradient")
 
 
 def train(settings: TrainSettings) -> Path:
@@ -97,12 +100,15 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
     train_set = CropDataset(corpus, settings.fold, grid, space, seed=settings.seed)
     model.config.train_prevalence = train_prevalence(train_set, settings.loss)
     label_rules = {"coverage": settings.data.coverage, "edge_tolerance_s": settings.data.edge_tolerance_s}
-    augment = build_augment(settings.augment, grid, space, **label_rules).train()
+    chain = build_augment(settings.augment, grid, space, **label_rules).train().to(accelerator.device)
+    augment, disturb = (chain, None) if settings.mean_teacher is None else chain.split()
     validation = None if settings.fold is None else build_validation(corpus, settings.fold, model, settings.evaluation)
+    loss = build_loss(settings.loss, space, model.embedding_dim, teacher_weight=settings.teacher_weight)
     return Parts(
         model=model,
-        loss=build_loss(settings.loss, space, model.embedding_dim).to(accelerator.device),
-        augment=augment.to(accelerator.device),
+        loss=loss.to(accelerator.device),
+        augment=augment,
+        disturb=disturb,
         train_set=train_set,
         collate=collate,
         sample_rate_hz=grid.sample_rate_hz,

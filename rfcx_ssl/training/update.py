@@ -10,12 +10,12 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from rfcx_ssl.labels import Batch
+from rfcx_ssl.labels import Lesson
 from rfcx_ssl.training.batch_statistics import BatchStatistics
 from rfcx_ssl.training.mass import masses_of, stack_masses
 
 Terms = dict[str, Tensor]
-LossFunction = Callable[[Any, Batch], Terms]
+LossFunction = Callable[[Any, Lesson], Terms]
 
 
 class LossOfBatch(nn.Module):
@@ -26,7 +26,7 @@ class LossOfBatch(nn.Module):
         self.model = model
         self.loss = loss
 
-    def forward(self, batch: Batch) -> Terms:
+    def forward(self, batch: Lesson) -> Terms:
         """Loss terms of a batch; the loss itself works in float32."""
         output = self.model(batch.waveform)
         with torch.autocast(batch.waveform.device.type, enabled=False):
@@ -70,7 +70,7 @@ class Update:
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.statistics = BatchStatistics(module)
 
-    def __call__(self, batches: Sequence[Batch], reseed: Callable[[], object], *, stop: bool = False) -> StepReport:
+    def __call__(self, batches: Sequence[Lesson], reseed: Callable[[], object], *, stop: bool = False) -> StepReport:
         """Step on this process's ``batches``; ``reseed`` gives SAM's second pass the random numbers of the first."""
         names, shares = self._shares(batches)
         before = self.statistics.copy()
@@ -92,14 +92,14 @@ class Update:
         self.optimizer.zero_grad()
         return report
 
-    def _shares(self, batches: Sequence[Batch]) -> tuple[list[str], Tensor]:
+    def _shares(self, batches: Sequence[Lesson]) -> tuple[list[str], Tensor]:
         """Names of the terms, and the share (micro-batches, terms) of each term's global mass in our batches."""
         masses = [masses_of(self.loss, batch) for batch in batches]
         stacked = torch.stack([stack_masses(mass) for mass in masses])
         totals = self._sum_over_processes(stacked.sum(0))
         return list(masses[0]), stacked / totals.clamp(min=torch.finfo(torch.float32).tiny)
 
-    def _backward(self, batches: Sequence[Batch], names: Sequence[str], shares: Tensor) -> Tensor:
+    def _backward(self, batches: Sequence[Lesson], names: Sequence[str], shares: Tensor) -> Tensor:
         """Add this process's part of the gradient; returns its part of every loss term (terms,)."""
         sums = torch.zeros_like(shares[0])
         for position, batch in enumerate(batches):

@@ -143,12 +143,15 @@ def toy_validation(count=7, known=None, boxes=toy_boxes):
     )
 
 
-def toy_parts(*, seed=0, augment=True, validation=toy_validation, kill_at=None, loss=None, **model):
+def toy_parts(
+    *, seed=0, augment=True, validation=toy_validation, kill_at=None, loss=None, teacher_weight=0.0, **model
+):
     seed_everything(seed, 0, 0)
     return Parts(
         model=ToyModel(**model),
-        loss=build_loss(loss or LossSettings(), SPACE),
-        augment=add_noise if augment else None,
+        loss=build_loss(loss or LossSettings(), SPACE, teacher_weight=teacher_weight),
+        augment=None,
+        disturb=add_noise if augment else None,
         train_set=ToyData(kill_at=kill_at),
         collate=collate,
         sample_rate_hz=RATE,
@@ -196,6 +199,7 @@ def main() -> None:
     parser.add_argument("--kill-at-item", type=lambda text: tuple(map(int, text.split(":"))))
     parser.add_argument("--kill-in-sync", type=int)
     parser.add_argument("--no-augment", action="store_true")
+    parser.add_argument("--batch-norm", action="store_true")
     parser.add_argument("--dropout", type=float, default=0.2)
     parser.add_argument("--compile-backend", help="instead of inductor")
     args = parser.parse_intermixed_args()
@@ -204,7 +208,13 @@ def main() -> None:
     if args.kill_in_sync:
         kill_in_sync(args.kill_in_sync)
     settings = toy_settings(*args.overrides)
-    parts = toy_parts(augment=not args.no_augment, kill_at=args.kill_at_item, dropout=args.dropout, batch_norm=False)
+    parts = toy_parts(
+        augment=not args.no_augment,
+        kill_at=args.kill_at_item,
+        teacher_weight=settings.teacher_weight,
+        dropout=args.dropout,
+        batch_norm=args.batch_norm,
+    )
     fit(settings, parts, make_accelerator(settings))
 
 

@@ -221,3 +221,19 @@ def test_no_synchronisation_on_a_gpu(pool, make_batch) -> None:
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert result.waveform.isfinite().all()
+
+
+@pytest.mark.parametrize(("names", "p"), [(NAMES, 1.0), (NAMES, 0.5), (["shift"], 1.0)])
+def test_a_split_chain_is_the_chain_and_its_second_half_leaves_labels_alone(pool, make_batch, names, p):
+    chain = build(names, pool, p=p)
+    chain.peak_limit = 0.2
+    first, rest = chain.split()
+    later = ["pink_noise", "colored_noise", "fade", "gain", "polarity"]
+    assert list(rest.transforms) == [name for name in later if name in names]
+    generator = torch.Generator().manual_seed(4)
+    heard = first(make_batch(size=6), generator)
+    seen = rest(heard, generator)
+    assert all(torch.equal(before, after) for before, after in zip(heard[1:], seen[1:], strict=True))
+    assert not torch.equal(heard.waveform, seen.waveform)
+    whole = chain(make_batch(size=6), torch.Generator().manual_seed(4))
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(seen, whole, strict=True))

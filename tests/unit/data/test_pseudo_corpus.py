@@ -120,4 +120,6 @@ def test_pseudo_labels_do_not_move_crops(settings_of, teachers):
         seed=3,
     )
     assert [plain.start_samples(i) for i in range(20)] == [soft.start_samples(i) for i in range(20)]
-    assert plain.teacher(0) is None and soft.teacher(0) == 0
+    assert {plain.teacher(i) for i in range(20)} == {None}
+    labelled = [soft.anchor(i).recording_id in ("rec00", "rec01", "new") for i in range(20)]
+    assert [soft.teacher(i) == 0 for i in range(20)] == labelled and 0 < sum(labelled) < 20

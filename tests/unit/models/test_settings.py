@@ -49,6 +49,7 @@ def test_both_demo_models_answer_on_one_grid():
         (["head.dropout=1.0"], "dropout must be in"),
         (["temporal.kind=transformer", "temporal.heads=0"], "heads >= 1"),
         (["temporal.kind=conformer", "temporal.kernel_size=2"], "kernel_size must be odd"),
+        (["temporal.kind=transformer", "temporal.drop_path=1"], r"drop_path=1.0 must be in \[0, 1\)"),
         (["temporal.kind=gru", "temporal.heads=2"], "temporal.heads: .*kind=transformer, conformer; this is kind=gru"),
         (["temporal.kind=gru", "temporal.dim=3"], "dim=3 must be even"),
         (["head.pooling.sharpness=2"], "head.pooling.sharpness: .*kind=lse; this is kind=attention"),

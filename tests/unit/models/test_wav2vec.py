@@ -18,7 +18,7 @@ from transformers import (
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
-from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.errors import CheckpointError, ConfigError
 from rfcx_ssl.models import wav2vec
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.modeling import RainforestSedModel
@@ -106,6 +106,12 @@ def test_training_options_reach_the_backbone(tiny):
     assert not torch.equal(model(x).frame_logits, model(x).frame_logits)
     model.eval()
     torch.testing.assert_close(model(x).frame_logits, model(x).frame_logits, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("values", [{"layerdrop": 1.0}, {"layerdrop": 0.1, "layer_mix": True}])
+def test_layers_that_cannot_be_left_out_are_not(tiny, values):
+    with pytest.raises(ConfigError, match="layerdrop"):
+        tiny("wav2vec2", **values)
 
 
 def test_sdpa_equals_eager(tiny):

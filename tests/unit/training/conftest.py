@@ -14,7 +14,8 @@ def run_toy(toy, tmp_path, monkeypatch):
 
     def run(name, *overrides, parts=None, **values):
         settings = toy.toy_settings(f"output_dir={tmp_path / name}", *overrides, **values)
-        toy.fit(settings, toy.toy_parts(**(parts or {})), toy.make_accelerator(settings))
+        toy_parts = toy.toy_parts(teacher_weight=settings.teacher_weight, **(parts or {}))
+        toy.fit(settings, toy_parts, toy.make_accelerator(settings))
         return tmp_path / name
 
     return run

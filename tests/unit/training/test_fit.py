@@ -16,6 +16,7 @@ EVERYTHING = (
     "max_steps=14",
     "optim.freeze.until=9",
     "average.ema.decay=0.9",
+    "mean_teacher.weight=2",
     "average.top_k=2",
     "average.swa_start=0.3",
 )
