@@ -71,6 +71,10 @@ class DistillSettings(LoopSettings):
     def __post_init__(self) -> None:
         """Check the rules between components."""
         super().__post_init__()
+        if self.mean_teacher is not None:
+            raise ValueError(
+                "mean_teacher is for cells that nobody judged; here teachers speak of all of them: set it to null"
+            )
         moved = [name for name in self.augment.transforms if name in OTHER_SOUND]
         if moved and self.loss.embedding is not None:
             raise ValueError(

@@ -106,6 +106,8 @@ def test_a_foreign_teacher_at_its_own_rate_with_an_embedding_alone(run, foreign,
     )
     with pytest.raises(ConfigError, match=r"the teachers know none of the student's 2 species"):
         run("nothing", *words)
+    with pytest.raises(ConfigError, match=r"mean_teacher is for cells that nobody judged"):
+        run("nothing", *words, "mean_teacher.weight=2", "average.ema.decay=0.9")
     with pytest.raises(
         ConfigError, match=r"augment.mixup makes another sound of a crop than the teacher's embedding is of"
     ):
