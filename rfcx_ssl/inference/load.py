@@ -61,7 +61,9 @@ def model_folder(source: str) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES))
     except HFValidationError:
-        raise CheckpointError(f"model {source}: cannot be loaded (no such file or folder, and no id of the hub)") from None
+        raise CheckpointError(
+            f"model {source}: cannot be loaded (no such file or folder, and no id of the hub)"
+        ) from None
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise CheckpointError(f"model {source}: cannot be loaded ({hub_complaint(error, source)})") from None
 

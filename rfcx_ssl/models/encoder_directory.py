@@ -46,14 +46,14 @@ def encoder_config(encoder: str) -> Any:  # noqa: ANN401 - any HF config
     return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
 
 
-def load_pretrained(kind: Any, encoder: str, **options: Any) -> tuple[nn.Module, dict[str, Any]]:  # noqa: ANN401
+def load_pretrained(kind: Any, encoder: str, **options: Any) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401
     """A model of ``kind`` (``AutoModel`` ...) in float32 with the weights of an encoder, and what did not fit.
 
     Errors are those of transformers, which reads safetensors and, where there are none, tensors without any code.
     """
     name, revision = split_revision(encoder)
     with _quiet():
-        loaded: tuple[nn.Module, dict[str, Any]] = kind.from_pretrained(
+        loaded: tuple[Any, dict[str, Any]] = kind.from_pretrained(
             name,
             revision=revision or "main",
             dtype=torch.float32,
