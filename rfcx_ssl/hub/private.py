@@ -87,8 +87,8 @@ def check_text(name: str, text: str, allowed: str = "") -> None:
         kept = line.replace(allowed, "") if allowed else line
         if found := _PATH.search(kept):
             raise HubError(f"{name}:{number}: holds the path {found[0]!r} of this machine; nothing was pushed")
-        if found := _user_in_path(kept):
-            raise HubError(f"{name}:{number}: holds the user name {found!r} in a path; nothing was pushed")
+        if user := _user_in_path(kept):
+            raise HubError(f"{name}:{number}: holds the user name {user!r} in a path; nothing was pushed")
 
 
 def _check_bytes(name: str, path: Path) -> None:
