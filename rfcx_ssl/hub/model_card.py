@@ -150,7 +150,7 @@ def _limits(model: RainforestSedModel, facts: ModelFacts, decisions: Decisions |
     if decisions is None:
         yield "Nothing was calibrated: a probability of 0.8 need not be right eight times in ten."
     if facts.run.get("selected", "").startswith(("best", "mean")):
-        yield f"The weights were chosen by {facts.run.get('select_metric')} on the recordings that the scores below are of, so these are a little high."
+        yield f"The weights were chosen by {facts.run.get('select_metric')} on the recordings that the scores below are of, so these may be a little high."
     if not facts.run:
         yield "How it was trained is not recorded here."
 

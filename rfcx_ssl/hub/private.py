@@ -80,15 +80,16 @@ def check_folder(folder: Path, allowed: str = "") -> None:
 
 def check_text(name: str, text: str, allowed: str = "") -> None:
     """The rules of :func:`check_folder` for the text of one file."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        for what, form in SECRETS.items():
-            if re.search(form, line.encode()):
-                raise HubError(f"{name}:{number}: holds {what}; nothing was pushed")
-        kept = line.replace(allowed, "") if allowed else line
-        if found := _PATH.search(kept):
-            raise HubError(f"{name}:{number}: holds the path {found[0]!r} of this machine; nothing was pushed")
-        if user := _user_in_path(kept):
-            raise HubError(f"{name}:{number}: holds the user name {user!r} in a path; nothing was pushed")
+    content = text.encode()
+    for what, secret in SECRETS.items():
+        if hidden := re.search(secret, content):
+            line = content.count(b"\n", 0, hidden.start()) + 1
+            raise HubError(f"{name}:{line}: holds {what}; nothing was pushed")
+    kept = text.replace(allowed, "") if allowed else text
+    for form, what in ((_PATH, "the path"), *((form, "in a path the user name") for form in _user_forms())):
+        if found := form.search(kept):
+            line = kept.count("\n", 0, found.start()) + 1
+            raise HubError(f"{name}:{line}: holds {what} {found[0]!r} of this machine; nothing was pushed")
 
 
 def _check_bytes(name: str, path: Path) -> None:
@@ -135,13 +136,10 @@ def _with_keys(values: dict[Any, Any], places: list[Path]) -> dict[Any, Any]:
     return renamed
 
 
-def _user_in_path(line: str) -> str | None:
+def _user_forms() -> list[re.Pattern[str]]:
     """The name of who runs this, where it is a part of a path or stands before a host."""
-    for name in {_user(), Path.home().name} - {"", "root"}:
-        word = re.escape(name)
-        if re.search(rf"(?<=[/\\]){word}(?=[/\\])|(?<![\w.]){word}@", line):
-            return name
-    return None
+    names = [re.escape(name) for name in sorted({_user(), Path.home().name} - {"", "root"})]
+    return [re.compile(rf"(?<=[/\\]){name}(?=[/\\])|(?<![\w.]){name}(?=@)") for name in names]
 
 
 def _user() -> str:

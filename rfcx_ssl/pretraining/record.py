@@ -61,8 +61,9 @@ def wall_s(records: Sequence[LogRecord]) -> float | None:
     The clock begins anew with every start.
     """
     clock = [record.values["wall"] for record in records if record.split == "train" and "wall" in record.values]
-    ends = [now for now, then in zip(clock, [*clock[1:], 0.0], strict=True) if then < now]
-    return sum(ends) if clock else None
+    if not clock:
+        return None
+    return sum(now for now, then in zip(clock, [*clock[1:], 0.0], strict=True) if then < now)
 
 
 def _manifests(folder: Path) -> list[Path]:

@@ -126,7 +126,11 @@ def environment(hub: Hub, home: Path, token: str | None = WRITE) -> dict[str, st
     """Variables of a process that knows no other hub than this one, and has nothing in its cache."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     own = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "1"}
-    own |= {"HF_HUB_DISABLE_TELEMETRY": "1", "DISABLE_SAFETENSORS_CONVERSION": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    own |= {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DISABLE_SAFETENSORS_CONVERSION": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
     return kept | own | ({"HF_TOKEN": token} if token else {})
 
 
