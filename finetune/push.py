@@ -10,11 +10,11 @@ user names in paths are refused wherever they stand; runs that are not finished,
 
 from collections.abc import Sequence
 
-from rfcx_ssl.program import Parser, add_publishing, add_threads, run_program
+from rfcx_ssl.program import Answer, Parser, add_publishing, add_threads, run_program
 from rfcx_ssl.threads import use_threads
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> Answer:
     """Parse, look for objections, write the folder, push it."""
     parser = Parser(__doc__)
     parser.add_argument("model", metavar="RUN_OR_MODEL", help="run folder, RUN/model, or any other model folder")
@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     facts = find_model_facts(args.model)
     refuse_objections(objections(facts), args.model, force=args.force)
     choices = Choices(args.repo_id, args.license, args.dataset, args.base_model)
-    print(publish(target, lambda folder: write_model_folder(facts, folder, choices, onnx=args.onnx)))
+    place = publish(target, lambda folder: write_model_folder(facts, folder, choices, onnx=args.onnx))
+    print(place)
+    return {"pushed": args.dry_run is None, "place": place, "repo_id": args.repo_id, "revision": args.revision}
 
 
 if __name__ == "__main__":

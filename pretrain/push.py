@@ -11,10 +11,10 @@ whose code was in no commit, need --force. Others then fine-tune with model.enco
 from collections.abc import Sequence
 from pathlib import Path
 
-from rfcx_ssl.program import Parser, add_publishing, run_program
+from rfcx_ssl.program import Answer, Parser, add_publishing, run_program
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> Answer:
     """Parse, look for objections, write the folder, push it."""
     parser = Parser(__doc__)
     parser.add_argument("encoder", metavar="ENCODER", type=Path, help="encoder directory")
@@ -30,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     facts = find_encoder_facts(args.encoder)
     refuse_objections(objections(facts), str(args.encoder), force=args.force)
     choices = Choices(args.repo_id, args.license, args.dataset)
-    print(publish(target, lambda folder: write_encoder_folder(args.encoder, facts, folder, choices)))
+    place = publish(target, lambda folder: write_encoder_folder(args.encoder, facts, folder, choices))
+    print(place)
+    return {"pushed": args.dry_run is None, "place": place, "repo_id": args.repo_id, "revision": args.revision}
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.files import atomic_folder
+from rfcx_ssl.program import Answer
 
 if TYPE_CHECKING:
     from rfcx_ssl.hub.facts import ModelFacts
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Export as the parsed arguments say."""
     from rfcx_ssl.hub.facts import find_model_facts  # torch comes late: --help answers at once
 
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> None:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_folder(args.out) as temporary:
         _export(facts, args.out.name, formats, temporary)
+    return {"out": args.out, "files": sorted(path.name for path in args.out.iterdir())}
 
 
 def _export(facts: "ModelFacts", name: str, formats: set[str], folder: Path) -> None:
