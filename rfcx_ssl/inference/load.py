@@ -32,7 +32,7 @@ def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
         loaded: Any = RainforestSedModel.from_pretrained(
             folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError(f"model {source}: cannot be loaded ({first_line(error)})") from None
     model, info = loaded
     wrong = sorted(map(str, [*info["missing_keys"], *info["unexpected_keys"], *info["mismatched_keys"]]))
