@@ -56,8 +56,11 @@ def _export(facts: "ModelFacts", name: str, formats: set[str], folder: Path) -> 
 
     if "hf" in formats:
         write_model_folder(facts, folder, Choices(name), onnx="onnx" in formats)
+        formats = formats - {"hf", "onnx"}
+    if not formats:
+        return
     scorer = TorchScorer(load_model(str(facts.folder)), str(facts.folder))
-    if "onnx" in formats and "hf" not in formats:
+    if "onnx" in formats:
         write_onnx(scorer, folder)
     if "torchscript" in formats:
         export_torchscript(scorer.model, folder / "model.pt", scorer.windows.on_grid(scorer.grid)[0])
