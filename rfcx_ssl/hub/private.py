@@ -65,7 +65,7 @@ def check_folder(folder: Path, allowed: str = "") -> None:
 
     Args:
         folder: what is to be pushed.
-        allowed: the name of the model on the hub, which may hold a user name.
+        allowed: the name of the model on the hub, which may hold a user name; not as a part of a longer path.
 
     Raises:
         HubError: naming the file, the line and what was found.
@@ -85,7 +85,7 @@ def check_text(name: str, text: str, allowed: str = "") -> None:
         if hidden := re.search(secret, content):
             line = content.count(b"\n", 0, hidden.start()) + 1
             raise HubError(f"{name}:{line}: holds {what}; nothing was pushed")
-    kept = text.replace(allowed, "") if allowed else text
+    kept = re.sub(rf"(?<![\w./\\~-]){re.escape(allowed)}", "", text) if "/" in allowed else text
     for form, what in ((_PATH, "the path"), *((form, "in a path the user name") for form in _user_forms())):
         if found := form.search(kept):
             line = kept.count("\n", 0, found.start()) + 1

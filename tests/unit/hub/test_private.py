@@ -94,6 +94,12 @@ def test_a_user_name_in_a_path_is_refused_but_not_the_name_on_the_hub(monkeypatc
             check_text("training/run.json", text, allowed="alice/frogs")
 
 
+def test_the_name_on_the_hub_hides_no_path():
+    for name in ("home/bob", "home", "bob/rfcx"):
+        with pytest.raises(HubError, match=r"holds the path '/home/bob/rfcx'"):
+            check_text("README.md", "from /home/bob/rfcx", allowed=name)
+
+
 def test_large_files_are_read_to_the_end_in_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(private, "_BLOCK", 1000)
     monkeypatch.setattr(private, "_OVERLAP", 100)
