@@ -4,7 +4,8 @@
 
 The conversion reads the checkpoint safely and without fairseq. The proof then runs the same audio through fairseq and
 transformers; the largest differences are printed and stored in parity.json. From 1e-4 upwards nothing is written and
-the exit code is 2. Writes config.json (with rfcx_ssl.sample_rate_hz), model.safetensors, preprocessor_config.json.
+the exit code is 2. Writes config.json (with rfcx_ssl.sample_rate_hz), model.safetensors, preprocessor_config.json; of a
+checkpoint in its run folder also pretraining.json, with what run.py recorded.
 """
 
 from collections.abc import Sequence

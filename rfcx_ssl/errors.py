@@ -41,6 +41,10 @@ class RunError(RfcxError):
     """A run folder is missing, in use, full, or does not match the settings."""
 
 
+class HubError(RfcxError):
+    """A model cannot be published: of what it holds, or of what the hub says."""
+
+
 class MissingExtraError(RfcxError):
     """An optional package is not installed."""
 

@@ -82,6 +82,25 @@ def add_hearing(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
 
 
+def add_publishing(parser: argparse.ArgumentParser) -> None:
+    """Declare what programs share that publish on the hub."""
+    parser.add_argument(
+        "--repo-id", required=True, metavar="USER/NAME", help="its name on the hub; made where it is new"
+    )
+    parser.add_argument("--private", action="store_true", help="only you, or your organization, can see it")
+    parser.add_argument("--revision", metavar="TAG", help="tag this version, e.g. v1.0; a tag never moves")
+    parser.add_argument("--dry-run", type=Path, metavar="DIR", help="write the folder here and push nothing")
+    parser.add_argument("--force", action="store_true", help="also a run that is unfinished, or of uncommitted code")
+    parser.add_argument("--license", default="apache-2.0", metavar="ID", help="of the weights (default apache-2.0)")
+    parser.add_argument(
+        "--dataset",
+        action="append",
+        default=[],
+        metavar="USER/NAME",
+        help="data on the hub that it learned from; repeat for several",
+    )
+
+
 def run_program(main: Callable[[], Answer | None], argv: Sequence[str] | None = None) -> None:
     """Run a program's ``main``. Call it before torch is imported: how threads wait is read when torch loads.
 

@@ -38,12 +38,12 @@ class RunFacts:
 
 
 def find_model(source: str) -> RunFacts:
-    """Facts of a run folder or a model directory; any other ``name/name`` is a model on the hub.
+    """Facts of a run folder or a model directory; any other ``name/name`` or ``name/name@revision`` is a model on the hub.
 
     Raises:
         RunError: there is no model in the folder, or no such folder.
     """
-    if not Path(source).exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+    if not Path(source).exists() and re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", source):
         return RunFacts(Path(source), None, None, None, [])
     return read_run(Path(source))
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rfcx_ssl.errors import CheckpointError, ConfigError
 from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.inference.load import is_finite, load_model, pick_device, split_revision
+from rfcx_ssl.inference.load import is_finite, load_model, pick_device
 from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.inference.windows import AS_VALIDATED, Windows, choose_windows, windows_in_force
 from rfcx_ssl.models.configuration import RainforestSedConfig
@@ -100,18 +100,13 @@ def open_embedder(
         CheckpointError: there is no such model or encoder, or it cannot be used.
         ConfigError: there is no such layer.
     """
-    name, revision = split_revision(source)
-    if model_type(name, revision) == RainforestSedConfig.model_type:
+    if model_type(source) == RainforestSedConfig.model_type:
         model = load_model(source, device)
         if layer is None:
             return ModelEmbedder(model, windows)
         if not isinstance(model.encoder, Wav2Vec2Encoder):
             raise ConfigError(f"layer={layer}: only encoders of the wav2vec family have layers to choose from")
         return EncoderEmbedder(model.encoder, source, windows_in_force(model, windows), layer)
-    if revision is not None:
-        raise CheckpointError(
-            f"{source}: of a bare encoder no revision can be chosen; download it and name its folder"
-        )
     chosen = pick_device(device)
     encoder = _load_encoder(source).to(chosen).requires_grad_(False)
     return EncoderEmbedder(encoder, source, choose_windows(windows, {"overlap": 0.0}, ENCODER_WINDOW_S, ""), layer)

@@ -11,10 +11,11 @@ from torch import Tensor
 from transformers.utils import logging as hf_logging
 
 from rfcx_ssl.errors import CheckpointError, ConfigError, first_line
+from rfcx_ssl.hub_id import hub_complaint, split_revision
 from rfcx_ssl.inference.windows import windows_in_force
 from rfcx_ssl.models.modeling import RainforestSedModel
 
-MODEL_FILES = ["*.json", "*.safetensors", "*.onnx"]
+MODEL_FILES = ["*.json", "*.safetensors", "*.onnx"]  # all that is ever fetched: nothing in them runs code
 
 
 def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
@@ -25,13 +26,13 @@ def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
     Raises:
         CheckpointError: there is no such model, its weights do not fit its config, or they are not finite.
     """
-    name, revision = split_revision(source)
+    folder = model_folder(source)
     hf_logging.disable_progress_bar()
     try:
         loaded: Any = RainforestSedModel.from_pretrained(
-            name, revision=revision or "main", use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError(f"model {source}: cannot be loaded ({first_line(error)})") from None
     model, info = loaded
     wrong = sorted(map(str, [*info["missing_keys"], *info["unexpected_keys"], *info["mismatched_keys"]]))
@@ -59,26 +60,17 @@ def model_folder(source: str) -> Path:
     name, revision = split_revision(source)
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES))
-    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
-        raise CheckpointError(f"model {source}: cannot be loaded ({first_line(error)})") from None
+    except HFValidationError:
+        raise CheckpointError(
+            f"model {source}: cannot be loaded (no such file or folder, and no id of the hub)"
+        ) from None
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise CheckpointError(f"model {source}: cannot be loaded ({hub_complaint(error, source)})") from None
 
 
 def is_finite(tensor: Tensor) -> bool:
     """Whether no number of a tensor is infinite or NaN."""
     return bool(torch.isfinite(tensor).all())
-
-
-def split_revision(source: str) -> tuple[str, str | None]:
-    """``id@revision`` of the hub -> id and revision (a branch, tag or commit); None where a source has none.
-
-    What exists on this machine is a path, whatever its name.
-    """
-    name, at, revision = source.rpartition("@")
-    if Path(source).exists() or not at:
-        return source, None
-    if not name or not revision:
-        raise CheckpointError(f"model {source}: need an id before @ and a revision after it")
-    return name, revision
 
 
 def pick_device(device: str) -> torch.device:

@@ -6,7 +6,8 @@ import torch
 from huggingface_hub import hf_hub_download
 
 from rfcx_ssl.errors import CheckpointError, ConfigError, first_line
-from rfcx_ssl.inference.load import load_model, split_revision
+from rfcx_ssl.hub_id import hub_complaint, split_revision
+from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.onnx_scorer import OnnxScorer
 from rfcx_ssl.inference.scorer import Scorer, TorchScorer
 from rfcx_ssl.inference.settings import Backend, Precision, WindowSettings
@@ -91,4 +92,4 @@ def onnx_path(source: str) -> Path:
     try:
         return Path(hf_hub_download(name, ONNX_NAME, revision=revision))
     except (OSError, ValueError) as error:  # the hub's errors are of these kinds
-        raise CheckpointError(f"model {source}: no {ONNX_NAME} to be had ({first_line(error)})") from None
+        raise CheckpointError(f"model {source}: no {ONNX_NAME} to be had ({hub_complaint(error, source)})") from None

@@ -1,4 +1,7 @@
-"""Read an encoder directory (or hub id) of transformers: its config, what its preprocessor says, its weights."""
+"""Read an encoder directory of transformers: its config, what its preprocessor says, its weights.
+
+Every ``encoder`` here is a directory, a hub id or ``id@revision``. No code that comes with one is ever run.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,6 +16,7 @@ from transformers.utils import logging as hf_logging
 from transformers.utils.hub import cached_file
 
 from rfcx_ssl.errors import CheckpointError, first_line
+from rfcx_ssl.hub_id import hub_complaint, split_revision
 
 MISSING_IS_FINE = ("masked_spec_embed",)  # only used by masking, absent from encoders trained without it
 _NOT_ARCHITECTURE = ("transformers_version", "_name_or_path", "architectures", "dtype", "id2label", "label2id")
@@ -25,9 +29,9 @@ def backbone_values(encoder: str, family: tuple[str, ...], overrides: Mapping[st
         CheckpointError: there is no config.json, or its ``model_type`` is not one of ``family``.
     """
     try:
-        config = AutoConfig.from_pretrained(encoder)
+        config = encoder_config(encoder)
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"model.encoder={encoder}: no usable config.json ({first_line(error)})") from None
+        raise CheckpointError(f"model.encoder={encoder}: no usable config.json ({_why(error, encoder)})") from None
     if config.model_type not in family:
         raise CheckpointError(
             f"model.encoder={encoder}: model_type {config.model_type!r}, need one of {', '.join(family)}"
@@ -36,16 +40,41 @@ def backbone_values(encoder: str, family: tuple[str, ...], overrides: Mapping[st
     return {key: value for key, value in values.items() if key not in _NOT_ARCHITECTURE}
 
 
-def model_type(source: str, revision: str | None = None) -> str:
+def encoder_config(encoder: str) -> Any:  # noqa: ANN401 - any HF config
+    """The transformers config of an encoder; errors as transformers raises them."""
+    name, revision = split_revision(encoder)
+    return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+
+
+def load_pretrained(kind: Any, encoder: str, **options: Any) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401
+    """A model of ``kind`` (``AutoModel`` ...) in float32 with the weights of an encoder, and what did not fit.
+
+    Errors are those of transformers, which reads safetensors and, where there are none, tensors without any code.
+    """
+    name, revision = split_revision(encoder)
+    with _quiet():
+        loaded: tuple[Any, dict[str, Any]] = kind.from_pretrained(
+            name,
+            revision=revision or "main",
+            dtype=torch.float32,
+            output_loading_info=True,
+            trust_remote_code=False,
+            **options,
+        )
+    return loaded
+
+
+def model_type(source: str) -> str:
     """``model_type`` in the config.json of a directory or hub id.
 
     Raises:
         CheckpointError: there is no config.json, or it does not say.
     """
     try:
-        values, _ = PreTrainedConfig.get_config_dict(source, revision=revision)
+        name, revision = split_revision(source)
+        values, _ = PreTrainedConfig.get_config_dict(name, revision=revision)
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{source}: no usable config.json ({first_line(error)})") from None
+        raise CheckpointError(f"{source}: no usable config.json ({_why(error, source)})") from None
     if not isinstance(values.get("model_type"), str):
         raise CheckpointError(f"{source}: its config.json has no model_type")
     return str(values["model_type"])
@@ -89,12 +118,9 @@ def load_backbone(backbone: nn.Module, encoder: str) -> None:
 def _read_weights(encoder: str, config: Any) -> tuple[dict[str, Tensor], list[str]]:  # noqa: ANN401 - any HF config
     """The weights as transformers maps them to the architecture of ``config``, and what does not fit."""
     try:
-        with _quiet():
-            model, info = AutoModel.from_pretrained(
-                encoder, config=config, dtype=torch.float32, output_loading_info=True
-            )
+        model, info = load_pretrained(AutoModel, encoder, config=config)
     except (OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"model.encoder={encoder}: weights cannot be loaded ({first_line(error)})") from None
+        raise CheckpointError(f"model.encoder={encoder}: weights cannot be loaded ({_why(error, encoder)})") from None
     found = {
         "missing": sorted(key for key in info["missing_keys"] if not key.endswith(MISSING_IS_FINE)),
         "of another shape": sorted(str(key) for key in info["mismatched_keys"]),
@@ -108,15 +134,12 @@ def load_quantizer(encoder: str) -> Any:  # noqa: ANN401 - transformers' Wav2Vec
     Raises:
         CheckpointError: it cannot be loaded.
     """
-    if not any(name.endswith("ForPreTraining") for name in AutoConfig.from_pretrained(encoder).architectures or ()):
+    if not any(name.endswith("ForPreTraining") for name in encoder_config(encoder).architectures or ()):
         return None
     try:
-        with _quiet():
-            model, info = AutoModelForPreTraining.from_pretrained(
-                encoder, dtype=torch.float32, output_loading_info=True
-            )
+        model, info = load_pretrained(AutoModelForPreTraining, encoder)
     except (OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{encoder}: the quantizer cannot be loaded ({first_line(error)})") from None
+        raise CheckpointError(f"{encoder}: the quantizer cannot be loaded ({_why(error, encoder)})") from None
     missing = any(key.startswith("quantizer.") for key in info["missing_keys"])
     return None if missing else getattr(model, "quantizer", None)
 
@@ -127,8 +150,14 @@ def preprocessor_values(encoder: str) -> dict[str, Any] | None:
     if Path(encoder).is_dir():
         path = Path(encoder) / name
         return json.loads(path.read_text()) if path.is_file() else None
-    found = cached_file(encoder, name, _raise_exceptions_for_missing_entries=False)
+    source, revision = split_revision(encoder)
+    found = cached_file(source, name, revision=revision, _raise_exceptions_for_missing_entries=False)
     return None if found is None else json.loads(Path(found).read_text())
+
+
+def _why(error: BaseException, encoder: str) -> str:
+    """What transformers complains of; what the hub does, where the encoder is none of this machine."""
+    return first_line(error) if Path(encoder).exists() else hub_complaint(error, encoder)
 
 
 @contextmanager

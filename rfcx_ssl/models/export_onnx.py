@@ -69,7 +69,7 @@ def export_onnx(model: RainforestSedModel, path: Path, num_samples: int) -> None
     Of a model that torch cannot export for any length (one with ``temporal.kind=gru``) the length is ``num_samples``,
     that of its windows; the metadata then says so under ``fixed_samples``. The exporter's own rewriting is left out: it
     takes 1e-8 for 0 (onnxscript 0.7), which is what keeps the logarithm of silence finite; ONNX Runtime optimizes when
-    it loads. The model must be in evaluation mode.
+    it loads. No path of this machine is written. The model must be in evaluation mode.
 
     Raises:
         CheckpointError: the exporter cannot follow the model, or the file would be larger than ONNX allows.
@@ -91,6 +91,7 @@ def export_onnx(model: RainforestSedModel, path: Path, num_samples: int) -> None
         except torch.onnx.errors.OnnxExporterError as error:
             raise CheckpointError(f"torch cannot export this model ({first_line(error)})") from None
     _name_outputs(program.model.graph, output_names(model))
+    _forget_sources(program.model)
     program.save(str(path))
     add_metadata(path, onnx, facts(model) | {"fixed_samples": fixed_samples})
 
@@ -131,6 +132,14 @@ def add_metadata(path: Path, onnx: Any, values: Mapping[str, Any]) -> None:  # n
     known = {entry.key: json.loads(entry.value) for entry in proto.metadata_props if entry.key == METADATA_KEY}
     onnx.helper.set_model_props(proto, {METADATA_KEY: json.dumps({**known.get(METADATA_KEY, {}), **values})})
     onnx.save(proto, str(path))
+
+
+def _forget_sources(model: Any) -> None:  # noqa: ANN401 - onnx_ir's Model
+    """Drop what the exporter notes beside every node: where in which file of this machine it comes from."""
+    for graph in (model.graph, *model.functions.values()):
+        for node in graph.all_nodes():
+            node.metadata_props.clear()
+            node.doc_string = None
 
 
 def _name_outputs(graph: Any, names: tuple[str, ...]) -> None:  # noqa: ANN401 - onnx_ir's Graph

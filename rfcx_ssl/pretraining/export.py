@@ -13,8 +13,17 @@ from rfcx_ssl.models.wav2vec2_mel import AUTO_CLASSES, Wav2Vec2MelConfig
 from rfcx_ssl.pretraining.checkpoint import load_fairseq_checkpoint
 from rfcx_ssl.pretraining.convert import feature_extractor, to_transformers
 from rfcx_ssl.pretraining.parity import prove_parity
+from rfcx_ssl.pretraining.record import pretraining_record
 
-WRITTEN = ("config.json", "model.safetensors", "preprocessor_config.json", "parity.json", f"{PREFIX}*.py")
+PARITY_FILE, RECORD_FILE = "parity.json", "pretraining.json"
+WRITTEN = (
+    "config.json",
+    "model.safetensors",
+    "preprocessor_config.json",
+    PARITY_FILE,
+    RECORD_FILE,
+    f"{PREFIX}*.py",
+)
 
 
 def export_encoder(
@@ -29,8 +38,9 @@ def export_encoder(
 
     Args:
         path: a fairseq wav2vec 2.0 checkpoint.
-        out: new directory: config.json, model.safetensors, preprocessor_config.json, parity.json; for an encoder that
-            transformers does not know, the code that runs it.
+        out: new directory: config.json, model.safetensors, preprocessor_config.json, parity.json; pretraining.json where
+            the checkpoint lies in a run folder of pretrain/run.py; for an encoder that transformers does not know, the
+            code that runs it.
         audio: files for the proof; noise and sweeps where none are given.
         heads: keep the quantizer and projections (``Wav2Vec2ForPreTraining``).
         overwrite: replace an encoder directory that an earlier conversion wrote.
@@ -56,7 +66,9 @@ def export_encoder(
         if isinstance(model.config, Wav2Vec2MelConfig):
             write_code(temporary, AUTO_CLASSES)
         feature_extractor(checkpoint).save_pretrained(temporary)
-        (temporary / "parity.json").write_text(json.dumps(report, indent=2) + "\n")
+        (temporary / PARITY_FILE).write_text(json.dumps(report, indent=2) + "\n")
+        if record := pretraining_record(path.parent):
+            (temporary / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n")
     return report
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.files import write_text
+from rfcx_ssl.pretraining.log import LogRecord, read_log
 from rfcx_ssl.provenance import hash_files, new_record, session_record
 
 
@@ -36,6 +37,33 @@ def record_end(save_dir: Path, **facts: Any) -> None:  # noqa: ANN401 - any JSON
     path = save_dir / "run.json"
     run = json.loads(path.read_text(encoding="utf-8"))
     write_text(path, json.dumps({**run, **facts}, indent=2) + "\n")
+
+
+def pretraining_record(save_dir: Path) -> dict[str, Any] | None:
+    """What a run folder tells of how its checkpoints came about: ``run.json``, the verdict on its health, measured seconds.
+
+    None where the folder is none of ``pretrain/run.py``.
+    """
+    if not (save_dir / "run.json").is_file():
+        return None
+    run: dict[str, Any] = json.loads((save_dir / "run.json").read_text(encoding="utf-8"))
+    verdict, log = save_dir / "health.json", Path(str(run["config"].get("common", {}).get("log_file")))
+    records, _ = read_log(log if log.is_file() else save_dir / log.name)
+    return run | {
+        "verdict": json.loads(verdict.read_text(encoding="utf-8")) if verdict.is_file() else None,
+        "train_s": wall_s(records),
+    }
+
+
+def wall_s(records: Sequence[LogRecord]) -> float | None:
+    """Seconds that fairseq's clock has counted in all starts of a run, in the order of its log; None where it tells none.
+
+    The clock begins anew with every start.
+    """
+    clock = [record.values["wall"] for record in records if record.split == "train" and "wall" in record.values]
+    if not clock:
+        return None
+    return sum(now for now, then in zip(clock, [*clock[1:], 0.0], strict=True) if then < now)
 
 
 def _manifests(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.evaluation.runs import Curve, read_run
+from rfcx_ssl.evaluation.runs import Curve, find_model, read_run
 
 RUN = {
     "train_s": 12.5,
@@ -53,3 +53,11 @@ def test_an_unfinished_run_is_an_error(run):
     (run / "model" / "config.json").unlink()
     with pytest.raises(RunError, match="neither a model directory nor a run folder with a finished model/"):
         read_run(run)
+
+
+def test_a_name_on_the_hub_may_have_a_revision(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("USER/NAME", "USER/NAME@v1.0", "USER/NAME@refs/pr/1"):
+        assert str(find_model(name).model) == name
+    with pytest.raises(RunError):
+        find_model("nowhere")

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rfcx_ssl.errors import CheckpointError
-from rfcx_ssl.inference.load import load_model, pick_device, split_revision
+from rfcx_ssl.inference.load import load_model, pick_device
 
 
 def test_a_saved_model_is_ready_for_use(model_dir):
@@ -51,29 +51,19 @@ def test_weights_that_are_not_finite_are_refused_by_name(model_dir, tmp_path, va
         load_model(str(broken))
 
 
-def test_a_revision_follows_the_id_and_paths_have_none(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "frogs@home").mkdir()
-    assert split_revision("USER/NAME@v1.0") == ("USER/NAME", "v1.0")
-    assert split_revision("USER/NAME") == ("USER/NAME", None)
-    assert split_revision("frogs@home") == ("frogs@home", None)
-    for wrong in ("USER/NAME@", "@v1"):
-        with pytest.raises(CheckpointError, match="need an id before @ and a revision after it"):
-            split_revision(wrong)
-
-
 def test_the_revision_is_what_is_asked_of_the_hub(monkeypatch):
     asked = []
 
-    def from_pretrained(name, revision, **_):
-        asked.append((name, revision))
-        raise OSError("offline")
+    def snapshot_download(name, revision, allow_patterns):
+        asked.append((name, revision, *allow_patterns))
+        raise OSError("no disk")
 
-    monkeypatch.setattr("rfcx_ssl.inference.load.RainforestSedModel.from_pretrained", from_pretrained)
+    monkeypatch.setattr("rfcx_ssl.inference.load.snapshot_download", snapshot_download)
     for source in ("USER/NAME@abc", "USER/NAME"):
-        with pytest.raises(CheckpointError, match=rf"model {source}: cannot be loaded \(offline\)"):
+        with pytest.raises(CheckpointError, match=rf"model {source}: cannot be loaded \(no disk\)"):
             load_model(source)
-    assert asked == [("USER/NAME", "abc"), ("USER/NAME", "main")]
+    files = ("*.json", "*.safetensors", "*.onnx")  # and nothing that could run
+    assert asked == [("USER/NAME", "abc", *files), ("USER/NAME", None, *files)]
 
 
 def test_every_process_of_a_launch_has_its_own_gpu(monkeypatch):
