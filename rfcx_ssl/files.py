@@ -102,7 +102,8 @@ def iter_csv(
     ``optional`` are the other columns to take; None takes all.
 
     Raises:
-        AnnotationError: for an unreadable or empty file, a missing column, a misspelt optional one, or a ragged row.
+        AnnotationError: for an unreadable or empty file, a missing column, one that is there twice, a misspelt optional one, or a
+            ragged row.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
@@ -124,9 +125,12 @@ def iter_rows(
     try:
         reader = csv.reader(lines, delimiter=delimiter)
         header = tuple(name.strip() for name in next(reader, []))
-        missing, misspelt, extra = _check_header(
-            header, tuple(required), None if optional is None else tuple(optional), spelling
-        )
+        try:
+            missing, misspelt, extra = _check_header(
+                header, tuple(required), None if optional is None else tuple(optional), spelling
+            )
+        except ValueError as error:
+            raise AnnotationError(f"{path}:1: {error}") from None
         if missing:
             raise AnnotationError(f"{path}:1: missing column {', '.join(missing)}; the header is {','.join(header)!r}")
         if misspelt:
@@ -155,7 +159,14 @@ def _note_unused(path: Path, columns: tuple[str, ...]) -> None:
 def _check_header(
     header: tuple[str, ...], required: tuple[str, ...], optional: tuple[str, ...] | None, spelling: bool
 ) -> tuple[list[str], tuple[str, str] | None, list[str]]:
-    """Missing columns, a misspelt one and what it should be, and columns that nobody asked for."""
+    """Missing columns, a misspelt one and what it should be, and columns that nobody asked for.
+
+    Raises:
+        ValueError: two of the columns that are read have one name.
+    """
+    read = [name for name in header if name and (optional is None or name in (*required, *optional))]
+    if twice := [name for name in read if read.count(name) > 1]:
+        raise ValueError(f"column {twice[0]!r} is there twice")
     missing = [name for name in required if name not in header]
     if optional is None:
         return missing, None, []

@@ -4,6 +4,7 @@ Nothing of this happens by importing rfcx_ssl: a notebook keeps its own logging,
 """
 
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -14,10 +15,17 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from rfcx_ssl.errors import ConfigError, RfcxError
+from rfcx_ssl.finite import parse_number
 from rfcx_ssl.threads import wait_passively
 
 DEBUG_FLOODS = ("matplotlib", "PIL")  # hundreds of DEBUG lines for one picture
 FIRST_RANK_S = 10.0
+#: What a disk, a limit or a right says: the machine's state, which no traceback explains.
+MACHINE = frozenset(
+    getattr(errno, name)
+    for name in ("EACCES EDQUOT EFBIG EIO EISDIR EMFILE ENAMETOOLONG ENFILE ENOENT ENOMEM ENOSPC ENOTDIR EPERM EROFS ESTALE").split()
+    if hasattr(errno, name)
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -75,7 +83,8 @@ def run_program(main: Callable[[], None]) -> None:
     """Run a program's ``main``. Call it before torch is imported: how threads wait is read when torch loads.
 
     An :class:`RfcxError` becomes one line on stderr and its exit code (2), Ctrl-C one line and 130. A reader that has
-    gone (``| head``) ends the program without a word.
+    gone (``| head``) ends the program without a word. A full disk, a missing right or file, a limit and no memory are
+    one line and exit code 2, too.
     """
     wait_passively()
     try:
@@ -86,9 +95,16 @@ def run_program(main: Callable[[], None]) -> None:
         _end(str(error), error.exit_code)
     except KeyboardInterrupt:
         _end("stopped by Ctrl-C", 128 + signal.SIGINT)
-    except BrokenPipeError:
+    except BrokenPipeError:  # also an OSError
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
         sys.exit(128 + signal.SIGPIPE)
+    except MemoryError:
+        _end("out of memory", RfcxError.exit_code)
+    except OSError as error:
+        if error.errno not in MACHINE:
+            raise
+        place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        _end(f"{place}{error.strerror}", RfcxError.exit_code)
 
 
 @contextmanager
@@ -152,6 +168,14 @@ def positive(text: str) -> int:
     if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number above 0")
     return int(text)
+
+
+def finite(text: str) -> float:
+    """A finite number, for argparse."""
+    try:
+        return parse_number("", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("=")) from None
 
 
 def _rank() -> int:

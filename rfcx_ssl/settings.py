@@ -6,21 +6,38 @@ neither pydantic nor Hydra nor rfcx-ssl.
 """
 
 import dataclasses
+import functools
 import importlib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, dataclass_transform
 
 from rfcx_ssl.errors import ConfigError, did_you_mean
+from rfcx_ssl.finite import require_finite
 
 T = TypeVar("T")
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def settings(cls: type[T]) -> type[T]:
-    """Make ``cls`` a frozen, keyword-only dataclass whose unknown keys are errors."""
+    """Make ``cls`` a frozen, keyword-only dataclass whose unknown keys, and numbers that are not finite, are errors."""
     cls.__pydantic_config__ = {"extra": "forbid", "arbitrary_types_allowed": True}  # type: ignore[attr-defined]
+    rules = cls.__dict__.get("__post_init__")
+    if rules is not None or not hasattr(cls, "__post_init__"):  # else those of the base class hold
+        cls.__post_init__ = _finite_first(rules or (lambda self: None))  # type: ignore[attr-defined]
     return dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+
+
+def _finite_first(rules: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Rules of a class behind the one for all numbers: nothing is computed from NaN or infinity."""
+
+    @functools.wraps(rules)
+    def check(self: Any) -> None:  # noqa: ANN401 - any settings class
+        for field in dataclasses.fields(self):
+            require_finite(field.name, getattr(self, field.name))
+        rules(self)
+
+    return check
 
 
 class _ByKind:
