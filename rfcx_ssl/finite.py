@@ -11,19 +11,19 @@ LARGEST = 2**53
 _SHOWN = 40  # characters of a value in a message
 
 
-def parse_number(name: str, text: str) -> float:
+def parse_number(name: str, text: str, kind: str = "a number") -> float:
     """The number that a cell holds; ``ValueError`` names ``name``, the text and the rule."""
     try:
-        value = math.nan if "_" in text else float(text)  # Python takes 1_0 for 10, tables do not
+        value = float(text.replace("_", "?"))  # Python takes 1_0 for 10, tables do not
     except ValueError:
-        raise ValueError(f"{name}={_shown(text)} is not a number") from None
+        raise ValueError(f"{name}={_shown(text)} is not {kind}") from None
     require_finite(name, value, _shown(text))
     return value
 
 
 def parse_whole(name: str, text: str) -> int:
     """The whole number that a cell holds, also written ``3.0``; ``ValueError`` as in :func:`parse_number`."""
-    value = parse_number(name, text)
+    value = parse_number(name, text, "a whole number")
     if value != int(value):
         raise ValueError(f"{name}={_shown(text)} is not a whole number")
     return int(value)

@@ -95,7 +95,9 @@ class Folds:
         except ValueError as error:
             raise AnnotationError(f"{path}:{reader.line_num}: {error}") from None
         if fold_of and max(fold_of.values()) >= len(group_of):
-            raise AnnotationError(f"{path}: fold={max(fold_of.values())} of {len(group_of)} recordings; folds count from 0")
+            raise AnnotationError(
+                f"{path}: fold={max(fold_of.values())} of {len(group_of)} recordings; folds count from 0"
+            )
         if not fold_of:
             raise AnnotationError(f"{path}: lists no recordings" + (" outside the test part" if group_of else ""))
         return cls(fold_of, group_of, max(fold_of.values()) + 1, frozenset(group_of.keys() - fold_of.keys()))

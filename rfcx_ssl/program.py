@@ -23,7 +23,9 @@ FIRST_RANK_S = 10.0
 #: What a disk, a limit or a right says: the machine's state, which no traceback explains.
 MACHINE = frozenset(
     getattr(errno, name)
-    for name in ("EACCES EDQUOT EFBIG EIO EISDIR EMFILE ENAMETOOLONG ENFILE ENOENT ENOMEM ENOSPC ENOTDIR EPERM EROFS ESTALE").split()
+    for name in (
+        "EACCES EDQUOT EFBIG EIO EISDIR EMFILE ENAMETOOLONG ENFILE ENOENT ENOMEM ENOSPC ENOTDIR EPERM EROFS ESTALE"
+    ).split()
     if hasattr(errno, name)
 )
 

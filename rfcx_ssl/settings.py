@@ -8,6 +8,7 @@ neither pydantic nor Hydra nor rfcx-ssl.
 import dataclasses
 import functools
 import importlib
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, dataclass_transform
@@ -73,9 +74,7 @@ def of_kind(classes: Iterable[type[T]], values: Mapping[str, Any], source: str) 
 
 
 def _read(hint: Any, value: Any, source: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Nested settings, optional ones, choices by kind and tuples are rebuilt; a :class:`~typing.Literal` is checked; the
-    rest passes.
-    """
+    """Nested settings, optional ones, choices by kind and tuples are rebuilt; everything else must have its type."""
     parts = (hint, *typing.get_args(hint))
     classes = [part for part in parts if dataclasses.is_dataclass(part) and isinstance(part, type)]
     if classes and not (value is None and type(None) in parts):
@@ -83,7 +82,29 @@ def _read(hint: Any, value: Any, source: str) -> Any:  # noqa: ANN401 - any JSON
             raise ConfigError(f"{source}={value!r}: must be a mapping")
         return from_plain(classes[0] if len(classes) == 1 else of_kind(classes, value, source), value, source)
     if isinstance(value, list):
-        return tuple(value)
-    if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):
+        value = tuple(value)
+    if typing.get_origin(hint) is typing.Literal and not _is(hint, value):
         raise ConfigError(f"{source}={value!r}: must be one of {', '.join(map(repr, typing.get_args(hint)))}")
+    if not _is(hint, value):
+        raise ConfigError(f"{source}={value!r:.80}: must be {getattr(hint, '__name__', hint)}")
     return value
+
+
+def _is(hint: Any, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    """Whether a plain value is of a type of plain values; a whole number is a float, too, and yes or no is no number."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return any(type(value) is type(known) and value == known for known in parts)
+    if origin is typing.Annotated:
+        return _is(parts[0], value)
+    if origin is tuple:
+        return isinstance(value, tuple) and (
+            all(_is(parts[0], item) for item in value)
+            if parts[-1] is Ellipsis
+            else len(value) == len(parts) and all(map(_is, parts, value))
+        )
+    if origin in (typing.Union, types.UnionType):
+        return any(_is(part, value) for part in parts)
+    if hint is float:
+        return type(value) in (int, float)
+    return type(value) is hint if hint in (int, str, bool, type(None)) else True

@@ -192,4 +192,3 @@ def _times(selection: Selection) -> tuple[float, float]:
         offset_s = parse_number("file offset", selection.offset)
         start_s, end_s = offset_s, round(offset_s + (end_s - start_s), 9)  # decimals again
     return start_s, end_s
-

@@ -122,7 +122,9 @@ def _meaning(cells: Mapping[str, str], species: SpeciesTable) -> Meaning | None:
     word = cells.get("species") or cells.get("species_id") or ""
     if not word:
         return None
-    species_id = species.id_of(word) if cells.get("species") else parse_whole("species_id", word) if word.isdecimal() else None
+    species_id = (
+        species.id_of(word) if cells.get("species") else parse_whole("species_id", word) if word.isdecimal() else None
+    )
     if species_id is None and cells.get("species"):
         raise ValueError(f"species={word!r} is unknown{did_you_mean(word, species.names)}")
     if species_id is None or species_id >= len(species):

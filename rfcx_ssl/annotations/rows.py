@@ -92,4 +92,3 @@ def is_yes(name: str, cell: str) -> bool:
     if word not in (*YES, *NO):
         raise ValueError(f"{name}={cell!r} must be yes or no")
     return word in YES
-

@@ -1,19 +1,44 @@
 """Read an encoder directory (or hub id) of transformers: its config, what its preprocessor says, its weights."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForPreTraining, PreTrainedConfig
 from transformers.utils import logging as hf_logging
-from transformers.utils.hub import cached_file
 
 from rfcx_ssl.errors import CheckpointError, first_line
+from rfcx_ssl.models.backbone_rules import check_backbone
+from rfcx_ssl.models.rules import FLAG, Rule, Whole, check_values
+from rfcx_ssl.models.stored import FLOATS, read_config, read_object, stored_file, stored_tensors
 
+PREPROCESSOR_RULES: Mapping[str, Rule] = {"sampling_rate": Whole(1, 10**7), "do_normalize": FLAG}
+UNLOADABLE = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    EOFError,
+    SafetensorError,
+    UnpicklingError,
+)
+#: What an encoder does not need: heads of pretraining and of tasks that it was fine-tuned for.
+HEADS = (
+    "quantizer.",
+    "project_q.",
+    "project_hid.",
+    "final_proj.",
+    "lm_head.",
+    "classifier.",
+    "projector.",
+    "label_embs",
+)
 MISSING_IS_FINE = ("masked_spec_embed",)  # only used by masking, absent from encoders trained without it
 _NOT_ARCHITECTURE = ("transformers_version", "_name_or_path", "architectures", "dtype", "id2label", "label2id")
 
@@ -22,18 +47,30 @@ def backbone_values(encoder: str, family: tuple[str, ...], overrides: Mapping[st
     """The transformers config of ``encoder`` as plain values, with our training settings in it.
 
     Raises:
-        CheckpointError: there is no config.json, or its ``model_type`` is not one of ``family``.
+        CheckpointError: there is no config.json, its ``model_type`` is not one of ``family``, or it breaks a rule of
+            :mod:`rfcx_ssl.models.backbone_rules`.
     """
-    try:
-        config = AutoConfig.from_pretrained(encoder)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"model.encoder={encoder}: no usable config.json ({first_line(error)})") from None
-    if config.model_type not in family:
-        raise CheckpointError(
-            f"model.encoder={encoder}: model_type {config.model_type!r}, need one of {', '.join(family)}"
-        )
-    values = config.to_dict() | dict(overrides)
+    values = encoder_config(encoder, family).to_dict() | dict(overrides)
     return {key: value for key, value in values.items() if key not in _NOT_ARCHITECTURE}
+
+
+def encoder_config(encoder: str, family: tuple[str, ...]) -> PreTrainedConfig:
+    """The transformers config of a directory or hub id, checked before transformers sees it; no code is taken from there.
+
+    Raises:
+        CheckpointError: as :func:`backbone_values`.
+    """
+    source = f"model.encoder={encoder}"
+    try:
+        values = read_config(encoder)
+    except CheckpointError as error:
+        raise CheckpointError(f"model.encoder={error}") from None
+    check_backbone(values, family, source)
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(encoder, trust_remote_code=False)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{source}: no usable config.json ({first_line(error)})") from None
+    return config
 
 
 def model_type(source: str, revision: str | None = None) -> str:
@@ -42,10 +79,7 @@ def model_type(source: str, revision: str | None = None) -> str:
     Raises:
         CheckpointError: there is no config.json, or it does not say.
     """
-    try:
-        values, _ = PreTrainedConfig.get_config_dict(source, revision=revision)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{source}: no usable config.json ({first_line(error)})") from None
+    values = read_config(source, revision)
     if not isinstance(values.get("model_type"), str):
         raise CheckpointError(f"{source}: its config.json has no model_type")
     return str(values["model_type"])
@@ -66,7 +100,7 @@ def preprocessing(encoder: str, sample_rate_hz: int | None) -> tuple[int, bool]:
         if sample_rate_hz is None:
             raise CheckpointError(f"model.encoder={encoder}: no preprocessor_config.json; set model.sample_rate_hz")
         return sample_rate_hz, False
-    rate_hz = int(values["sampling_rate"])
+    rate_hz: int = values["sampling_rate"]
     if sample_rate_hz not in (None, rate_hz):
         raise CheckpointError(f"model.sample_rate_hz={sample_rate_hz}, but {encoder} was trained at {rate_hz} Hz")
     return rate_hz, bool(values.get("do_normalize", True))
@@ -79,6 +113,7 @@ def load_backbone(backbone: nn.Module, encoder: str) -> None:
         CheckpointError: the weights cannot be read, or are not those of this architecture.
     """
     weights, wrong = _read_weights(encoder, backbone.config)
+    wrong += [f"{name} is not finite" for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
     if wrong:
         raise CheckpointError(
             f"model.encoder={encoder}: {'; '.join(wrong)}; model.encoder_weights=random starts without weights"
@@ -88,14 +123,19 @@ def load_backbone(backbone: nn.Module, encoder: str) -> None:
 
 def _read_weights(encoder: str, config: Any) -> tuple[dict[str, Tensor], list[str]]:  # noqa: ANN401 - any HF config
     """The weights as transformers maps them to the architecture of ``config``, and what does not fit."""
+    stored = stored_tensors(encoder) or {}
     try:
         with _quiet():
             model, info = AutoModel.from_pretrained(
-                encoder, config=config, dtype=torch.float32, output_loading_info=True
+                encoder, config=config, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except UNLOADABLE as error:
         raise CheckpointError(f"model.encoder={encoder}: weights cannot be loaded ({first_line(error)})") from None
     found = {
+        "of another type": sorted(
+            name for name, tensor in stored.items() if tensor.dtype not in FLOATS and not name.startswith(HEADS)
+        ),
+        "unknown": sorted(key for key in info["unexpected_keys"] if not key.startswith(HEADS)),
         "missing": sorted(key for key in info["missing_keys"] if not key.endswith(MISSING_IS_FINE)),
         "of another shape": sorted(str(key) for key in info["mismatched_keys"]),
     }
@@ -108,27 +148,32 @@ def load_quantizer(encoder: str) -> Any:  # noqa: ANN401 - transformers' Wav2Vec
     Raises:
         CheckpointError: it cannot be loaded.
     """
-    if not any(name.endswith("ForPreTraining") for name in AutoConfig.from_pretrained(encoder).architectures or ()):
+    architectures = read_config(encoder).get("architectures")
+    if not isinstance(architectures, list) or not any(str(name).endswith("ForPreTraining") for name in architectures):
         return None
     try:
         with _quiet():
             model, info = AutoModelForPreTraining.from_pretrained(
-                encoder, dtype=torch.float32, output_loading_info=True
+                encoder, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except UNLOADABLE as error:
         raise CheckpointError(f"{encoder}: the quantizer cannot be loaded ({first_line(error)})") from None
     missing = any(key.startswith("quantizer.") for key in info["missing_keys"])
     return None if missing else getattr(model, "quantizer", None)
 
 
 def preprocessor_values(encoder: str) -> dict[str, Any] | None:
-    """preprocessor_config.json of a directory or hub id; None where there is none."""
-    name = "preprocessor_config.json"
-    if Path(encoder).is_dir():
-        path = Path(encoder) / name
-        return json.loads(path.read_text()) if path.is_file() else None
-    found = cached_file(encoder, name, _raise_exceptions_for_missing_entries=False)
-    return None if found is None else json.loads(Path(found).read_text())
+    """preprocessor_config.json of a directory or hub id; None where there is none.
+
+    Raises:
+        CheckpointError: it says no sample rate, or not whether waveforms are normalized.
+    """
+    path = stored_file(encoder, "preprocessor_config.json")
+    if path is None:
+        return None
+    values = read_object(path)
+    check_values({"sampling_rate": None} | values, PREPROCESSOR_RULES, str(path))
+    return values
 
 
 @contextmanager

@@ -7,6 +7,7 @@ which keeps what was stored and calls nothing; any other name stops the load.
 
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,6 +27,12 @@ NUMPY_NAMES = (
     "numpy.dtype",
 )
 NUMPY_PATTERN = r"numpy\.dtypes\.\w+"
+
+# what a file that is anything else makes of torch's reader
+_UNREADABLE = (
+    AssertionError, AttributeError, EOFError, ImportError, IndexError, KeyError, MemoryError, OSError, OverflowError,
+    RuntimeError, TypeError, ValueError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 class Record:
@@ -67,5 +74,5 @@ def load_inert(path: Path, source: str, names: Iterable[str] = (), pattern: str 
         inert: list[Any] = [(Record, name) for name in sorted(allowed)]
         with torch.serialization.safe_globals(inert):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         raise CheckpointError(f"{source}: not a readable PyTorch file ({first_line(error)[:200]})") from None

@@ -53,7 +53,7 @@ class HandOver:
         if get_worker_info() is None:
             return batch
         try:
-            return Batch(*(tensor.share_memory_() for tensor in batch))
+            return Batch(*(tensor.share_memory_() for tensor in batch))  # type: ignore[no-untyped-call]
         except (OSError, RuntimeError) as error:
             return RunError(f"a data worker cannot hand over its batch ({first_line(error)}); {SHARED_MEMORY}")
 

@@ -54,7 +54,7 @@ def test_a_fault_in_a_worker_is_one_line_and_the_end(toy, fault):
 
 
 def test_an_error_of_an_item_is_the_same_without_workers(toy):
-    with pytest.raises(RfcxError, match="^/forest/a.flac: cannot be read$"), stream_of(toy, "audio", 0) as steps:
+    with pytest.raises(RfcxError, match=r"^/forest/a\.flac: cannot be read$"), stream_of(toy, "audio", 0) as steps:
         for _ in range(10):
             next(steps)
 

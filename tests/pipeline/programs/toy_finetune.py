@@ -50,7 +50,7 @@ FAULTS = {
     "bug": lambda: _raise(ZeroDivisionError("a bug")),
     "audio": lambda: _raise(AudioError("/forest/a.flac: cannot be read")),
     "shm": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
-    "files": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")),) * 2),
+    "files": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())),) * 2),
     "stuck": lambda: time.sleep(1e6),
 }
 
@@ -224,7 +224,9 @@ def main() -> None:
         kill_in_sync(args.kill_in_sync)
     settings = toy_settings(*args.overrides)
     fault = args.fault_at_item and (*map(int, args.fault_at_item[:2]), args.fault_at_item[2])
-    parts = toy_parts(augment=not args.no_augment, kill_at=args.kill_at_item or fault, dropout=args.dropout, batch_norm=False)
+    parts = toy_parts(
+        augment=not args.no_augment, kill_at=args.kill_at_item or fault, dropout=args.dropout, batch_norm=False
+    )
     fit(settings, parts, make_accelerator(settings))
 
 
