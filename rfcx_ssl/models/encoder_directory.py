@@ -1,5 +1,6 @@
 """Read an encoder directory (or hub id) of transformers: its config, what its preprocessor says, its weights."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pickle import UnpicklingError
@@ -135,7 +136,9 @@ def _read_weights(encoder: str, config: Any) -> tuple[dict[str, Tensor], list[st
         "of another type": sorted(
             name for name, tensor in stored.items() if tensor.dtype not in FLOATS and not name.startswith(HEADS)
         ),
-        "unknown": sorted(key for key in info["unexpected_keys"] if not key.startswith(HEADS)),
+        "unknown": sorted(
+            key for key in info["unexpected_keys"] if not key.startswith(HEADS) and not key.endswith(MISSING_IS_FINE)
+        ),
         "missing": sorted(key for key in info["missing_keys"] if not key.endswith(MISSING_IS_FINE)),
         "of another shape": sorted(str(key) for key in info["mismatched_keys"]),
     }
@@ -183,7 +186,9 @@ def _quiet() -> Iterator[None]:
     hf_logging.set_verbosity_error()
     hf_logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():  # torch's advice about files that are then refused
+            warnings.simplefilter("ignore")
+            yield
     finally:
         hf_logging.set_verbosity(verbosity)
         if shown:

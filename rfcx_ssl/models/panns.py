@@ -46,6 +46,8 @@ class PannsSettings(SedSettings):
             raise ValueError(
                 "channels, time_pools, freq_pools and embedding_dim must be 1 to 2^13, in at most 64 blocks"
             )
+        if not (0 <= self.block_dropout < 1 and 0 <= self.embedding_dropout < 1):
+            raise ValueError("block_dropout and embedding_dropout must be in [0, 1)")
         bands = self.mel.n_mels
         for pool in self.freq_pools:
             bands //= pool

@@ -22,7 +22,7 @@ from transformers import (
     Wav2Vec2Model,
 )
 
-from rfcx_ssl.errors import CheckpointError
+from rfcx_ssl.errors import CheckpointError, ConfigError
 from rfcx_ssl.models.backbone_rules import check_backbone
 from rfcx_ssl.models.wav2vec import FAMILY, frame_geometry
 from rfcx_ssl.models.wav2vec2_mel import Wav2Vec2MelConfig
@@ -146,7 +146,10 @@ def _config_of_frames(checkpoint: FairseqCheckpoint, **common: Any) -> Wav2Vec2C
     if settings.get("_name") == Wav2Vec2MelConfig.model_type:
         common |= {"mel_extractor": settings["mel_extractor"] or {}, "sample_rate_hz": sample_rate_hz(checkpoint)}
         check_backbone({"model_type": Wav2Vec2MelConfig.model_type, **common}, FAMILY, source)
-        return Wav2Vec2MelConfig(**common)
+        try:
+            return Wav2Vec2MelConfig(**common)
+        except ConfigError as error:
+            raise CheckpointError(f"{source}: model.{error}") from None
     layers = parse_conv_layers(settings["conv_feature_layers"])
     common |= dict(
         feat_extract_norm="layer" if settings.get("extractor_mode") == "layer_norm" else "group",
