@@ -6,6 +6,8 @@ the rename, so that it survives a power cut: checkpoints need that, pictures do 
 
 import csv
 import difflib
+import fcntl
+import glob
 import hashlib
 import logging
 import os
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.errors import AnnotationError, RunError
 
 logger = logging.getLogger(__name__)
 _unused: set[tuple[str, ...]] = set()  # columns that were reported as not used: thousands of tables may have them
@@ -56,25 +58,31 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
 def atomic_folder(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a new temporary folder beside ``path``; it replaces ``path`` at the end, and is removed on failure.
 
-    A folder that is already there is removed only when its successor is complete.
+    A folder that is already there is removed only when its successor is complete. What writers that were killed left of it
+    is removed first.
+
+    Raises:
+        RunError: another process is writing this folder.
     """
     final = Path(path)
     temporary = _temporary(final)
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        yield temporary
+    with _claim(final):
+        for leftover in final.parent.glob(f".{glob.escape(final.name)}.*.tmp"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+            if durable:
+                for item in [*temporary.rglob("*"), temporary]:
+                    _sync(item)
+            if final.exists():
+                shutil.rmtree(final)
+            temporary.replace(final)
+        except BaseException:  # as above
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
         if durable:
-            for item in [*temporary.rglob("*"), temporary]:
-                _sync(item)
-        if final.exists():
-            shutil.rmtree(final)
-        temporary.replace(final)
-    except BaseException:  # as above
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    if durable:
-        _sync(final.parent)
+            _sync(final.parent)
 
 
 def write_text(path: str | Path, text: str, *, durable: bool = False) -> None:
@@ -222,9 +230,24 @@ def _short(part: str, name: str) -> str:
     return f"{data[: _MOST_BYTES - 13].decode('utf-8', 'ignore')}~{digest}"
 
 
+@contextmanager
+def _claim(final: Path) -> Iterator[None]:
+    """Keep other processes from writing ``final`` at the same time; the claim of a killed one is void."""
+    lock = final.with_name(f".{final.name}.lock")
+    with lock.open("a", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{final} is being written by another running process") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what writers that were killed left in ``folder``."""
-    for leftover in folder.glob(".*.tmp"):
+    for leftover in [*folder.glob(".*.tmp"), *folder.glob(".*.lock")]:
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers.utils import logging as hf_logging
 
@@ -42,7 +43,7 @@ def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
             output_loading_info=True,
             trust_remote_code=False,
         )
-    except UNLOADABLE as error:
+    except (*UNLOADABLE, SafetensorError) as error:
         raise CheckpointError(f"model {source}: cannot be loaded ({first_line(error)})") from None
     model, info = loaded
     wrong = sorted(map(str, [*info["missing_keys"], *info["unexpected_keys"], *info["mismatched_keys"]]))

@@ -56,7 +56,7 @@ RULES: Mapping[str, Rule] = {
     "num_negatives": _SIZE,
     "contrastive_logits_temperature": Real(1e-6, 1e6),
     "diversity_loss_weight": Real(0, 1e6),
-    "vocab_size": Whole(1, 2**20),
+    "vocab_size": Maybe(Whole(1, 2**20)),
     "mask_time_prob": _PROBABILITY,
     "mask_time_length": _SIZE,
     "mask_feature_prob": _PROBABILITY,

@@ -7,7 +7,6 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForPreTraining, PreTrainedConfig
 from transformers.utils import logging as hf_logging
@@ -26,7 +25,6 @@ UNLOADABLE = (
     KeyError,
     AttributeError,
     EOFError,
-    SafetensorError,
     UnpicklingError,
 )
 #: What an encoder does not need: heads of pretraining and of tasks that it was fine-tuned for.

@@ -1,11 +1,11 @@
 """What the files of a saved model hold, read before anything of it is built: JSON, and the headers of safetensors."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers.utils.hub import cached_file
 
@@ -15,6 +15,7 @@ CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.
 MOST_JSON_BYTES = 2**26
 #: Types of a weight that is float32 here: those that hold the number itself.
 FLOATS = ("F16", "BF16", "F32", "F64")
+_BYTES = dict(BOOL=1, U8=1, I8=1, U16=2, I16=2, U32=4, I32=4, U64=8, I64=8, F16=2, BF16=2, F32=4, F64=8)
 
 
 class Stored(NamedTuple):
@@ -77,11 +78,8 @@ def stored_tensors(source: str, revision: str | None = None) -> dict[str, Stored
     found: dict[str, Stored] = {}
     for path in files:
         try:
-            with safe_open(path, "pt") as tensors:
-                for name in tensors.keys():
-                    part = tensors.get_slice(name)
-                    found[name] = Stored(part.get_dtype(), tuple(part.get_shape()))
-        except (SafetensorError, OSError, ValueError) as error:
+            found |= _read_header(path)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise CheckpointError(f"{path}: not a readable safetensors file ({first_line(error)})") from None
     return found
 
@@ -101,6 +99,41 @@ def check_tensors(stored: Mapping[str, Stored], wanted: Mapping[str, Tensor], so
             wrong.append(f"{name} has type {stored[name].dtype}")
     if wrong:
         raise CheckpointError(f"{source}: {len(wrong)} tensors do not fit its config, first: {wrong[0]}")
+
+
+def _read_header(path: Path) -> dict[str, Stored]:
+    """Tensors of a safetensors file; ``ValueError`` (or ``TypeError`` ...) where its header and its size do not agree.
+
+    (The format: 8 bytes with the header's length, a JSON object, then the tensors without gaps.)
+    """
+    with path.open("rb") as file:
+        file_bytes = path.stat().st_size
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= min(file_bytes - 8, MOST_JSON_BYTES):
+            raise ValueError(f"a header of {length} bytes in a file of {file_bytes}")
+        entries = json.loads(file.read(length), object_pairs_hook=_once)
+    entries.pop("__metadata__", None)
+    reached = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
+        start, end = entry["data_offsets"]
+        size = math.prod(entry["shape"]) * _BYTES[entry["dtype"]]
+        if (
+            start != reached
+            or end - start != size
+            or any(type(side) is not int or side < 0 for side in entry["shape"])
+        ):
+            raise ValueError(f"{name[:80]}: {str(entry)[:200]} is not what the file holds")
+        reached = end
+    if reached != file_bytes - 8 - length:
+        raise ValueError(f"{reached} bytes of tensors in {file_bytes - 8 - length}")
+    return {name: Stored(entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a name is there twice")
+    return values
 
 
 def _shards(source: str, revision: str | None) -> list[Path] | None:
