@@ -85,7 +85,8 @@ def check_files(name: str, revision: str | None, source: str) -> None:
     except UNLOADABLE as error:
         raise CheckpointError(f"model {source}: cannot be loaded ({first_line(error)})") from None
     except RfcxError as error:
-        raise CheckpointError(f"model {source}: {error}") from None
+        reason = str(error).removeprefix(f"{name}: ")
+        raise CheckpointError(f"model {source}: cannot be loaded ({reason})") from None
 
 
 def model_folder(source: str) -> Path:

@@ -38,6 +38,7 @@ HEADS = (
     "projector.",
     "label_embs",
 )
+COUNTS = ("num_batches_tracked",)  # of batch norms: whole numbers
 MISSING_IS_FINE = ("masked_spec_embed",)  # only used by masking, absent from encoders trained without it
 _NOT_ARCHITECTURE = ("transformers_version", "_name_or_path", "architectures", "dtype", "id2label", "label2id")
 
@@ -132,7 +133,9 @@ def _read_weights(encoder: str, config: Any) -> tuple[dict[str, Tensor], list[st
         raise CheckpointError(f"model.encoder={encoder}: weights cannot be loaded ({first_line(error)})") from None
     found = {
         "of another type": sorted(
-            name for name, tensor in stored.items() if tensor.dtype not in FLOATS and not name.startswith(HEADS)
+            name
+            for name, tensor in stored.items()
+            if tensor.dtype not in FLOATS and not name.startswith(HEADS) and not name.endswith(COUNTS)
         ),
         "unknown": sorted(
             key for key in info["unexpected_keys"] if not key.startswith(HEADS) and not key.endswith(MISSING_IS_FINE)

@@ -37,7 +37,7 @@ def stored_file(source: str, name: str, revision: str | None = None) -> Path | N
     try:
         found = cached_file(source, name, revision=revision, _raise_exceptions_for_missing_entries=False)
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{source}: {first_line(error)}") from None
+        raise CheckpointError(f"{source}: no usable {name} ({first_line(error)})") from None
     return None if found is None else Path(found)
 
 
@@ -62,7 +62,7 @@ def read_config(source: str, revision: str | None = None) -> dict[str, Any]:
     """
     path = stored_file(source, CONFIG, revision)
     if path is None:
-        raise CheckpointError(f"{source}: no usable config.json (there is none)")
+        raise CheckpointError(f"{source}: no usable config.json (none found)")
     return read_object(path)
 
 

@@ -103,7 +103,7 @@ PROGRAMS = {
     ),
     "build": Program(
         lambda inputs, out: [sys.executable, str(ROOT / "manifests/build.py"), str(inputs / "data"), "--out", str(out), "--workers", "2",
-                             "--set", "sample_rate_hz=8000", "--set", "segment_s=2", "--set", "valid_fraction=0.3"],
+                             "--set", "sample_rate_hz=8000", "--set", "segment_s=2", "--set", "split.valid_fraction=0.3"],
         manifest, 20_000,
     ),
     "pretrain": Program(

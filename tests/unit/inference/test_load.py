@@ -26,7 +26,9 @@ def test_missing_weights_and_folders_are_errors(model_dir, tmp_path):
     weights = load_file(broken / "model.safetensors")
     del weights["head.classify.weight"]
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match=r"1 tensors do not fit its config, first head.classify.weight"):
+    with pytest.raises(
+        CheckpointError, match=r"1 tensors do not fit its config, first: head.classify.weight is missing"
+    ):
         load_model(str(broken))
 
 
@@ -65,15 +67,17 @@ def test_a_revision_follows_the_id_and_paths_have_none(tmp_path, monkeypatch):
 def test_the_revision_is_what_is_asked_of_the_hub(monkeypatch):
     asked = []
 
-    def from_pretrained(name, revision, **_):
+    def cached_file(name, file, revision, **_):
         asked.append((name, revision))
         raise OSError("offline")
 
-    monkeypatch.setattr("rfcx_ssl.inference.load.RainforestSedModel.from_pretrained", from_pretrained)
+    monkeypatch.setattr("rfcx_ssl.models.stored.cached_file", cached_file)
     for source in ("USER/NAME@abc", "USER/NAME"):
-        with pytest.raises(CheckpointError, match=rf"model {source}: cannot be loaded \(offline\)"):
+        with pytest.raises(
+            CheckpointError, match=rf"model {source}: cannot be loaded \(no usable config.json \(offline\)\)"
+        ):
             load_model(source)
-    assert asked == [("USER/NAME", "abc"), ("USER/NAME", "main")]
+    assert asked == [("USER/NAME", "abc"), ("USER/NAME", None)]
 
 
 def test_every_process_of_a_launch_has_its_own_gpu(monkeypatch):
