@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from rfcx_ssl.errors import ConfigError, RfcxError
+from rfcx_ssl.errors import ConfigError, RfcxError, first_line
 from rfcx_ssl.finite import parse_number
 from rfcx_ssl.threads import wait_passively
 
@@ -28,7 +29,7 @@ FIRST_RANK_S = 10.0
 MACHINE = frozenset(
     getattr(errno, name)
     for name in (
-        "EACCES EDQUOT EFBIG EIO EISDIR EMFILE ENAMETOOLONG ENFILE ENOENT ENOMEM ENOSPC ENOTDIR EPERM EROFS ESTALE"
+        "EACCES EDQUOT EEXIST EFBIG EIO EISDIR EMFILE ENAMETOOLONG ENFILE ENOENT ENOMEM ENOSPC ENOTDIR EPERM EROFS ESTALE"
     ).split()
     if hasattr(errno, name)
 )
@@ -117,13 +118,21 @@ def run_program(main: Callable[[], Answer | None], argv: Sequence[str] | None = 
     except BrokenPipeError:  # also an OSError
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
         sys.exit(128 + signal.SIGPIPE)
-    except MemoryError:
-        _end("out of memory", RfcxError.exit_code, stdout)
-    except OSError as error:
-        if error.errno not in MACHINE:
+    except Exception as error:
+        if (reason := _machine_says(error)) is None:
             raise
+        _end(reason, RfcxError.exit_code, stdout)
+
+
+def _machine_says(error: Exception) -> str | None:
+    """What a disk, a limit or a right says, with the file where it is known; None where the error is of another kind."""
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, OSError) and error.errno in MACHINE:
         place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
-        _end(f"{place}{error.strerror}", RfcxError.exit_code, stdout)
+        return f"{place}{error.strerror}"
+    found = re.search(r"\(os error (\d+)\)", str(error))  # of libraries in Rust, safetensors among them
+    return first_line(error) if found and int(found[1]) in MACHINE else None
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class Program:
     result: Callable[[Path], object]
     least_bytes: int
     long: bool = True
-    continues: bool = True  # False: what is there is kept, and the same command wants a new folder
+    continues: bool = True  # False: its folder is there when it is whole, and then refused
 
 
 def make_inputs(folder: Path) -> None:
@@ -99,7 +99,7 @@ def run_folder(out: Path) -> object:
 PROGRAMS = {
     "synth": Program(
         lambda _, out: [*CLI, "synth", str(out), "--preset", "tiny", "train_recordings=4", "test_recordings=1", "duration_s=10", "--workers", "2"],
-        lambda out: files(out, "**/*.flac", "*.csv"), 100_000, long=False,
+        lambda out: files(out, "**/*.flac", "*.csv"), 100_000, long=False, continues=False,
     ),
     "build": Program(
         lambda inputs, out: [sys.executable, str(ROOT / "manifests/build.py"), str(inputs / "data"), "--out", str(out), "--workers", "2",
@@ -113,7 +113,7 @@ PROGRAMS = {
     ),
     "convert": Program(
         lambda inputs, out: [sys.executable, str(ROOT / "pretrain/convert.py"), str(inputs / "checkpoint.pt"), "--out", str(out)],
-        lambda out: files(out, "config.json", "model.safetensors", "preprocessor_config.json"), 5_000,
+        lambda out: files(out, "config.json", "model.safetensors", "preprocessor_config.json"), 5_000, continues=False,
     ),
     "train": Program(
         lambda inputs, out: [sys.executable, str(ROOT / "finetune/train.py"), *FINETUNE, f"data.root='{inputs / 'data'}'", f"output_dir='{out}'"],
