@@ -158,9 +158,9 @@ def test_a_foreign_machine_changes_nothing(name, programs, inputs, undisturbed, 
 @long_only
 def test_a_reader_that_has_gone_is_no_traceback(name, programs, inputs, tmp_path):
     process = start(programs[name].words(inputs, tmp_path / "out"))
-    process.stdout.close()
+    process.stdout.close()  # rich ends with 1 where it meets this, we with 128 + SIGPIPE
     errors = process.stderr.read().decode(errors="replace")
-    assert process.wait(LIMIT_S) in (0, 128 + signal.SIGPIPE), errors[-2000:]
+    assert process.wait(LIMIT_S) in (0, 1, 128 + signal.SIGPIPE), errors[-2000:]
     assert "Traceback" not in errors
 
 
