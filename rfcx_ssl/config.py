@@ -47,7 +47,7 @@ def load_settings(cls: type[T], group: str, name: str, overrides: Sequence[str] 
             composed = compose(name, forced)
             missing = OmegaConf.missing_keys(composed)
             values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a number of 5,000 digits
         message = " ".join(str(error).split()).partition(" Config search path:")[0]
         raise ConfigError(f"{group}/{name}.yaml {' '.join(overrides)}: {message}") from None
     try:

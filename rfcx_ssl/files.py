@@ -6,6 +6,8 @@ the rename, so that it survives a power cut: checkpoints need that, pictures do 
 
 import csv
 import difflib
+import fcntl
+import glob
 import hashlib
 import logging
 import os
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from rfcx_ssl.errors import AnnotationError
+from rfcx_ssl.errors import AnnotationError, RunError
 
 logger = logging.getLogger(__name__)
 _unused: set[tuple[str, ...]] = set()  # columns that were reported as not used: thousands of tables may have them
@@ -56,25 +58,31 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
 def atomic_folder(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a new temporary folder beside ``path``; it replaces ``path`` at the end, and is removed on failure.
 
-    A folder that is already there is removed only when its successor is complete.
+    A folder that is already there is removed only when its successor is complete. What writers that were killed left of it
+    is removed first.
+
+    Raises:
+        RunError: another process is writing this folder.
     """
     final = Path(path)
     temporary = _temporary(final)
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        yield temporary
+    with _claim(final):
+        for leftover in final.parent.glob(f".{glob.escape(final.name)}.*.tmp"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+            if durable:
+                for item in [*temporary.rglob("*"), temporary]:
+                    _sync(item)
+            if final.exists():
+                shutil.rmtree(final)
+            temporary.replace(final)
+        except BaseException:  # as above
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
         if durable:
-            for item in [*temporary.rglob("*"), temporary]:
-                _sync(item)
-        if final.exists():
-            shutil.rmtree(final)
-        temporary.replace(final)
-    except BaseException:  # as above
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    if durable:
-        _sync(final.parent)
+            _sync(final.parent)
 
 
 def write_text(path: str | Path, text: str, *, durable: bool = False) -> None:
@@ -102,7 +110,8 @@ def iter_csv(
     ``optional`` are the other columns to take; None takes all.
 
     Raises:
-        AnnotationError: for an unreadable or empty file, a missing column, a misspelt optional one, or a ragged row.
+        AnnotationError: for an unreadable or empty file, a missing column, one that is there twice, a misspelt optional one, or a
+            ragged row.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
@@ -124,9 +133,12 @@ def iter_rows(
     try:
         reader = csv.reader(lines, delimiter=delimiter)
         header = tuple(name.strip() for name in next(reader, []))
-        missing, misspelt, extra = _check_header(
-            header, tuple(required), None if optional is None else tuple(optional), spelling
-        )
+        try:
+            missing, misspelt, extra = _check_header(
+                header, tuple(required), None if optional is None else tuple(optional), spelling
+            )
+        except ValueError as error:
+            raise AnnotationError(f"{path}:1: {error}") from None
         if missing:
             raise AnnotationError(f"{path}:1: missing column {', '.join(missing)}; the header is {','.join(header)!r}")
         if misspelt:
@@ -155,7 +167,14 @@ def _note_unused(path: Path, columns: tuple[str, ...]) -> None:
 def _check_header(
     header: tuple[str, ...], required: tuple[str, ...], optional: tuple[str, ...] | None, spelling: bool
 ) -> tuple[list[str], tuple[str, str] | None, list[str]]:
-    """Missing columns, a misspelt one and what it should be, and columns that nobody asked for."""
+    """Missing columns, a misspelt one and what it should be, and columns that nobody asked for.
+
+    Raises:
+        ValueError: two of the columns that are read have one name.
+    """
+    read = [name for name in header if name and (optional is None or name in (*required, *optional))]
+    if twice := [name for name in read if read.count(name) > 1]:
+        raise ValueError(f"column {twice[0]!r} is there twice")
     missing = [name for name in required if name not in header]
     if optional is None:
         return missing, None, []
@@ -211,9 +230,24 @@ def _short(part: str, name: str) -> str:
     return f"{data[: _MOST_BYTES - 13].decode('utf-8', 'ignore')}~{digest}"
 
 
+@contextmanager
+def _claim(final: Path) -> Iterator[None]:
+    """Keep other processes from writing ``final`` at the same time; the claim of a killed one is void."""
+    lock = final.with_name(f".{final.name}.lock")
+    with lock.open("a", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{final} is being written by another running process") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what writers that were killed left in ``folder``."""
-    for leftover in folder.glob(".*.tmp"):
+    for leftover in [*folder.glob(".*.tmp"), *folder.glob(".*.lock")]:
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from rfcx_ssl.annotations import Annotations
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.files import write_csv
+from rfcx_ssl.finite import parse_whole
 
 COLUMNS = ["recording_id", "fold", "group"]
+MOST_FOLDS = 10_000
 TEST = "test"  # what the column fold says of a recording of the test part
 
 
@@ -88,9 +90,13 @@ class Folds:
                         raise AnnotationError(f"{path}:{reader.line_num}: recording {name} is listed twice")
                     group_of[name] = group
                     if fold != TEST:
-                        fold_of[name] = int(fold)
+                        fold_of[name] = parse_whole("fold", fold)
+                        if fold_of[name] >= MOST_FOLDS:
+                            raise ValueError(f"fold={fold} must be below {MOST_FOLDS}: folds count from 0")
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise AnnotationError(f"{path}: cannot be read as a fold table ({error})") from None
+        except ValueError as error:
+            raise AnnotationError(f"{path}:{reader.line_num}: {error}") from None
         if not fold_of:
             raise AnnotationError(f"{path}: lists no recordings" + (" outside the test part" if group_of else ""))
         return cls(fold_of, group_of, max(fold_of.values()) + 1, frozenset(group_of.keys() - fold_of.keys()))

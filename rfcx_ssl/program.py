@@ -4,10 +4,12 @@ Nothing of this happens by importing rfcx_ssl: a notebook keeps its own logging,
 """
 
 import argparse
+import errno
 import json
 import logging
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -17,11 +19,20 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from rfcx_ssl.errors import ConfigError, RfcxError
+from rfcx_ssl.errors import ConfigError, RfcxError, first_line
+from rfcx_ssl.finite import parse_number
 from rfcx_ssl.threads import wait_passively
 
 DEBUG_FLOODS = ("matplotlib", "PIL")  # hundreds of DEBUG lines for one picture
 FIRST_RANK_S = 10.0
+#: What a disk, a limit or a right says: the machine's state, which no traceback explains.
+MACHINE = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EACCES EDQUOT EEXIST EFBIG EIO EISDIR EMFILE ENAMETOOLONG ENFILE ENOENT ENOMEM ENOSPC ENOTDIR EPERM EROFS ESTALE"
+    ).split()
+    if hasattr(errno, name)
+)
 JSON_FLAG = "--json"
 
 Plain = str | bool | int | float | None | list["Plain"] | dict[str, "Plain"]
@@ -105,8 +116,9 @@ def run_program(main: Callable[[], Answer | None], argv: Sequence[str] | None = 
     """Run a program's ``main``. Call it before torch is imported: how threads wait is read when torch loads.
 
     An :class:`RfcxError` becomes one line on stderr and its exit code (2), Ctrl-C one line and 130. A reader that has
-    gone (``| head``) ends the program without a word. With ``--json`` among the words (``argv``, or the command line's) stdout
-    gets one JSON object and nothing else: what ``main`` returns, or ``error`` and ``exit_code`` (beside what was made all the same).
+    gone (``| head``) ends the program without a word. A full disk, a missing right or file, a limit and no memory are
+    one line and exit code 2, too. With ``--json`` among the words (``argv``, or the command line's) stdout gets one JSON
+    object and nothing else: what ``main`` returns, or ``error`` and ``exit_code`` (beside what was made all the same).
     """
     wait_passively()
     stdout = sys.stdout if JSON_FLAG in (sys.argv[1:] if argv is None else argv) and _rank() == 0 else None
@@ -122,9 +134,24 @@ def run_program(main: Callable[[], Answer | None], argv: Sequence[str] | None = 
         _end(str(error), error.exit_code, stdout, error.answer)
     except KeyboardInterrupt:
         _end("stopped by Ctrl-C", 128 + signal.SIGINT, stdout)
-    except BrokenPipeError:
+    except BrokenPipeError:  # also an OSError
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
         sys.exit(128 + signal.SIGPIPE)
+    except Exception as error:
+        if (reason := _machine_says(error)) is None:
+            raise
+        _end(reason, RfcxError.exit_code, stdout)
+
+
+def _machine_says(error: Exception) -> str | None:
+    """What a disk, a limit or a right says, with the file where it is known; None where the error is of another kind."""
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, OSError) and error.errno in MACHINE:
+        place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        return f"{place}{error.strerror}"
+    found = re.search(r"\(os error (\d+)\)", str(error))  # of libraries in Rust, safetensors among them
+    return first_line(error) if found and int(found[1]) in MACHINE else None
 
 
 @contextmanager
@@ -214,6 +241,14 @@ def positive(text: str) -> int:
     if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number above 0")
     return int(text)
+
+
+def finite(text: str) -> float:
+    """A finite number, for argparse."""
+    try:
+        return parse_number("", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("=")) from None
 
 
 def _rank() -> int:

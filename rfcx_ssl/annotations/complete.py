@@ -9,6 +9,7 @@ from rfcx_ssl.annotations.rows import is_yes
 from rfcx_ssl.annotations.table import WHOLE, RowProblem, Span, fail_on_problems
 from rfcx_ssl.errors import AnnotationError, did_you_mean
 from rfcx_ssl.files import iter_csv
+from rfcx_ssl.finite import parse_number
 from rfcx_ssl.species.table import SpeciesTable
 
 Spans = dict[str, tuple[Span, ...]]
@@ -93,7 +94,4 @@ def _span(cells: dict[str, str], species: SpeciesTable) -> Span:
 
 def _seconds(cells: dict[str, str], name: str, empty: float) -> float:
     text = cells.get(name, "")
-    try:
-        return float(text) if text else empty
-    except ValueError:
-        raise ValueError(f"{name}={text!r} is not a number") from None
+    return parse_number(name, text) if text else empty

@@ -12,6 +12,7 @@ from rfcx_ssl.annotations.kinds import Kind, LabelTable
 from rfcx_ssl.annotations.label_map import LabelMap, Meaning, is_unsure
 from rfcx_ssl.annotations.rows import check_box
 from rfcx_ssl.annotations.table import UNKNOWN_BAND_HZ, Annotations, RowProblem, fail_on_problems
+from rfcx_ssl.finite import parse_number, parse_whole
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Conversion:
         if meaning is None:
             return None
         start_s, end_s = _times(selection)
-        songtype_id = _whole("songtype", selection.songtype) if selection.songtype else meaning.songtype_id
+        songtype_id = parse_whole("songtype", selection.songtype) if selection.songtype else meaning.songtype_id
         low_hz, high_hz = self._band(selection, meaning.species_id, songtype_id)
         row = {
             "recording_id": name,
@@ -127,7 +128,7 @@ class Conversion:
     def _meaning(self, selection: Selection, source: str) -> Meaning | None:
         """What the label says; None where it is to be skipped."""
         if selection.species_id:
-            species_id = _whole("species_id", selection.species_id)
+            species_id = parse_whole("species_id", selection.species_id)
             return Meaning(species_id, self.labels.species.first_songtype(species_id), "present")
         words = selection.label, selection.label_too
         if words not in self._meanings:
@@ -148,14 +149,14 @@ class Conversion:
 
     def _weight(self, read: ReadTable, selection: Selection, source: str) -> float | None:
         """The row's weight; None for a program's word that does not count."""
-        weight = _number("weight", selection.weight) if selection.weight else 1.0
+        weight = parse_number("weight", selection.weight) if selection.weight else 1.0
         if not selection.score:
             return weight
         if self.program is None and read.named:
             return weight
         if self.program is None:
             reason = "a program wrote them, not a person; data.program.min_confidence=0.9 would use the surest"
-        elif _number("score", selection.score) < self.program.min_confidence:
+        elif parse_number("score", selection.score) < self.program.min_confidence:
             reason = f"a program wrote them with less than data.program.min_confidence={self.program.min_confidence:g}"
         else:
             return weight * self.program.weight
@@ -167,8 +168,8 @@ class Conversion:
         usual = (call.band_hz if call else None) or UNKNOWN_BAND_HZ
         low, high = selection.low.strip(), selection.high.strip()
         return (
-            _number("low frequency", low) if low else usual[0],
-            _number("high frequency", high) if high else usual[1],
+            parse_number("low frequency", low) if low else usual[0],
+            parse_number("high frequency", high) if high else usual[1],
         )
 
     def _note_empty(self, table: LabelTable) -> None:
@@ -186,25 +187,8 @@ class Conversion:
 def _times(selection: Selection) -> tuple[float, float]:
     if not selection.start and not selection.end:
         return 0.0, math.inf
-    start_s, end_s = _number("begin time", selection.start), _number("end time", selection.end)
+    start_s, end_s = parse_number("begin time", selection.start), parse_number("end time", selection.end)
     if selection.offset:
-        offset_s = _number("file offset", selection.offset)
+        offset_s = parse_number("file offset", selection.offset)
         start_s, end_s = offset_s, round(offset_s + (end_s - start_s), 9)  # decimals again
     return start_s, end_s
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"{name} {text!r} is not a number") from None
-    if not math.isfinite(value):
-        raise ValueError(f"{name} {text!r} is not a finite number")
-    return value
-
-
-def _whole(name: str, text: str) -> int:
-    value = _number(name, text)
-    if value != int(value):
-        raise ValueError(f"{name} {text!r} is not a whole number")
-    return int(value)

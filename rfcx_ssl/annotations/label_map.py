@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rfcx_ssl.annotations.table import STATES
 from rfcx_ssl.errors import AnnotationError, did_you_mean
 from rfcx_ssl.files import iter_csv
+from rfcx_ssl.finite import parse_whole
 from rfcx_ssl.species.table import SpeciesTable, name_key
 
 
@@ -121,7 +122,9 @@ def _meaning(cells: Mapping[str, str], species: SpeciesTable) -> Meaning | None:
     word = cells.get("species") or cells.get("species_id") or ""
     if not word:
         return None
-    species_id = species.id_of(word) if cells.get("species") else int(word) if word.isdecimal() else None
+    species_id = (
+        species.id_of(word) if cells.get("species") else parse_whole("species_id", word) if word.isdecimal() else None
+    )
     if species_id is None and cells.get("species"):
         raise ValueError(f"species={word!r} is unknown{did_you_mean(word, species.names)}")
     if species_id is None or species_id >= len(species):
@@ -130,6 +133,4 @@ def _meaning(cells: Mapping[str, str], species: SpeciesTable) -> Meaning | None:
     if state not in STATES:
         raise ValueError(f"state={state!r} must be one of {', '.join(STATES)}")
     song = cells.get("songtype_id", "")
-    if song and not song.isdecimal():
-        raise ValueError(f"songtype_id={song!r} is not a whole number")
-    return Meaning(species_id, int(song) if song else species.first_songtype(species_id), state)
+    return Meaning(species_id, parse_whole("songtype_id", song) if song else species.first_songtype(species_id), state)

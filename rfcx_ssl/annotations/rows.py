@@ -1,7 +1,6 @@
 """Reading one comma-separated label table in RFCX's schema, every rule checked with file and line."""
 
 import logging
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from rfcx_ssl.annotations.layout import BOX_COLUMNS
 from rfcx_ssl.annotations.table import STATES, Annotations, RowProblem, fail_on_problems
 from rfcx_ssl.files import iter_csv
+from rfcx_ssl.finite import parse_number, parse_whole
 from rfcx_ssl.species.table import SpeciesTable
 
 logger = logging.getLogger(__name__)
@@ -56,12 +56,14 @@ def read_table(
 def parse_row(cells: Mapping[str, str], species: SpeciesTable) -> dict[str, Any]:
     """Check one row of text cells; ``ValueError`` names the column, the value and the rule."""
     row: dict[str, Any] = {"recording_id": cells["recording_id"], "state": cells["state"]}
-    row["species_id"] = _whole(cells, "species_id")
+    row["species_id"] = parse_whole("species_id", cells["species_id"])
     row["songtype_id"] = (
-        _whole(cells, "songtype_id") if "songtype_id" in cells else species.first_songtype(row["species_id"])
+        parse_whole("songtype_id", cells["songtype_id"])
+        if "songtype_id" in cells
+        else species.first_songtype(row["species_id"])
     )
     for name in ("t_min", "f_min", "t_max", "f_max", "weight"):
-        row[name] = _number(cells, name)
+        row[name] = parse_number(name, cells[name])
     row["weak"] = is_yes("weak", cells.get("weak", ""))
     check_box(row, species)
     return row
@@ -90,20 +92,3 @@ def is_yes(name: str, cell: str) -> bool:
     if word not in (*YES, *NO):
         raise ValueError(f"{name}={cell!r} must be yes or no")
     return word in YES
-
-
-def _number(cells: Mapping[str, str], name: str) -> float:
-    try:
-        value = float(cells[name])
-    except ValueError:
-        raise ValueError(f"{name}={cells[name]!r} is not a number") from None
-    if not math.isfinite(value):
-        raise ValueError(f"{name}={cells[name]!r} is not a finite number")
-    return value
-
-
-def _whole(cells: Mapping[str, str], name: str) -> int:
-    value = _number(cells, name)
-    if value != int(value):
-        raise ValueError(f"{name}={cells[name]!r} is not a whole number")
-    return int(value)

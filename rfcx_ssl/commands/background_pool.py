@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rfcx_ssl.augment.pool import write_pool
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import Answer
+from rfcx_ssl.program import Answer, finite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, help="new folder for samples.npy and pool.json")
     parser.add_argument("audio", type=Path, nargs="+", help="audio files, or folders that are searched for them")
     parser.add_argument("--sample-rate", type=int, default=32_000, metavar="HZ", help="(default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=600.0, help="length of the pool (default: %(default)s)")
-    parser.add_argument("--piece", type=float, default=10.0, metavar="SECONDS", help="length of one piece of a file")
+    parser.add_argument("--seconds", type=finite, default=600.0, help="length of the pool (default: %(default)s)")
+    parser.add_argument("--piece", type=finite, default=10.0, metavar="SECONDS", help="length of one piece of a file")
     parser.add_argument("--seed", type=int, default=0)
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.detection.settings import CLIPS, FORMATS, SAVES, DetectSettings, journaled
-from rfcx_ssl.program import Answer, add_hearing
+from rfcx_ssl.program import Answer, add_hearing, finite
 
 SHORT = {"backend": "torch|onnx", "batch_size": "N|auto", "decoder": "hysteresis|change_point", "prevalence": "SOURCE"}
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--redo", action="store_true", help="hear again what was heard with another model or settings")
     parser.add_argument(
-        "--threshold", type=float, help="score that events of every species must reach (default: as tuned, else 0.5)"
+        "--threshold", type=finite, help="score that events of every species must reach (default: as tuned, else 0.5)"
     )
     parser.add_argument(
         "--format", action="append", choices=FORMATS, help="event table to write; repeat for several (default csv)"

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import Answer, add_threads, positive
+from rfcx_ssl.program import Answer, add_threads, finite, positive
 from rfcx_ssl.threads import use_threads
 
 FORMATS = ("parquet", "npz", "hoplite")
@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="recording, start_s, end_s: a vector per event instead of per window",
     )
     parser.add_argument("--layer", type=int, metavar="N", help="of a wav2vec-family encoder; 0 is before the first")
-    parser.add_argument("--window-s", type=float, metavar="S", help="default: as validated; of a bare encoder 5")
-    parser.add_argument("--overlap", type=float, metavar="SHARE", help="default: as validated; of a bare encoder 0")
+    parser.add_argument("--window-s", type=finite, metavar="S", help="default: as validated; of a bare encoder 5")
+    parser.add_argument("--overlap", type=finite, metavar="SHARE", help="default: as validated; of a bare encoder 0")
     parser.add_argument("--batch-size", type=positive, default=8, metavar="N", help="windows at once (default 8)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     add_threads(parser)

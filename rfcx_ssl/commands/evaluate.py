@@ -21,7 +21,7 @@ from rich.console import Console
 
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import ConfigError, did_you_mean
-from rfcx_ssl.program import Answer, add_prevalence, add_threads
+from rfcx_ssl.program import Answer, add_prevalence, add_threads, finite
 from rfcx_ssl.threads import use_threads
 
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fold", type=int, metavar="N", help="judge the validation side of this fold")
     parser.add_argument(
         "--threshold",
-        type=float,
+        type=finite,
         help="score that counts as a detection (default: the model's own decisions, else 0.5)",
     )
     parser.add_argument(

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import ConfigError, did_you_mean
-from rfcx_ssl.program import Answer, add_threads
+from rfcx_ssl.program import Answer, add_threads, finite
 from rfcx_ssl.review.settings import ReviewSettings, Strategy
 from rfcx_ssl.threads import use_threads
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ask = parser.add_argument_group("asking")
     ask.add_argument("--budget", type=int, metavar="N", help="questions in all (default 100)")
     ask.add_argument("--strategy", metavar="KIND=SHARE,...", help="of top, threshold, random, diverse; others are 0")
-    ask.add_argument("--threshold", type=float, help="what `threshold` asks around (default: that of the detection)")
+    ask.add_argument("--threshold", type=finite, help="what `threshold` asks around (default: that of the detection)")
     ask.add_argument("--seed", type=int, help="of what is random (default 0)")
     ask.add_argument(
         "--answered", nargs="+", type=Path, default=[], metavar="PATH", help="earlier rounds, label tables"
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     read = parser.add_argument_group("reading answers")
     read.add_argument("--read", type=Path, metavar="DIR", help="folder that this command wrote, with its table edited")
     read.add_argument("--annotator", metavar="NAME", help="who listened")
-    read.add_argument("--weight", type=float, default=1.0, help="of these labels in training, in (0, 1] (default 1)")
+    read.add_argument("--weight", type=finite, default=1.0, help="of these labels in training, in (0, 1] (default 1)")
     read.add_argument(
         "--table", type=Path, metavar="FILE", help="the edited table (default: the one that was changed)"
     )

@@ -17,7 +17,7 @@ from rich.console import Console
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import Answer, add_hearing
+from rfcx_ssl.program import Answer, add_hearing, finite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="hear each model for itself and average, per species, the ranks that it gives to the recordings",
     )  # fmt: skip
     parser.add_argument(
-        "--fill", type=float, metavar="VALUE",
+        "--fill", type=finite, metavar="VALUE",
         help="write this score for recordings that are missing or cannot be read (default: that is an error)",
     )  # fmt: skip
     parser.add_argument(

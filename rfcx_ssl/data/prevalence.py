@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.errors import AnnotationError, did_you_mean
 from rfcx_ssl.files import iter_csv
+from rfcx_ssl.finite import parse_number
 from rfcx_ssl.species import SpeciesTable
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -59,9 +60,9 @@ def read_prevalence(path: Path, species: SpeciesTable) -> FloatArray:
 
 def _share(path: Path, line: int, text: str) -> float:
     try:
-        value = float(text)
-    except ValueError:
-        raise AnnotationError(f"{path}:{line}: prevalence={text!r} is not a number") from None
+        value = parse_number("prevalence", text)
+    except ValueError as error:
+        raise AnnotationError(f"{path}:{line}: {error}") from None
     if not 0 <= value <= 1:
         raise AnnotationError(f"{path}:{line}: prevalence={text} must be in [0, 1]")
     return value

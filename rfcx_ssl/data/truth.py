@@ -108,4 +108,10 @@ def _split_ids(root: Path, split: str) -> list[str]:
     if not table.is_file():
         return []
     rows = iter_csv(table, ("recording_id",), ("split",))
-    return [cells["recording_id"] for _, cells in rows if cells.get("split") == split]
+    ids: dict[str, None] = {}
+    for line, cells in rows:
+        if cells.get("split") == split:
+            if cells["recording_id"] in ids:
+                raise AnnotationError(f"{table}:{line}: recording {cells['recording_id']} is listed twice")
+            ids[cells["recording_id"]] = None
+    return list(ids)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.errors import AnnotationError, did_you_mean
 from rfcx_ssl.files import iter_csv
+from rfcx_ssl.finite import parse_number
 from rfcx_ssl.metrics.prior import prior_shift
 from rfcx_ssl.species.table import SpeciesTable, name_key
 
@@ -121,16 +122,16 @@ def _shift(
         raise AnnotationError(f"{path}:{line}: needs one of {', '.join(STATEMENTS)}, has {', '.join(said) or 'none'}")
     column, text = said[0], cells[said[0]]
     try:
-        value = float(text)
-    except ValueError:
-        raise AnnotationError(f"{path}:{line}: {column}={text!r} is not a number") from None
+        value = parse_number(column, text)
+    except ValueError as error:
+        raise AnnotationError(f"{path}:{line}: {error}") from None
     if column == "occurs":
         if value not in (0, 1):
             raise AnnotationError(f"{path}:{line}: occurs={text} must be 0 or 1")
         return 0.0 if value else -np.inf
     if column == "odds":
-        if not 0 <= value < np.inf:
-            raise AnnotationError(f"{path}:{line}: odds={text} must be 0 or more, and finite")
+        if value < 0:
+            raise AnnotationError(f"{path}:{line}: odds={text} must be 0 or more")
         return float(np.log(value)) if value else -np.inf
     if not 0 <= value <= 1:
         raise AnnotationError(f"{path}:{line}: prevalence={text} must be in [0, 1]")

@@ -1,11 +1,11 @@
 """Which stretches of which recordings: a table of events on the disk, in any order, without keeping it in memory."""
 
-import math
 import sqlite3
 from pathlib import Path
 
 from rfcx_ssl.errors import AnnotationError, some_of
 from rfcx_ssl.files import iter_csv, unguard_cell
+from rfcx_ssl.finite import parse_number
 
 MOST_NAMED = 3
 
@@ -58,9 +58,6 @@ class EventList:
 
     def _seconds(self, line: int, key: str, text: str) -> float:
         try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise AnnotationError(f"{self.table}:{line}: {key}={text!r} must be a number of seconds")
-        return value
+            return parse_number(key, text)
+        except ValueError as error:
+            raise AnnotationError(f"{self.table}:{line}: {error}") from None

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple, TextIO
 
 from rfcx_ssl.errors import AudioError, first_line
 from rfcx_ssl.files import iter_rows
+from rfcx_ssl.finite import parse_number
 
 #: What the columns may be called.
 FILE = ("file", "path", "filename", "file_name", "filepath", "url")
@@ -122,9 +122,9 @@ def _seconds(where: str, column: str | None, cells: Mapping[str, Any]) -> float 
     if value is None or value == "" or value != value:  # NaN is how tables write an empty cell
         return None
     try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
+        seconds = parse_number(column or "", str(value))
+    except ValueError:
+        seconds = -1.0
+    if seconds < 0:
         raise AudioError(f"{where}: {column}={value!r} must be seconds, 0 or more")
     return seconds

@@ -18,6 +18,7 @@ from rfcx_ssl.annotations.audio_index import without_suffix
 from rfcx_ssl.data.when import recorded_at
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.files import iter_csv, unguard_cell
+from rfcx_ssl.finite import parse_number
 
 NAMES = ("recording", "recording_id", "file")
 FACTS = ("site", "latitude", "longitude", "datetime", "date", "time")
@@ -166,10 +167,7 @@ def _degrees(cells: Mapping[str, str], name: str) -> float | None:
     text = cells.get(name, "")
     if not text:
         return None
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"{name}={text!r} is not a number of degrees") from None
+    value = parse_number(name, text)
     if not abs(value) <= _RANGE[name]:
         raise ValueError(f"{name}={text} must be from -{_RANGE[name]:g} to {_RANGE[name]:g}")
     return value

@@ -11,6 +11,7 @@ import numpy as np
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.evaluation.reference import Reference
 from rfcx_ssl.files import iter_csv
+from rfcx_ssl.finite import parse_number, parse_whole
 from rfcx_ssl.metrics.arrays import BoolArray, FloatArray
 
 SNR_EDGES_DB = (0.0, 5.0, 10.0, 15.0)
@@ -66,9 +67,11 @@ def read_snr_db(table: Path, recording_ids: Sequence[str], num_species: int) -> 
         if row is None or not cells["snr_db"]:
             continue
         try:
-            species, value = int(cells["species_id"]), float(cells["snr_db"])
-        except ValueError:
-            raise AnnotationError(f"{table}:{line}: snr_db={cells['snr_db']!r} is not a number") from None
+            species, value = parse_whole("species_id", cells["species_id"]), parse_number("snr_db", cells["snr_db"])
+        except ValueError as error:
+            raise AnnotationError(f"{table}:{line}: {error}") from None
+        if not 0 <= species < num_species:
+            raise AnnotationError(f"{table}:{line}: species_id={species} must be 0 to {num_species - 1}")
         found[row, species] = np.fmax(found[row, species], value)
     return found
 

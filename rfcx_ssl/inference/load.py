@@ -7,13 +7,19 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers.utils import logging as hf_logging
 
-from rfcx_ssl.errors import CheckpointError, ConfigError, first_line
+from rfcx_ssl.errors import CheckpointError, ConfigError, RfcxError, first_line
 from rfcx_ssl.hub_id import hub_complaint, split_revision
 from rfcx_ssl.inference.windows import windows_in_force
+from rfcx_ssl.models.backbone_rules import ATTENTION_KEYS, RULES
+from rfcx_ssl.models.configuration import RainforestSedConfig
+from rfcx_ssl.models.encoder_directory import UNLOADABLE
 from rfcx_ssl.models.modeling import RainforestSedModel
+from rfcx_ssl.models.rules import check_values
+from rfcx_ssl.models.stored import check_tensors, read_config, stored_tensors
 
 MODEL_FILES = ["*.json", "*.safetensors", "*.onnx"]  # all that is ever fetched: nothing in them runs code
 
@@ -27,12 +33,13 @@ def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
         CheckpointError: there is no such model, its weights do not fit its config, or they are not finite.
     """
     folder = model_folder(source)
+    check_files(folder, source)
     hf_logging.disable_progress_bar()
     try:
         loaded: Any = RainforestSedModel.from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
         )
-    except (OSError, ValueError, RuntimeError, ConfigError) as error:
+    except (*UNLOADABLE, SafetensorError) as error:
         raise CheckpointError(f"model {source}: cannot be loaded ({first_line(error)})") from None
     model, info = loaded
     wrong = sorted(map(str, [*info["missing_keys"], *info["unexpected_keys"], *info["mismatched_keys"]]))
@@ -47,6 +54,35 @@ def load_model(source: str, device: str = "cpu") -> RainforestSedModel:
         raise CheckpointError(f"model {source}: {error}") from None
     ready: RainforestSedModel = model.eval().requires_grad_(False).to(pick_device(device))
     return ready
+
+
+def check_files(folder: Path, source: str) -> None:
+    """Hold config.json against its schema, and the headers of the weights against the model that it describes.
+
+    Nothing is allocated, so that a config of any size is only a line. Code beside the model is never run: the classes are
+    ours.
+
+    Raises:
+        CheckpointError: naming ``source`` and what is wrong.
+    """
+    try:
+        values = read_config(str(folder))
+        if values.get("model_type") != RainforestSedConfig.model_type:
+            raise CheckpointError(
+                f"config.json: model_type {values.get('model_type')!r}, need {RainforestSedConfig.model_type!r}"
+            )
+        check_values(values, {key: RULES[key] for key in ATTENTION_KEYS}, "config.json")
+        with torch.device("meta"):
+            skeleton = RainforestSedModel(RainforestSedConfig.from_dict(values))
+        stored = stored_tensors(str(folder))
+        if stored is None:
+            raise CheckpointError("it has no model.safetensors")
+        check_tensors(stored, skeleton.state_dict(), "its weights")
+    except UNLOADABLE as error:
+        raise CheckpointError(f"model {source}: cannot be loaded ({first_line(error)})") from None
+    except RfcxError as error:
+        reason = str(error).removeprefix(f"{folder}: ")
+        raise CheckpointError(f"model {source}: cannot be loaded ({reason})") from None
 
 
 def model_folder(source: str) -> Path:

@@ -84,10 +84,6 @@ def read_facts(path: Path, metadata: dict[str, str], wanted: WindowSettings) -> 
             tuple(values["output_species"]),
             tuple(values["output_songtype"]),
         )
-        if any(type(s) is not int or not -1 <= s < len(space.species) for s in space.output_species):
-            raise ValueError(
-                f"output_species={list(space.output_species)} are not all among {len(space.species)} species"
-            )
         own_s = _count(values, "window_samples") / grid.sample_rate_hz
         windows = choose_windows(wanted, values["windows"], own_s, "windows")
         fixed = None if values["fixed_samples"] is None else _count(values, "fixed_samples")

@@ -25,6 +25,7 @@ from rfcx_ssl.species.space import LabelSpace
 FloatArray = NDArray[np.float32]
 METADATA_KEY = b"rfcx_ssl_pseudo_labels"
 ROWS_PER_GROUP = 64
+MAX_FRAME_S = 60.0
 
 
 class SoftScores(NamedTuple):
@@ -66,11 +67,17 @@ class PseudoLabels:
             file = pq.ParquetFile(path)
             note = json.loads((file.schema_arrow.metadata or {})[METADATA_KEY])
             names, frame_s = tuple(note["output_names"]), float(note["frame_s"])
-            found = {}
+            if not names or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+                raise ValueError(f"output_names={names!r:.80} are not different names")
+            if not 0 < frame_s < MAX_FRAME_S:
+                raise ValueError(f"frame_s={frame_s} must be above 0 and below {MAX_FRAME_S:g} s")
+            found: dict[str, SoftScores] = {}
             for batch in file.iter_batches(ROWS_PER_GROUP, columns=["recording_id", "weight", "scores"]):
                 for row in range(batch.num_rows):
                     values = batch["scores"][row].values.to_numpy(zero_copy_only=False).astype(np.float32)
                     name = batch["recording_id"][row].as_py()
+                    if name in found:
+                        raise AnnotationError(f"{path}: recording {name} is listed twice")
                     found[name] = _checked(path, name, values, batch["weight"][row].as_py(), len(names))
         except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
             raise AnnotationError(f"{path}: not a pseudo-label file ({type(error).__name__}: {error})") from None

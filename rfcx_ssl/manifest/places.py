@@ -24,8 +24,13 @@ def read_places(path: str | Path) -> Places:
             fields = set(rows.fieldnames or ())
             if "recording_id" not in fields or not fields & {"site", "recorder"}:
                 raise ManifestError(f"{path}:1: needs columns recording_id and site or recorder; has {sorted(fields)}")
-            return {row["recording_id"]: (row.get("site") or None, row.get("recorder") or None) for row in rows}
-    except (OSError, UnicodeDecodeError) as error:
+            places: dict[str, tuple[str | None, str | None]] = {}
+            for row in rows:
+                if row["recording_id"] in places:
+                    raise ManifestError(f"{path}:{rows.line_num}: recording {row['recording_id']} is listed twice")
+                places[row["recording_id"]] = row.get("site") or None, row.get("recorder") or None
+            return places
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ManifestError(f"{path}: cannot be read ({error})") from None
 
 

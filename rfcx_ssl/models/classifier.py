@@ -28,8 +28,8 @@ class PrototypeSettings:
 
     def __post_init__(self) -> None:
         """Check the rules of the fields."""
-        if self.per_output < 1:
-            raise ValueError(f"per_output={self.per_output} must be 1 or more")
+        if not 1 <= self.per_output <= 2**10:
+            raise ValueError(f"per_output={self.per_output} must be 1 or more, and at most 2^10")
 
 
 ClassifierSettings = Annotated[LinearSettings | PrototypeSettings, BY_KIND]

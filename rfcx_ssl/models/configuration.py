@@ -6,7 +6,8 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
-from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.errors import CheckpointError, ConfigError
+from rfcx_ssl.models.rules import FLAG, Many, Maybe, Object, Real, Rule, Text, Whole, check_values
 from rfcx_ssl.species.space import LabelSpace
 from rfcx_ssl.species.table import SpeciesTable
 
@@ -24,6 +25,21 @@ _HF_KEYS = {field.name for field in dataclasses.fields(PreTrainedConfig)} | {
     "name_or_path",
     "num_labels",
     "torch_dtype",
+}
+
+_OBJECT, _MOST_OUTPUTS = Object(), 10**5
+RULES: Mapping[str, Rule] = {
+    "sed": Maybe(_OBJECT),
+    "backbone": Maybe(_OBJECT),
+    "sample_rate_hz": Whole(1, 10**7),
+    "window_samples": Whole(1, 10**9),
+    "windows": Maybe(_OBJECT),
+    "train_prevalence": Maybe(Many(Maybe(Real(0, 1)), _MOST_OUTPUTS)),
+    "normalize_waveform": FLAG,
+    "species": Many(_OBJECT, _MOST_OUTPUTS, least=0),
+    "output_names": Many(Text(), _MOST_OUTPUTS, least=0),
+    "output_species": Many(Whole(-1, _MOST_OUTPUTS), _MOST_OUTPUTS, least=0),
+    "output_songtype": Many(Maybe(Whole(0, 2**53)), _MOST_OUTPUTS, least=0),
 }
 
 
@@ -58,6 +74,16 @@ class RainforestSedConfig(PreTrainedConfig):
         unknown = sorted(set(kwargs) - _HF_KEYS)
         if unknown:
             raise ConfigError(f"config.json: {unknown[0]}: unknown key of a {self.model_type} model")
+        check_values(
+            {
+                "sed": sed, "backbone": backbone, "sample_rate_hz": sample_rate_hz, "window_samples": window_samples,
+                "windows": windows, "train_prevalence": train_prevalence, "normalize_waveform": normalize_waveform,
+                "species": species, "output_names": output_names, "output_species": output_species,
+                "output_songtype": output_songtype,
+            },
+            RULES,
+            "config.json",
+        )  # fmt: skip
         self.sed = sed
         self.backbone = backbone
         self.sample_rate_hz = sample_rate_hz
@@ -75,10 +101,13 @@ class RainforestSedConfig(PreTrainedConfig):
 
     @property
     def space(self) -> LabelSpace:
-        """The label space the model answers in."""
-        return LabelSpace(
-            species=SpeciesTable.from_rows(self.species),
-            output_names=tuple(self.output_names),
-            output_species=tuple(self.output_species),
-            output_songtype=tuple(self.output_songtype),
-        )
+        """The label space the model answers in; :class:`CheckpointError` where species and outputs are none."""
+        try:
+            return LabelSpace(
+                species=SpeciesTable.from_rows(self.species),
+                output_names=tuple(self.output_names),
+                output_species=tuple(self.output_species),
+                output_songtype=tuple(self.output_songtype),
+            )
+        except (TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(f"config.json: {error}") from None

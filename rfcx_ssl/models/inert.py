@@ -7,6 +7,8 @@ which keeps what was stored and calls nothing; any other name stops the load.
 
 import pickle
 import re
+import struct
+import warnings
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,6 +28,12 @@ NUMPY_NAMES = (
     "numpy.dtype",
 )
 NUMPY_PATTERN = r"numpy\.dtypes\.\w+"
+
+# what a file that is anything else makes of torch's reader
+_UNREADABLE = (
+    AssertionError, AttributeError, EOFError, ImportError, IndexError, KeyError, MemoryError, OSError, OverflowError,
+    RuntimeError, TypeError, ValueError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 class Record:
@@ -65,7 +73,8 @@ def load_inert(path: Path, source: str, names: Iterable[str] = (), pattern: str 
             if wanted - allowed:
                 raise CheckpointError(f"{source}: refuses to load, it asks for {', '.join(sorted(wanted - allowed))}")
         inert: list[Any] = [(Record, name) for name in sorted(allowed)]
-        with torch.serialization.safe_globals(inert):
+        with torch.serialization.safe_globals(inert), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's advice about files that are then refused
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         raise CheckpointError(f"{source}: not a readable PyTorch file ({first_line(error)[:200]})") from None

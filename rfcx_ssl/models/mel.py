@@ -34,6 +34,8 @@ class MelSettings:
             raise ValueError(f"need 0 <= f_min_hz < f_max_hz, got {self.f_min_hz} and {self.f_max_hz}")
         if not 1 <= self.hop_samples <= self.n_fft or self.n_mels < 1:
             raise ValueError(f"need 1 <= hop_samples <= n_fft and n_mels >= 1, got {self}")
+        if self.n_fft > 2**15 or self.n_mels > 2**10:
+            raise ValueError(f"need n_fft <= 2^15 and n_mels <= 2^10, got {self.n_fft} and {self.n_mels}")
 
 
 def add_frequency_channel(x: Tensor) -> Tensor:

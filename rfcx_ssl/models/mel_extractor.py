@@ -36,6 +36,8 @@ class MelExtractorSettings:
             raise ValueError("channels, time_strides and band_strides must have one entry per convolution")
         if min(*self.channels, *self.time_strides, *self.band_strides, self.dim) < 1:
             raise ValueError("channels, strides and dim must be 1 or more")
+        if max(*self.channels, *self.time_strides, *self.band_strides, self.dim) > 2**13 or len(self.channels) > 64:
+            raise ValueError("channels, strides and dim must be at most 2^13, in at most 64 convolutions")
         if any(value is not None and value <= 0 for value in (self.log_floor, self.center_s, self.normalize_s)):
             raise ValueError("log_floor, center_s and normalize_s must be above 0")
         if self.mel.alignment != "frame":

@@ -41,6 +41,13 @@ class PannsSettings(SedSettings):
         super().__post_init__()
         if not len(self.channels) == len(self.time_pools) == len(self.freq_pools) > 0:
             raise ValueError("channels, time_pools and freq_pools must have one entry per block")
+        values = (*self.channels, *self.time_pools, *self.freq_pools, self.embedding_dim)
+        if min(values) < 1 or max(values) > 2**13 or len(self.channels) > 64:
+            raise ValueError(
+                "channels, time_pools, freq_pools and embedding_dim must be 1 to 2^13, in at most 64 blocks"
+            )
+        if not (0 <= self.block_dropout < 1 and 0 <= self.embedding_dropout < 1):
+            raise ValueError("block_dropout and embedding_dropout must be in [0, 1)")
         bands = self.mel.n_mels
         for pool in self.freq_pools:
             bands //= pool

@@ -1,6 +1,7 @@
 """Image networks from timm over a log-mel or PCEN spectrogram: the strongest family of the RFCX competition."""
 
 import copy
+import re
 from typing import Any, Literal
 
 import torch
@@ -38,6 +39,8 @@ class SpectrogramSettings(SedSettings):
         super().__post_init__()
         if self.stages < 0 or not 0 <= self.drop_path < 1:
             raise ValueError(f"need stages >= 0 and drop_path in [0, 1), got {self.stages} and {self.drop_path}")
+        if not re.fullmatch(r"\w[\w.]*", self.architecture):  # timm takes addresses on the hub here, too
+            raise ValueError(f"architecture={self.architecture!r} is no name of a timm network")
         if self.checkpoint and not self.pretrained:
             raise ValueError("checkpoint is read only with pretrained=true")
 

@@ -21,8 +21,8 @@ class LayersSettings:
 
     def __post_init__(self) -> None:
         """Check the rules between fields."""
-        if self.layers < 1 or self.dim < 0:
-            raise ValueError(f"need layers >= 1 and dim >= 0, got {self.layers} and {self.dim}")
+        if not 1 <= self.layers <= 64 or not 0 <= self.dim <= 2**13:
+            raise ValueError(f"need layers in 1 to 64 and dim in 0 to 2^13, got {self.layers} and {self.dim}")
 
 
 @settings

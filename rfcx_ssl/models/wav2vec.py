@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.models.backbone_rules import check_backbone
 from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.models.encoder import Encoder, SedSettings, ValidLengths, inside
 from rfcx_ssl.models.encoder_directory import backbone_values, load_backbone, preprocessing
@@ -103,6 +104,7 @@ class Wav2Vec2Encoder(Encoder):
         self, settings: Wav2Vec2Settings, backbone: dict[str, Any], sample_rate_hz: int, normalize: bool
     ) -> None:
         super().__init__()
+        check_backbone(backbone, FAMILY, "config.json: backbone")
         config = AutoConfig.for_model(**backbone)
         self.settings = settings
         self.sample_rate_hz = sample_rate_hz

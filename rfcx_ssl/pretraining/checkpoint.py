@@ -15,6 +15,7 @@ from torch import Tensor
 from rfcx_ssl.errors import CheckpointError
 from rfcx_ssl.models.inert import NUMPY_PATTERN, Record, load_inert
 from rfcx_ssl.models.wav2vec2_mel import Wav2Vec2MelConfig
+from rfcx_ssl.pretraining.checkpoint_rules import check_settings, check_weights
 from rfcx_ssl.provenance import file_sha256
 
 _OMEGACONF_NODES = ("AnyNode", "StringNode", "IntegerNode", "FloatNode", "BooleanNode", "EnumNode", "BytesNode")
@@ -35,6 +36,9 @@ _INERT_NAMES = (
     "builtins.bool",
 )
 _INERT_PATTERN = rf"fairseq\.(dataclass|data|tasks|models)\.[\w.]+|{NUMPY_PATTERN}"
+
+
+_LONGEST_SPEC, _MOST_LAYERS, _LARGEST = 2000, 64, 2**13  # of a description of convolutions: what a layer has
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +71,17 @@ def load_fairseq_checkpoint(path: Path) -> FairseqCheckpoint:
     state = load_inert(path, str(path), _INERT_NAMES, _INERT_PATTERN)
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         raise CheckpointError(f"{path}: no 'model' entry; a checkpoint written by fairseq is needed")
-    model, task = _settings(state)
+    try:
+        model, task = _settings(state)
+    except RecursionError:
+        raise CheckpointError(f"{path}: its settings are nested too deeply") from None
+    check_settings(model, task, str(path))
     name = model.get("_name") or model.get("arch") or "unknown"
     frames = "mel_extractor" if name == Wav2Vec2MelConfig.model_type else "conv_feature_layers"
     if not str(name).startswith("wav2vec2") or frames not in model:
         raise CheckpointError(f"{path}: model._name={name!r}; only wav2vec2 pretraining checkpoints can be converted")
-    weights = {key: value.float() for key, value in state["model"].items() if isinstance(value, Tensor)}
-    history = state.get("optimizer_history") or [{}]
-    num_updates = history[-1].get("num_updates", 0) if isinstance(history[-1], dict) else 0
-    return FairseqCheckpoint(path, file_sha256(path), weights, model, task, int(num_updates or 0))
+    weights = check_weights(state["model"], str(path))
+    return FairseqCheckpoint(path, file_sha256(path), weights, model, task, _num_updates(state))
 
 
 def parse_conv_layers(spec: str) -> list[tuple[int, int, int]]:
@@ -87,14 +93,20 @@ def parse_conv_layers(spec: str) -> list[tuple[int, int, int]]:
         CheckpointError: the text is anything else.
     """
     try:
+        if len(spec) > _LONGEST_SPEC:
+            raise ValueError(f"{len(spec)} characters")
         layers = _fold(ast.parse(spec.strip(), mode="eval").body)
         checked = [(int(channels), int(kernel), int(stride)) for channels, kernel, stride in layers]
-    except (SyntaxError, TypeError, ValueError, RecursionError):
+    except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError):
         raise CheckpointError(
-            f"model.conv_feature_layers={spec!r}: need a list of (channels, kernel, stride)"
+            f"model.conv_feature_layers={spec!r:.200}: need a list of (channels, kernel, stride)"
         ) from None
-    if not checked or len(checked) > 64 or min(min(layer) for layer in checked) < 1:
-        raise CheckpointError(f"model.conv_feature_layers={spec!r}: need 1 to 64 layers of positive numbers")
+    if not 0 < len(checked) <= _MOST_LAYERS or not all(
+        0 < number <= _LARGEST for layer in checked for number in layer
+    ):
+        raise CheckpointError(
+            f"model.conv_feature_layers={spec!r:.200}: need 1 to {_MOST_LAYERS} layers of numbers from 1 to {_LARGEST}"
+        )
     return checked
 
 
@@ -106,12 +118,12 @@ def _fold(node: ast.expr) -> Any:  # noqa: ANN401 - a list, a tuple or an int
         return [_fold(item) for item in node.elts]
     if isinstance(node, ast.Tuple):
         return tuple(_fold(item) for item in node.elts)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _fold(node.left) + _fold(node.right)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mult):
         left, right = _fold(node.left), _fold(node.right)
-        if all(not isinstance(value, int) or value <= 64 for value in (left, right)):
-            return left * right
+        adds = isinstance(node.op, ast.Add)
+        lengths = [len(value) if isinstance(value, list | tuple) else value for value in (left, right)]
+        if (sum(lengths) if adds else lengths[0] * lengths[1]) <= _LARGEST:  # before it is made
+            return left + right if adds else left * right
     raise ValueError(ast.dump(node))
 
 
@@ -119,10 +131,18 @@ def _settings(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Model and task settings: ``cfg`` of fairseq >= 0.11, else the flat ``args`` of older versions."""
     cfg = _plain(state.get("cfg"))
     if isinstance(cfg, dict) and isinstance(cfg.get("model"), dict):
-        return cfg["model"], cfg.get("task") or {}
+        return cfg["model"], cfg["task"] if isinstance(cfg.get("task"), dict) else {}
     args = _plain(state.get("args"))
     flat = args if isinstance(args, dict) else {}
     return flat, flat
+
+
+def _num_updates(state: dict[str, Any]) -> int:
+    """Updates that the last entry of the optimizer's history counts; 0 where there is none."""
+    history = state.get("optimizer_history")
+    last = history[-1] if isinstance(history, list) and history else None
+    updates = last.get("num_updates") if isinstance(last, dict) else None
+    return updates if isinstance(updates, int) else 0
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

@@ -22,8 +22,9 @@ from transformers import (
     Wav2Vec2Model,
 )
 
-from rfcx_ssl.errors import CheckpointError
-from rfcx_ssl.models.wav2vec import frame_geometry
+from rfcx_ssl.errors import CheckpointError, ConfigError
+from rfcx_ssl.models.backbone_rules import check_backbone
+from rfcx_ssl.models.wav2vec import FAMILY, frame_geometry
 from rfcx_ssl.models.wav2vec2_mel import Wav2Vec2MelConfig
 from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint, parse_conv_layers
 
@@ -141,20 +142,24 @@ def encoder_config(checkpoint: FairseqCheckpoint) -> Wav2Vec2Config:
 
 def _config_of_frames(checkpoint: FairseqCheckpoint, **common: Any) -> Wav2Vec2Config:  # noqa: ANN401 - config keys
     """The config of ``common`` with the part that says how a waveform becomes frames."""
-    settings = checkpoint.model
+    settings, source = checkpoint.model, str(checkpoint.path)
     if settings.get("_name") == Wav2Vec2MelConfig.model_type:
-        return Wav2Vec2MelConfig(
-            mel_extractor=settings["mel_extractor"], sample_rate_hz=sample_rate_hz(checkpoint), **common
-        )
+        common |= {"mel_extractor": settings["mel_extractor"] or {}, "sample_rate_hz": sample_rate_hz(checkpoint)}
+        check_backbone({"model_type": Wav2Vec2MelConfig.model_type, **common}, FAMILY, source)
+        try:
+            return Wav2Vec2MelConfig(**common)
+        except ConfigError as error:
+            raise CheckpointError(f"{source}: model.{error}") from None
     layers = parse_conv_layers(settings["conv_feature_layers"])
-    return Wav2Vec2Config(
+    common |= dict(
         feat_extract_norm="layer" if settings.get("extractor_mode") == "layer_norm" else "group",
         conv_dim=[channels for channels, _, _ in layers],
         conv_kernel=[kernel for _, kernel, _ in layers],
         conv_stride=[step for _, _, step in layers],
         conv_bias=bool(settings.get("conv_bias", False)),
-        **common,
     )
+    check_backbone({"model_type": Wav2Vec2Config.model_type, **common}, FAMILY, source)
+    return Wav2Vec2Config(**common)
 
 
 def fairseq_settings(config: Wav2Vec2Config) -> dict[str, Any]:

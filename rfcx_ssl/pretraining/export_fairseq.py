@@ -19,7 +19,14 @@ from transformers import AutoModel, AutoModelForPreTraining
 from rfcx_ssl.config import config_root
 from rfcx_ssl.errors import CheckpointError, first_line
 from rfcx_ssl.files import atomic_folder
-from rfcx_ssl.models.encoder_directory import MISSING_IS_FINE, encoder_config, load_pretrained, preprocessor_values
+from rfcx_ssl.models.encoder_directory import (
+    MISSING_IS_FINE,
+    UNLOADABLE,
+    encoder_config,
+    load_pretrained,
+    preprocessor_values,
+)
+from rfcx_ssl.models.stored import stored_tensors
 from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint
 from rfcx_ssl.pretraining.convert import NORMALIZE_EPS, fairseq_settings, to_fairseq
 from rfcx_ssl.pretraining.export import refuse_taken
@@ -86,15 +93,14 @@ def export_fairseq(
 
 def load_encoder(encoder: str) -> tuple[Encoder, int, bool]:
     """Model in eval mode, float32, its sample rate in Hz, and whether it wants normalized waveforms."""
+    config = encoder_config(encoder, tuple(TEMPLATES))
+    heads = any(name.endswith("ForPreTraining") for name in config.architectures or ())
+    kind: Any = AutoModelForPreTraining if heads else AutoModel
+    values = preprocessor_values(encoder)
+    stored_tensors(encoder)  # its files are what they say
     try:
-        config = encoder_config(encoder)
-        if config.model_type not in TEMPLATES:
-            raise CheckpointError(f"{encoder}: model_type {config.model_type!r}; only wav2vec 2.0 goes on in fairseq")
-        heads = any(name.endswith("ForPreTraining") for name in config.architectures or ())
-        kind: Any = AutoModelForPreTraining if heads else AutoModel
         model, info = load_pretrained(kind, encoder)
-        values = preprocessor_values(encoder)
-    except (OSError, ValueError) as error:
+    except UNLOADABLE as error:
         raise CheckpointError(f"{encoder}: not a usable encoder ({first_line(error)})") from None
     if values is None:
         raise CheckpointError(f"{encoder}: no preprocessor_config.json, so its sample rate is unknown")

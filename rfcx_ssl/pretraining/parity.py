@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, Wav2Vec2FeatureExtractor, Wav2Vec2ForPreTraining
 
 from rfcx_ssl.audio import audio_info, read_audio
-from rfcx_ssl.errors import CheckpointError, require_extra
+from rfcx_ssl.errors import CheckpointError, first_line, require_extra
 from rfcx_ssl.models.wav2vec import frame_geometry
 from rfcx_ssl.models.wav2vec2_mel import Wav2Vec2MelConfig
 from rfcx_ssl.pretraining.checkpoint import FairseqCheckpoint, parse_conv_layers
@@ -98,7 +98,10 @@ def _build_fairseq_model(checkpoint: FairseqCheckpoint) -> torch.nn.Module:
     else:  # fairseq evaluates this text as Python: hand it only what our own parser has understood
         settings["conv_feature_layers"] = repr(parse_conv_layers(settings["conv_feature_layers"]))
     known = config.__dataclass_fields__
-    model: torch.nn.Module = kind(config(**{key: value for key, value in settings.items() if key in known}))
+    try:
+        model: torch.nn.Module = kind(config(**{key: value for key, value in settings.items() if key in known}))
+    except (TypeError, ValueError, AssertionError, AttributeError, IndexError, KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{checkpoint.path}: fairseq cannot build its model ({first_line(error)})") from None
     weights = dict(checkpoint.weights)
     if "encoder.pos_conv.0.weight_g" in model.state_dict():
         newer = "encoder.pos_conv.0.parametrizations.weight.original"

@@ -10,6 +10,7 @@ from rfcx_ssl.annotations.table import UNKNOWN_BAND_HZ
 from rfcx_ssl.audio import audio_info
 from rfcx_ssl.errors import AnnotationError, ConfigError
 from rfcx_ssl.files import iter_csv, safe_name, write_csv
+from rfcx_ssl.finite import parse_number, parse_whole
 from rfcx_ssl.review.choose import Question
 from rfcx_ssl.review.hear import Pool
 from rfcx_ssl.species import SpeciesTable
@@ -108,10 +109,14 @@ def read_plan(folder: Path) -> list[Item]:
     items = []
     for line, cells in iter_csv(path, list(kinds)):
         try:
-            items.append(Item(**{name: kinds[name](cell) for name, cell in cells.items()}))  # type: ignore[operator]
+            items.append(Item(**{name: _value(name, kinds[name], cell) for name, cell in cells.items()}))
         except ValueError as error:
             raise AnnotationError(f"{path}:{line}: {error}") from None
     return items
+
+
+def _value(name: str, kind: object, cell: str) -> Any:  # noqa: ANN401 - any field of an item
+    return parse_number(name, cell) if kind is float else parse_whole(name, cell) if kind is int else cell
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - any field of an item

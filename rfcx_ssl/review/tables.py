@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rfcx_ssl import finite
 from rfcx_ssl.annotations.exchange import RAVEN_BAND, RAVEN_TIMES, audacity_lines, spectrogram_rows
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.files import iter_csv
@@ -106,6 +107,6 @@ def _read_audacity(path: Path) -> list[Label]:
 def parse_number(source: str, name: str, text: str) -> float:
     """A cell as a number; :class:`AnnotationError` names its source, ``file:line``."""
     try:
-        return float(text)
-    except ValueError:
-        raise AnnotationError(f"{source}: {name} {text!r} is not a number") from None
+        return finite.parse_number(name, text)
+    except ValueError as error:
+        raise AnnotationError(f"{source}: {error}") from None

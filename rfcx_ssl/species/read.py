@@ -7,6 +7,7 @@ from typing import Any
 
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.files import iter_csv, write_csv
+from rfcx_ssl.finite import parse_number, parse_whole
 from rfcx_ssl.species.table import Call, SpeciesTable
 
 REQUIRED = ("name",)
@@ -53,20 +54,17 @@ def write_species(table: SpeciesTable, path: Path) -> None:
 def _call(cells: Mapping[str, str], species_id: int) -> Call:
     if not cells["name"]:
         raise ValueError("name is empty")
-    song = cells.get("songtype") or "1"
-    if not song.isdecimal():
-        raise ValueError(f"songtype={song!r} is not a whole number")
+    song = parse_whole("songtype", cells.get("songtype") or "1")
+    if song < 0:
+        raise ValueError(f"songtype={song} must not be negative")
     numbers = {key: _number(cells, key) for key in ("f_min_hz", "f_max_hz", "prevalence")}
     code, scientific = cells.get("code") or None, cells.get("scientific_name") or None
-    return Call(species_id, int(song), cells["name"], code, scientific, **numbers)
+    return Call(species_id, song, cells["name"], code, scientific, **numbers)
 
 
 def _number(cells: Mapping[str, str], key: str) -> float | None:
     text = cells.get(key, "")
-    try:
-        return float(text) if text else None
-    except ValueError:
-        raise ValueError(f"{key}={text!r} is not a number") from None
+    return parse_number(key, text) if text else None
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - any cell

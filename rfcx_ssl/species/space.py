@@ -30,6 +30,8 @@ class LabelSpace:
         if len(set(self.output_names)) < len(self.output_names):
             twice = next(name for name in self.output_names if self.output_names.count(name) > 1)
             raise ValueError(f"{twice!r} stands for two outputs of the model")
+        if wrong := [s for s in self.output_species if type(s) is not int or not -1 <= s < len(self.species)]:
+            raise ValueError(f"output_species={wrong[0]!r:.40} must be 0 to {len(self.species) - 1}, or -1 for noise")
         pairs = zip(self.output_species, self.output_songtype, strict=True)
         object.__setattr__(self, "_outputs", {pair: k for k, pair in enumerate(pairs)})
 

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from rich.console import Console
 
 from rfcx_ssl.annotations.layout import (
@@ -21,6 +20,7 @@ from rfcx_ssl.annotations.layout import (
     TRUTH_COLUMNS,
     TRUTH_TABLE,
 )
+from rfcx_ssl.audio import write_flac
 from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.errors import RunError
@@ -91,7 +91,7 @@ def make_recording(root: Path, settings: SynthSettings, task: Task) -> Written:
     scene = compose(site, settings, [SONG_TYPES[song] for song in task.songs], confirmed, task.night, rng)
     name = recording_id(settings.seed, split, task.index)
     path = root / task.split / f"{name}.flac"
-    soundfile.write(path, np.round(scene.samples * 32767).astype(np.int16), SAMPLE_RATE_HZ, subtype="PCM_16")
+    write_flac(path, np.round(scene.samples * 32767).astype(np.int16), SAMPLE_RATE_HZ)
     tp = true_boxes(scene.calls, confirmed, settings, rng) if confirmed is not None else []
     fp = false_boxes(scene.calls, [SONG_TYPES[song] for song in task.rejected], settings, rng)
     truth: tuple[Row, ...] = tuple(

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
-from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.errors import ConfigError, RfcxError, RunError, first_line
 
 Key = tuple[int, int]  # (epoch, index)
 
@@ -33,6 +33,15 @@ class KeyedDataset(Dataset[Any]):
     def __init__(self, dataset: EpochDataset) -> None:
         self.dataset = dataset
         self.epoch: int | None = None
+
+    def __getitems__(self, keys: list[Key]) -> list[Any] | RfcxError:
+        """The items of a batch, or what the first broken one met: an error in a worker is the loop's to raise."""
+        try:
+            return [self[key] for key in keys]
+        except RfcxError as error:
+            return error
+        except (OSError, MemoryError) as error:
+            return RunError(f"a training crop cannot be made: {first_line(error)}")
 
     def __getitem__(self, key: Key) -> Any:  # noqa: ANN401 - whatever collate takes
         epoch, index = key

@@ -20,6 +20,7 @@ OPERATIONAL_KEYS = frozenset(
         "num_pictures",
         "threads",
         "lock_timeout_s",
+        "loader_timeout_s",
     }
 )
 
@@ -104,6 +105,7 @@ class LoopSettings:
     keep_last: int = 2
     trackers: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)
     num_pictures: int = 2  # example pictures per evaluation
+    loader_timeout_s: float = 600.0  # the longest wait for a batch of the workers; 0: any time
     lock_timeout_s: float = 30.0  # how long to wait for another process that still holds the run folder
     optim: OptimSettings = AdamWSettings()
     schedule: ScheduleSettings = CosineScheduleSettings()
@@ -127,8 +129,10 @@ class LoopSettings:
             value = getattr(self, key)
             if value is not None and value <= 0:
                 raise ValueError(f"{key}={value} must be above 0")
-        if self.max_bad_steps < 0 or self.num_workers < 0 or self.num_pictures < 0:
-            raise ValueError("max_bad_steps, num_workers and num_pictures must be 0 or more")
+        if self.max_bad_steps < 0 or self.num_workers < 0 or self.num_pictures < 0 or self.loader_timeout_s < 0:
+            raise ValueError("max_bad_steps, num_workers, num_pictures and loader_timeout_s must be 0 or more")
+        if self.max_grad_norm is not None and self.max_grad_norm <= 0:
+            raise ValueError(f"max_grad_norm={self.max_grad_norm} must be above 0; null clips nothing")
         if self.optim.freeze is not None and not self.find_unused_parameters:
             raise ValueError("optim.freeze needs find_unused_parameters=true: frozen layers get no gradient")
         if self.mean_teacher is not None and self.average.ema is None:

@@ -118,6 +118,7 @@ class Trainer:
             accelerator.device,
             start_step=state.step,
             num_workers=settings.num_workers,
+            timeout_s=settings.loader_timeout_s,
         )
         self.clock = Clock(accelerator.device)
         self.validation = parts.validation and parts.validation.first(settings.evaluation.max_recordings)
@@ -142,19 +143,21 @@ class Trainer:
         """Train to the end; False where a signal stopped the run (it goes on from here at the next start)."""
         state, settings = self.state, self.settings
         self.evaluate_if_due()  # one that the end of the last session put off
-        steps = iter(self.stream)
-        while not self.is_done:
-            self.clock.resume()
-            report = self.take_step(next(steps), stop)
-            if state.step % settings.log_every == 0:
-                self.log()
-            if state.step % settings.save_every == 0 or state.step == self.max_steps or report.stop:
-                self.save()
-            if report.stop:
-                if self.journal is not None:
-                    self.journal.progress(state, self.max_steps, stopped=True)
-                return False
-            self.evaluate_if_due()
+        if self.is_done:
+            return True
+        with self.stream as steps:
+            while not self.is_done:
+                self.clock.resume()
+                report = self.take_step(next(steps), stop)
+                if state.step % settings.log_every == 0:
+                    self.log()
+                if state.step % settings.save_every == 0 or state.step == self.max_steps or report.stop:
+                    self.save()
+                if report.stop:
+                    if self.journal is not None:
+                        self.journal.progress(state, self.max_steps, stopped=True)
+                    return False
+                self.evaluate_if_due()
         return True
 
     def take_step(self, batches: Sequence[Batch], stop: StopRequest) -> StepReport:

@@ -5,7 +5,9 @@ python toy_finetune.py output_dir=RUN max_steps=12 [key=value ...] [--kill-at-it
 
 import argparse
 import os
+import resource
 import signal
+import time
 from functools import partialmethod
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +20,7 @@ from torch import nn
 
 from rfcx_ssl import files
 from rfcx_ssl.config import check_settings
+from rfcx_ssl.errors import AudioError
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels import Crop, collate
 from rfcx_ssl.labels.judged import Judged, JudgedBox
@@ -35,6 +38,21 @@ CALLS = np.repeat(2 * np.eye(4)[:3], 2, axis=1).astype(np.float32)  # (3 species
 SPACE = LabelSpace(
     SpeciesTable.of_names(("frog", "bird", "bat")), ("frog", "bird", "bat"), (0, 1, 2), (None, None, None)
 )
+
+
+def _raise(error):
+    raise error
+
+
+# what may happen while a crop is made, most of it in a worker
+FAULTS = {
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "bug": lambda: _raise(ZeroDivisionError("a bug")),
+    "audio": lambda: _raise(AudioError("/forest/a.flac: cannot be read")),
+    "shm": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
+    "files": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())),) * 2),
+    "stuck": lambda: time.sleep(1e6),
+}
 
 
 class ToyOutput(NamedTuple):
@@ -81,8 +99,8 @@ class ToyData:
         self.epoch = epoch
 
     def __getitem__(self, index):
-        if self.kill_at == (self.epoch, index):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.kill_at and self.kill_at[:2] == (self.epoch, index):
+            FAULTS[self.kill_at[2] if len(self.kill_at) > 2 else "kill"]()
         rng = np.random.default_rng([7, self.epoch, index])
         waveform = rng.normal(size=FRAMES * HOP).astype(np.float32)
         target = (rng.random((FRAMES, 3)) < 0.4).astype(np.float32)
@@ -197,6 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("overrides", nargs="+")
     parser.add_argument("--kill-at-item", type=lambda text: tuple(map(int, text.split(":"))))
+    parser.add_argument("--fault-at-item", nargs=3, metavar=("EPOCH", "INDEX", "FAULT"))
     parser.add_argument("--kill-in-sync", type=int)
     parser.add_argument("--no-augment", action="store_true")
     parser.add_argument("--batch-norm", action="store_true")
@@ -208,9 +227,10 @@ def main() -> None:
     if args.kill_in_sync:
         kill_in_sync(args.kill_in_sync)
     settings = toy_settings(*args.overrides)
+    fault = args.fault_at_item and (*map(int, args.fault_at_item[:2]), args.fault_at_item[2])
     parts = toy_parts(
         augment=not args.no_augment,
-        kill_at=args.kill_at_item,
+        kill_at=args.kill_at_item or fault,
         teacher_weight=settings.teacher_weight,
         dropout=args.dropout,
         batch_norm=args.batch_norm,

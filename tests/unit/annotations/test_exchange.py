@@ -57,7 +57,7 @@ def test_an_audacity_track_with_and_without_frequencies(tmp_path):
         (["1\t1\ts3"], r"abc\.txt:1: t_min=1 must be below t_max=1"),
         (["1\t2\ts3", "2\t3\tcocqui"], r"abc\.txt:2: unknown label 'cocqui'"),
         (["1\t2"], r"abc\.txt:1: '1\\t2' is not start, end and label"),
-        (["1,5\t2\ts3"], r"abc\.txt:1: begin time '1,5' is not a number"),
+        (["1,5\t2\ts3"], r"abc\.txt:1: begin time='1,5' is not a number"),
     ],
 )
 def test_a_wrong_audacity_line_is_named(tmp_path, lines, message):

@@ -28,7 +28,7 @@ def test_the_table_the_file_or_nothing(tmp_path):
         ("ra,0.1\nRana áspera,0.2", r"seen.csv:3: Rana áspera is listed twice"),
         ("ra,0.1\nHyla sp.,rare", r"seen.csv:3: prevalence='rare' is not a number"),
         ("ra,10\nHyla sp.,0.1", r"seen.csv:2: prevalence=10 must be in \[0, 1\]"),
-        ("ra,nan\nHyla sp.,0.1", r"seen.csv:2: prevalence=nan must be in \[0, 1\]"),
+        ("ra,nan\nHyla sp.,0.1", r"seen.csv:2: prevalence='nan' is not a finite number"),
         ("ra,0.1", r"seen.csv: 1 of 2 species have no prevalence \(first: Hyla sp.\)"),
     ],
 )

@@ -55,7 +55,7 @@ def test_a_training_run_composes_the_same_data(name):
         ({"labels_per_species": 0}, "labels_per_species=0 must be at least 1; null keeps all labels"),
         ({"label_fraction": 0.0}, "label_fraction=0.0 must be above 0 and at most 1"),
         ({"label_fraction": 1.5}, "label_fraction=1.5 must be above 0 and at most 1"),
-        ({"label_fraction": float("nan")}, "label_fraction=nan must be above 0 and at most 1"),
+        ({"label_fraction": float("nan")}, "label_fraction=nan is not a finite number"),
         ({"label_seed": -1}, "label_seed=-1 must not be negative"),
         (
             {"labels_per_species": 3, "label_fraction": 0.1},

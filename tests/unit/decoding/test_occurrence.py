@@ -77,7 +77,7 @@ def test_a_species_may_be_known_in_words_alone(read):
         ("species,odds", "Wern,1", r"2: species='Wern' is not among the 3 species, did you mean 'Wren'"),
         ("species,odds", "Wren,x", "2: odds='x' is not a number"),
         ("species,odds", "Wren,-1", "2: odds=-1 must be 0 or more"),
-        ("species,odds", "Wren,nan", "2: odds=nan must be 0 or more"),
+        ("species,odds", "Wren,nan", "2: odds='nan' is not a finite number"),
         ("species,odds", "Wren,", "2: needs one of occurs, odds, prevalence, has none"),
         ("species,odds,occurs", "Wren,1,1", "2: needs one of occurs, odds, prevalence, has occurs, odds"),
         ("species,occurs", "Wren,0.5", "2: occurs=0.5 must be 0 or 1"),

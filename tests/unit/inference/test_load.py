@@ -26,7 +26,9 @@ def test_missing_weights_and_folders_are_errors(model_dir, tmp_path):
     weights = load_file(broken / "model.safetensors")
     del weights["head.classify.weight"]
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match=r"1 tensors do not fit its config, first head.classify.weight"):
+    with pytest.raises(
+        CheckpointError, match=r"1 tensors do not fit its config, first: head.classify.weight is missing"
+    ):
         load_model(str(broken))
 
 

@@ -117,7 +117,7 @@ def test_what_a_graph_cannot_score_is_said(exported, tmp_path):
         ({"hop_samples": "640"}, "hop_samples='640' must be a whole number"),
         ({"species": []}, r"metadata rfcx_ssl: "),
         ({"species": [{"nmae": "a"}]}, "nmae"),
-        ({"output_species": [99] * 27}, r"are not all among 24 species"),
+        ({"output_species": [99] * 27}, r"output_species=99 must be 0 to 23"),
         ({"output_names": ["a"]}, "one entry per output"),
         ({"train_prevalence": [0.5]}, r"train_prevalence must be 24 shares in \[0, 1\]"),
         ({"windows": {"overlap": 2}}, r"overlap=2 must be in \[0, 1\)"),

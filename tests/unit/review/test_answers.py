@@ -205,7 +205,7 @@ def test_contradictions_of_two_people(edit, items, names, tmp_path):
     assert line == "b.wav 1.50 s: Great Tit is absent for two, present for one"
     assert not contradictions(one, [tmp_path / "one.csv"])
     (tmp_path / "one.csv").write_text((tmp_path / "one.csv").read_text().replace("11.5", "x"))
-    with pytest.raises(AnnotationError, match=r"one.csv:2: start_s 'x' is not a number"):
+    with pytest.raises(AnnotationError, match=r"one.csv:2: start_s='x' is not a number"):
         contradictions(one, [tmp_path / "one.csv"])
 
 

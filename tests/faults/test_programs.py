@@ -1,0 +1,177 @@
+"""Programs meet machines: killed, full, read-only, shared, small and foreign ones. docs/reliability.md says what is promised.
+
+The ordinary run tries the programs that start quickly; ``RFCX_FAULTS=long`` tries every program with every fault.
+"""
+
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LONG = os.environ.get("RFCX_FAULTS") == "long"
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "ACCELERATE_USE_CPU": "true"}
+LIMIT_S = 280
+KILLS = 3 if LONG else 1
+long_only = pytest.mark.skipif(not LONG, reason="RFCX_FAULTS=long runs it")
+
+
+def start(words, env=ENVIRONMENT, before: Callable[[], object] | None = None, **options):
+    return subprocess.Popen(
+        words, env=env, cwd=options.pop("cwd", ROOT), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True, preexec_fn=before, **options,
+    )  # fmt: skip
+
+
+def finish(process):
+    """Exit code and stderr; the program and all that it started must be gone by then."""
+    try:
+        _, errors = process.communicate(timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        pytest.fail(f"{process.args} hangs")
+    return process.returncode, errors.decode(errors="replace")
+
+
+def run(words, code=0, **options):
+    found, errors = finish(start(words, **options))
+    assert found == code, errors[-3000:]
+    return errors
+
+
+def is_one_line(errors):
+    assert "Traceback" not in errors, errors[-3000:]
+    lines = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, errors[-3000:]
+    return lines[0]
+
+
+@pytest.fixture(scope="session")
+def inputs(programs, all_inputs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    if LONG:
+        all_inputs(folder)
+        words = programs["build"].words(folder, folder / "manifest")
+        words[words.index("sample_rate_hz=8000")] = "sample_rate_hz=32000"
+        run(words)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(programs, inputs, tmp_path_factory):
+    """``undisturbed(name)``: seconds and result of a run that nothing happens to."""
+    found = {}
+
+    def once(name):
+        if name not in found:
+            out, started = tmp_path_factory.mktemp(name) / "out", time.monotonic()
+            run(programs[name].words(inputs, out))
+            found[name] = time.monotonic() - started, programs[name].result(out)
+        return found[name]
+
+    return once
+
+
+def test_killed_at_random_moments_the_same_command_gives_the_same_result(
+    name, programs, inputs, undisturbed, tmp_path
+):
+    seconds, expected = undisturbed(name)
+    words, rng = programs[name].words(inputs, tmp_path / "out"), random.Random(name)
+    for _ in range(KILLS):
+        process = start(words)
+        try:
+            process.communicate(timeout=rng.uniform(0.2, 1.0) * seconds)
+            break  # it was faster this time
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    if process.returncode and (programs[name].continues or not (tmp_path / "out").exists()):
+        run(words)
+    assert programs[name].result(tmp_path / "out") == expected
+    assert not list(tmp_path.glob(".*")), "a killed run leaves nothing beside the result"
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_completes(name, programs, inputs, undisturbed, tmp_path):
+    def full():  # a limit on the size of files fails as a full disk does: in write(2)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (programs[name].least_bytes,) * 2)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    words = programs[name].words(inputs, tmp_path / "out")
+    is_one_line(run(words, code=2, before=full))
+    run(words)
+    assert programs[name].result(tmp_path / "out") == undisturbed(name)[1]
+
+
+@long_only
+def test_an_output_that_cannot_be_written_is_one_line(name, programs, inputs, tmp_path):
+    (tmp_path / "file").write_text("not a folder")  # root writes in folders of any mode
+    assert "file" in is_one_line(run(programs[name].words(inputs, tmp_path / "file" / "out"), code=2))
+
+
+@long_only
+def test_a_second_process_in_one_folder_is_refused(name, programs, inputs, undisturbed, tmp_path):
+    words = programs[name].words(inputs, tmp_path / "out")
+    processes = [start(words), start(words)]
+    ends = [finish(process) for process in processes]
+    assert sorted(code for code, _ in ends) in ([0, 2], [0, 0]), ends
+    for code, errors in ends:
+        if code:
+            is_one_line(errors)
+    assert programs[name].result(tmp_path / "out") == undisturbed(name)[1]
+
+
+@long_only
+def test_64_files_are_enough_or_one_line(name, programs, inputs, undisturbed, tmp_path):
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    out = tmp_path / "out"
+    code, errors = finish(start(programs[name].words(inputs, out), before=few))
+    if code:
+        is_one_line(errors)
+        run(programs[name].words(inputs, out))
+    assert programs[name].result(out) == undisturbed(name)[1]
+
+
+def test_a_foreign_machine_changes_nothing(name, programs, inputs, undisturbed, tmp_path):
+    """No HOME, locale C, umask 077, no terminal, another working directory, a path with blanks and other alphabets."""
+    env = {key: value for key, value in ENVIRONMENT.items() if key not in ("HOME", "LANG", "LC_ALL", "LC_CTYPE")}
+    env |= {"LC_ALL": "C", "TERM": "dumb", "PYTHONPATH": str(ROOT)}
+    place = tmp_path / "für die Vögel 蛙" / "it's here, too"
+    place.mkdir(parents=True)
+    there = place / "inputs"
+    shutil.copytree(inputs, there)
+    words = [str(word) for word in programs[name].words(there, place / "out")]
+    words = [word.replace("it's", r"it\'s") if word.endswith("'") else word for word in words]  # as Hydra quotes
+    run(words, env=env, before=lambda: os.umask(0o077), cwd=tmp_path)
+    assert programs[name].result(place / "out") == undisturbed(name)[1]
+
+
+@long_only
+def test_a_reader_that_has_gone_is_no_traceback(name, programs, inputs, tmp_path):
+    process = start(programs[name].words(inputs, tmp_path / "out"))
+    process.stdout.close()  # rich ends with 1 where it meets this, we with 128 + SIGPIPE
+    errors = process.stderr.read().decode(errors="replace")
+    assert process.wait(LIMIT_S) in (0, 1, 128 + signal.SIGPIPE), errors[-2000:]
+    assert "Traceback" not in errors
+
+
+@long_only
+def test_a_recording_that_vanishes_during_the_run_is_named(name, programs, inputs, tmp_path):
+    if name not in ("build", "detect", "train", "crossval"):
+        pytest.skip("reads no recordings")
+    copy = Path(shutil.copytree(inputs, tmp_path / "inputs"))
+    lost = copy / "data" / "train" / "rec5.flac"
+    process = start(programs[name].words(copy, tmp_path / "out"))
+    time.sleep(0.5)
+    lost.unlink()
+    code, errors = finish(process)
+    assert code in (0, 1, 2, 3) and "Traceback" not in errors, errors[-2000:]
