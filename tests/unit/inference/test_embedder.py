@@ -88,5 +88,5 @@ def test_mistakes_are_named(model_dir, encoder_dir, tmp_path):
     name = "feature_projection.projection.bias"
     weights[name][0] = float("nan")
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match=rf"1 tensors are not finite, first backbone\.{name}"):
+    with pytest.raises(CheckpointError, match=rf"{name} is not finite"):
         open_embedder(str(broken), device="cpu")
