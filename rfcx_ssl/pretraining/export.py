@@ -1,6 +1,7 @@
 """Write a converted encoder as a directory that ``AutoModel.from_pretrained`` loads, with its proof beside it."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -14,7 +15,13 @@ from rfcx_ssl.pretraining.checkpoint import load_fairseq_checkpoint
 from rfcx_ssl.pretraining.convert import feature_extractor, to_transformers
 from rfcx_ssl.pretraining.parity import prove_parity
 
-WRITTEN = ("config.json", "model.safetensors", "preprocessor_config.json", "parity.json", f"{PREFIX}*.py")
+RECORD = {
+    "metrics.csv": "pretraining_metrics.csv",
+    "health.json": "pretraining_health.json",
+}  # of the run, with the encoder
+WRITTEN = (
+    "config.json", "model.safetensors", "preprocessor_config.json", "parity.json", *RECORD.values(), f"{PREFIX}*.py"
+)  # fmt: skip
 
 
 def export_encoder(
@@ -30,7 +37,7 @@ def export_encoder(
     Args:
         path: a fairseq wav2vec 2.0 checkpoint.
         out: new directory: config.json, model.safetensors, preprocessor_config.json, parity.json; for an encoder that
-            transformers does not know, the code that runs it.
+            transformers does not know, the code that runs it; the run's record, where it lies beside the checkpoint.
         audio: files for the proof; noise and sweeps where none are given.
         heads: keep the quantizer and projections (``Wav2Vec2ForPreTraining``).
         overwrite: replace an encoder directory that an earlier conversion wrote.
@@ -57,6 +64,9 @@ def export_encoder(
             write_code(temporary, AUTO_CLASSES)
         feature_extractor(checkpoint).save_pretrained(temporary)
         (temporary / "parity.json").write_text(json.dumps(report, indent=2) + "\n")
+        for name, kept in RECORD.items():
+            if (record := path.parent / name).is_file():
+                shutil.copyfile(record, temporary / kept)
     return report
 
 
