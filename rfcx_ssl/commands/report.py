@@ -1,7 +1,7 @@
 """Write everything that is known of some models as one page: to read, to look at, to listen to.
 
-  rfcx-ssl report runs/demo/all_pretrained runs/demo/all_panns --out report.html
-  rfcx-ssl report new=RUN/model old=USER/NAME --labels ROOT --config rfcx --detections found --out report.html
+  rfcx-ssl report runs/demo/all_pretrained --labels data/rfcx --out report.html
+  rfcx-ssl report new=RUN/model old=USER/NAME --labels ROOT --config rfcx --recordings 200 --out report.html
 
 Judged are the recordings that the runs' own data set keeps for that: those of truth.csv, else its test part, else the
 validation side of the runs' fold; or those of --labels, as in `rfcx-ssl evaluate`. The page holds the comparison, learning

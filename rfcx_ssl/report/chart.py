@@ -51,13 +51,13 @@ class Axis:
         return cls(low - room if low else low, high + room if high else high, label)
 
     def ticks(self) -> list[float]:
-        """Three to six round numbers on the axis."""
-        span = self.high - self.low
-        rough = span / 4
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999)
-        first = math.ceil(self.low / step - 1e-9)
-        return [place * step for place in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        """Three to six round numbers on the axis: the coarsest that are three."""
+        power = 10.0 ** math.floor(math.log10(self.high - self.low))
+        for step in (power * factor for factor in (10, 5, 2.5, 2, 1, 0.5, 0.25, 0.2, 0.1)):
+            first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+            if last - first >= 2:
+                break
+        return [place * step for place in range(first, last + 1)]
 
 
 def panels(figures: Sequence[str]) -> str:

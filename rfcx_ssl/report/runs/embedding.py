@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.detection.embed import embed_recording
 from rfcx_ssl.detection.recordings import Recording
+from rfcx_ssl.errors import require_extra
 from rfcx_ssl.evaluation.reference import Reference
 from rfcx_ssl.inference.embedder import Embedder, open_embedder
 from rfcx_ssl.progress import Progress
@@ -122,12 +123,8 @@ def project(vectors: FloatArray, seed: int) -> tuple[str, FloatArray]:
     """Name of the method and places (n, 2): UMAP where it is installed, else t-SNE (van der Maaten and Hinton, 2008)."""
     scaled = (vectors - vectors.mean(axis=0)) / np.maximum(vectors.std(axis=0), 1e-9)
     if find_spec("umap") is not None:
-        import umap
-
-        neighbors = min(15, len(scaled) - 1)
-        return "UMAP", np.asarray(
-            umap.UMAP(n_neighbors=neighbors, random_state=seed).fit_transform(scaled), np.float64
-        )
+        umap = require_extra("umap").UMAP(n_neighbors=min(15, len(scaled) - 1), random_state=seed)
+        return "UMAP", np.asarray(umap.fit_transform(scaled), np.float64)
     from sklearn.manifold import TSNE
 
     perplexity = max(2.0, min(30.0, (len(scaled) - 1) / 3))
