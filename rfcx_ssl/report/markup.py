@@ -44,9 +44,10 @@ def warning(text: str) -> str:
     return f"<div class='gate fails'>{html.escape(text)}</div>"
 
 
-def details(summary: str, *parts: str) -> str:
-    """Parts (HTML) that a reader opens; paper shows them."""
-    return f"<details><summary>{html.escape(summary)}</summary>{''.join(parts)}</details>"
+def details(summary: str, *parts: str, printed: bool = True) -> str:
+    """Parts (HTML) that a reader opens; on paper they are open, or left out where they are too wide for it."""
+    kind = "" if printed else " class='screen'"
+    return f"<details{kind}><summary>{html.escape(summary)}</summary>{''.join(parts)}</details>"
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], floors: Collection[int] = ()) -> str:

@@ -63,7 +63,7 @@ td.bars{{width:60%;min-width:10rem}}.track{{position:relative;height:1.15rem;mar
 .scene .label{{font-size:.84rem;text-align:right;line-height:1.2}}.scene .stage{{position:relative;line-height:0}}
 .scene img{{width:100%;border:0;background:#000;display:block}}.scene .sound img{{height:240px}}.scene .row img{{height:18px}}
 .box{{position:absolute;border:2px solid var(--present);pointer-events:auto}}.box.absent{{border-style:dashed;border-color:var(--absent)}}
-.box.detected{{border:2px dotted #fffc}}.row .box{{top:0;bottom:0;border-width:0 2px}}.row .box.detected{{top:auto;height:3px;border:0;background:#fff}}
+.box.detected{{border:2px dotted #fffc}}.row .box{{top:0;bottom:0;border-width:0 2px}}.row .box.detected{{top:auto;bottom:2px;height:3px;border:0;background:#fff;box-shadow:0 0 0 1px #000}}
 .box b{{position:absolute;left:0;top:0;padding:1px 3px;font:600 11px/1 system-ui,sans-serif;color:#fff;background:#000b}}
 .axis{{position:relative;height:1.1rem;font-size:.75rem;color:var(--quiet)}}.axis span{{position:absolute;transform:translateX(-50%);white-space:nowrap}}
 .playhead{{position:absolute;top:0;bottom:0;width:2px;background:#fff;opacity:0;pointer-events:none}}
@@ -76,13 +76,14 @@ td.bars{{width:60%;min-width:10rem}}.track{{position:relative;height:1.15rem;mar
 .bartable tr{{display:flex;flex-wrap:wrap;justify-content:space-between;border-bottom:1px solid var(--line);padding:.3rem 0}}
 .bartable td,.bartable th{{border:0;padding:.1rem 0}}.bartable td.bars{{flex:0 0 100%}}}}
 @media print{{:root{{{_LIGHT}color-scheme:light}}body{{max-width:none;margin:0;font-size:10.5pt}}
-*{{print-color-adjust:exact;-webkit-print-color-adjust:exact}}nav,audio,.skip,.playhead{{display:none}}
-.wide{{overflow:visible}}section{{break-inside:auto}}table,.scene{{break-inside:avoid}}th,td{{white-space:normal;padding:.2rem .35rem}}
+*{{print-color-adjust:exact;-webkit-print-color-adjust:exact}}nav,audio,.skip,.playhead,.screen{{display:none}}
+.wide{{overflow:visible}}section{{break-inside:auto}}tr,.scene{{break-inside:avoid}}.wide svg{{max-width:100%;height:auto}}
+th,td{{white-space:normal;overflow-wrap:normal;padding:.2rem .35rem;font-size:8.5pt}}
 details>summary{{list-style:none}}.panels{{grid-template-columns:repeat(3,1fr)}}}}
 """
 
 SCRIPT = """
-addEventListener('beforeprint',()=>document.querySelectorAll('details').forEach(d=>d.open=true));
+addEventListener('beforeprint',()=>document.querySelectorAll('details:not(.screen)').forEach(d=>d.open=true));
 document.querySelectorAll('article.heard').forEach(card=>{
 const audio=card.querySelector('audio'),heads=card.querySelectorAll('.playhead');if(!audio)return;
 const show=()=>heads.forEach(h=>{h.style.opacity=1;h.style.left=100*audio.currentTime/(audio.duration||1)+'%'});

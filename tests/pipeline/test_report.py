@@ -193,6 +193,29 @@ def test_a_small_page_says_what_it_leaves_out(shelf):
     assert "There is one model alone" in found.text
 
 
+def test_partial_labels_show_what_was_ruled_out(shelf):
+    """Recordings in which one species was marked and another ruled out: no events, no ranking, boxes of both kinds."""
+    root = shelf.root / "partial"
+    (root / "train").mkdir(parents=True)
+    (root / "species.csv").write_bytes((shelf.forest / "species.csv").read_bytes())
+    for place, name in enumerate(NAMES):
+        (root / "train" / f"p{place}.flac").write_bytes((shelf.forest / "test" / f"{name}.flac").read_bytes())
+    for table, shift in (("tp", 0), ("fp", 1)):
+        rows = [f"p{place},{(place + shift) % 3},1,{0.3 + shift},700,{0.9 + shift},1700\n" for place in range(8)]
+        (root / f"train_{table}.csv").write_text(
+            "recording_id,species_id,songtype_id,t_min,f_min,t_max,f_max\n" + "".join(rows)
+        )
+    path = write(shelf, "partial.html", shelf.runs[0], "--labels", str(root), "--pictures", "1", "--no-audio")
+    found = Structure(path.read_text(encoding="utf-8"))
+    kinds = {attrs.get("class") for attrs in found.all("span")}
+    assert {"box present", "box absent"} <= kinds and not found.all("audio")
+    assert "boxes: ROC-AUC over species" in found.text and "No ranking of whole recordings" in found.text
+    assert (
+        "Cells are boxes that were marked as present or absent" in found.text
+        and "Players are left out (--no-audio)." in found.text
+    )
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_in_a_browser(page, width, tmp_path):
     program = browser.find_browser()
@@ -211,4 +234,4 @@ def test_in_a_browser(page, width, tmp_path):
         assert 0 < tab.ask("document.querySelectorAll('.scatter .dim').length") < 16
         tab.ask("document.activeElement.blur(); scrollTo(0, 0)")
         tab.ask("dispatchEvent(new Event('beforeprint'))")
-        assert tab.ask("[...document.querySelectorAll('details')].every(one => one.open)")
+        assert tab.ask("[...document.querySelectorAll('details')].every(one => one.open || one.className == 'screen')")

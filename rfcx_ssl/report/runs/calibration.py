@@ -14,7 +14,7 @@ from rfcx_ssl.tuning.reliability import reliability
 MOST_PANELS = 12  # species, beside the one of all together
 UNITS = {
     "calls": "seconds of recordings whose every call is known",
-    "boxes": "judged boxes",
+    "boxes": "boxes that were marked as present or absent",
     "recordings": "recordings",
 }
 
@@ -47,7 +47,7 @@ def calibration_parts(evaluation: Evaluation) -> Iterator[str]:
     yield panels(figures)
     own = " Calibrated: by the model's own decisions." if any(name not in evaluation.heard for name in found) else ""
     yield paragraph(
-        f"Judged are {UNITS[kind]}, each by its best frame. On the gray diagonal a probability is a frequency. "
+        f"Cells are {UNITS[kind]}, each by its best frame. On the gray diagonal a probability is a frequency. "
         f"ECE: mean distance from it. In brackets: positives.{own}", "note",
     )  # fmt: skip
 

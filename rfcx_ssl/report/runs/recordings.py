@@ -72,9 +72,10 @@ class Stage:
                 found.append(Box(box.species_id, box.start_s, box.end_s, *self._band(box.species_id), "absent"))
         decisions = self.heard.decisions or decide(self.reference.space.species_names)
         decoder, frame_s = make_decoder(decisions, self.heard.grid), self.heard.grid.frame_s
+        end_s = self.heard.durations_s[row]
         for event in [*decoder.push(decisions.calibration(frames)), *decoder.finish()]:
             band = self._band(event.species)
-            found.append(Box(event.species, event.start * frame_s, event.end * frame_s, *band, "detected"))
+            found.append(Box(event.species, event.start * frame_s, min(event.end * frame_s, end_s), *band, "detected"))
         return sorted(found, key=lambda box: (box.start_s, box.species))
 
     def _band(self, species: int) -> tuple[float, float]:
@@ -107,7 +108,8 @@ def _legend() -> str:
     items = "".join(f"<li><span class='state {state}'></span> {text}</li>" for state, text in STATES.items())
     return (
         f"<ul class='key' aria-label='Boxes'>{items}<li>rows: frame probability, black 0 to yellow 1</li></ul>"
-        "<p class='note'>Numbers on boxes are those of the rows. A click on a picture plays from there; the player takes the keyboard.</p>"
+        "<p class='note'>Numbers on boxes are those of the rows; white lines in rows: detected. Detections of species without a row are in the "
+        "table alone. A click on a picture plays from there; the player takes the keyboard.</p>"
     )
 
 
@@ -186,7 +188,8 @@ def _scene(
     told = "; ".join(f"{names[b.species]} {STATES[b.state]} {b.start_s:.1f} to {b.end_s:.1f} s" for b in boxes[:12])
     alt = f"Spectrogram of {recording}, {span_s[0]:.1f} to {span_s[1]:.1f} s, up to {top_hz / 1000:g} kHz. {told or 'No boxes'}."
     source = data_uri("image/jpeg", spectrogram_jpeg(waveform, rate))
-    over = "".join(_box(box, names, shown, span_s, top_hz) for box in boxes)
+    drawn = [box for box in boxes if box.state != "detected" or box.species in shown]
+    over = "".join(_box(box, names, shown, span_s, top_hz) for box in drawn)
     head = "<span class='playhead'></span>"
     lines = [
         f"<div class='label'>0 to {top_hz / 1000:g} kHz</div><div class='stage sound'>"
@@ -197,7 +200,7 @@ def _scene(
         peak_s = span_s[0] + int(of_species.argmax()) * (span_s[1] - span_s[0]) / max(len(of_species), 1)
         alt = f"Frame probability of {names[species]}: at most {of_species.max():.2f}, at {peak_s:.1f} s"
         source = data_uri("image/png", probability_png(of_species))
-        marks = "".join(_span(box, span_s) for box in boxes if box.species == species and box.state != "detected")
+        marks = "".join(_span(box, span_s) for box in boxes if box.species == species)
         lines.append(
             f"<div class='label'>{number} {html.escape(names[species])}</div><div class='stage row'>"
             f"<img alt='{html.escape(alt, quote=True)}' src='{source}'>{marks}{head}</div>"

@@ -39,7 +39,7 @@ def species_parts(evaluation: Evaluation, rows: Sequence[dict[str, object]]) -> 
     if len(shown) > MOST_BARS:
         yield paragraph(f"Shown are the {MOST_BARS} species with the most positives; the table has all.")
     grid = species_grid(rows, models)
-    yield details("All numbers by species", table(grid.headers, grid.rows))
+    yield details("All numbers by species", table(grid.headers, grid.rows), printed=False)
 
 
 def _measure(rows: object) -> str | None:
