@@ -16,8 +16,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rfcx_ssl.commands.evaluate import split_words
-from rfcx_ssl.program import add_prevalence, add_threads, positive
+from rfcx_ssl.commands.evaluate import answer, split_words
+from rfcx_ssl.program import Answer, add_prevalence, add_threads, positive
 from rfcx_ssl.threads import use_threads
 
 
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Report as the parsed arguments say."""
     models, overrides = split_words(args.words)
     from rfcx_ssl.evaluation.evaluate import JudgingOptions  # torch comes late: --help answers at once
@@ -77,5 +77,5 @@ def run(args: argparse.Namespace) -> None:
         device=args.device,
         command=shlex.join(["rfcx-ssl", *sys.argv[1:]]),
     )
-    console = Console(stderr=True)
-    write_report(request, console if console.is_terminal else Console(stderr=True, width=130))
+    console = Console()
+    return answer(args.out, write_report(request, console if console.is_terminal else Console(width=130)))

@@ -14,7 +14,7 @@ from rfcx_ssl.evaluation.reference import Reference, open_reference
 from rfcx_ssl.evaluation.runs import RunFacts, find_model
 from rfcx_ssl.evaluation.systems import hear_all
 from rfcx_ssl.files import write_text
-from rfcx_ssl.progress import progress_bar
+from rfcx_ssl.progress import progress_bar, say
 from rfcx_ssl.report.curves import species_curves
 from rfcx_ssl.report.detections import READING as OF_DETECTIONS
 from rfcx_ssl.report.detections import Found, load_detections, summary_parts
@@ -74,8 +74,8 @@ class ReportRequest:
             raise ConfigError(f"--max-mb {self.most_mb:g}: must be above 0")
 
 
-def write_report(request: ReportRequest, console: Console) -> Path:
-    """Hear, judge and write the page; returns its path.
+def write_report(request: ReportRequest, console: Console) -> Evaluation:
+    """Hear, judge and write the page.
 
     Raises:
         RfcxError: a model, the labels, the detections or a setting cannot be used, or nothing can be judged.
@@ -92,7 +92,7 @@ def write_report(request: ReportRequest, console: Console) -> Path:
             f"{len(rows):,} of {len(everything.paths):,} recordings, drawn at random, are heard and judged here (--recordings).",
         )
     for note in notes:
-        console.print(note, highlight=False, soft_wrap=True, markup=False)
+        say(console, note)
     evaluation = evaluate(reference, hear_all(facts, reference, request.device, console), request.options)
     sections = list(_sections(request, facts, everything, evaluation))
     room = Room(round(request.most_mb * 1e6) - sum(len(one.to_html().encode()) for one in sections) - FRAME_BYTES)
@@ -105,8 +105,8 @@ def write_report(request: ReportRequest, console: Console) -> Path:
     request.out.parent.mkdir(parents=True, exist_ok=True)
     write_text(request.out, page)
     size = f"{len(page.encode()) / 1e6:.1f} MB"
-    console.print(f"wrote {request.out} ({size})", highlight=False, soft_wrap=True, markup=False)
-    return request.out
+    say(console, f"wrote {request.out} ({size})")
+    return evaluation
 
 
 def _reference(request: ReportRequest, facts: Mapping[str, RunFacts]) -> Reference:
