@@ -20,6 +20,7 @@ GROUPS = {
     },
     "models": {
         "evaluate": "judge models on labelled recordings: scores, floors, intervals, a report",
+        "report": "write all that is known of models as one page: scores, curves, recordings to look at and hear",
         "tune": "choose thresholds, smoothing and calibration for every species of a model",
         "export": "save a model with its own code, as ONNX or TorchScript, to run without rfcx-ssl",
     },

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -23,6 +24,9 @@ from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import ConfigError, did_you_mean
 from rfcx_ssl.program import Answer, add_prevalence, add_threads, finite
 from rfcx_ssl.threads import use_threads
+
+if TYPE_CHECKING:
+    from rfcx_ssl.evaluation.evaluate import Evaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,8 +78,13 @@ def run(args: argparse.Namespace) -> Answer:
     )
     console = Console()
     evaluation = run_evaluation(request, console if console.is_terminal else Console(width=130))
+    return answer(args.out, evaluation)
+
+
+def answer(out: Path, evaluation: "Evaluation") -> Answer:
+    """What was judged, for programs."""
     scores = [{"model": verdict.model, "group": verdict.group, **verdict.values} for verdict in evaluation.verdicts]
-    return {"out": args.out, "scores": scores, "notes": evaluation.notes}
+    return {"out": out, "scores": scores, "notes": evaluation.notes}
 
 
 def split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:

@@ -5,7 +5,7 @@ For each species: a piecewise linear function of the probability, where there is
 a shift follows, so that calibration, prior and occurrence are one map, applied once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -98,6 +98,11 @@ class ScoreMap:
             logits = log_odds(mapped[..., moved].astype(np.float64))
             mapped[..., moved] = to_probability(self.slope[moved] * logits + self.offset[moved])
         return mapped
+
+    def part(self, species: Sequence[int]) -> "ScoreMap":
+        """The map of some of the species, in that order."""
+        knots = {place: self.knots[one] for place, one in enumerate(species) if one in self.knots}
+        return ScoreMap(self.slope[list(species)], self.offset[list(species)], knots)
 
     def shifted(self, log_odds_shift: ArrayLike) -> "ScoreMap":
         """This map, and then the odds of each species multiplied: ``log_odds_shift`` (S,); -inf is never, whatever else."""

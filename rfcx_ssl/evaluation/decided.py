@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from rfcx_ssl.decoding.decisions import Decisions, decide
 from rfcx_ssl.decoding.decisions_file import find_decisions, read_decisions
 from rfcx_ssl.decoding.decode import make_decoder
-from rfcx_ssl.decoding.score_map import ScoreMap
 from rfcx_ssl.decoding.settings import USED_BY
 from rfcx_ssl.errors import CheckpointError
 from rfcx_ssl.frames import FrameGrid
@@ -27,12 +26,11 @@ def own_decisions(model: str, known: Sequence[str], columns: Sequence[int]) -> D
     saved = read_decisions(path)
     if saved.species != tuple(known):
         raise CheckpointError(f"{path}: its species are not those of the model")
-    mine, calibration = list(columns), saved.calibration
-    knots = {place: calibration.knots[column] for place, column in enumerate(mine) if column in calibration.knots}
+    mine = list(columns)
     return decide(
         [known[column] for column in mine],
         decoder=saved.decoder,
-        calibration=ScoreMap(calibration.slope[mine], calibration.offset[mine], knots),
+        calibration=saved.calibration.part(mine),
         about=saved.about,
         **{key: getattr(saved, key)[mine] for key in USED_BY[saved.decoder]},
     )

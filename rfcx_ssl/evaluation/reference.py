@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,28 @@ class Reference:
     timed: BoolArray  # (R,) whether every call of every species is there with its times: events can be judged
     boxes: Callable[[FrameGrid], Boxes]  # what was said of boxes, on a model's frames
     sites: tuple[str | None, ...]
-    hours: tuple[int | None, ...]  # of the day at which each recording starts
+    moments: tuple[datetime | None, ...]  # by the recorder's clock, at which each recording starts
+
+    @property
+    def hours(self) -> tuple[int | None, ...]:
+        """Hour of the day at which each recording starts."""
+        return tuple(None if moment is None else moment.hour for moment in self.moments)
+
+    def part(self, rows: Sequence[int]) -> "Reference":
+        """Some of the recordings."""
+        pick = np.array(rows, np.int64)
+        return dataclasses.replace(
+            self,
+            truth=self.truth[pick],
+            known=self.known[pick],
+            timed=self.timed[pick],
+            boxes=lambda grid: tuple(map(self.boxes(grid).__getitem__, rows)),
+            recording_ids=tuple(map(self.recording_ids.__getitem__, rows)),
+            paths=tuple(map(self.paths.__getitem__, rows)),
+            calls=tuple(map(self.calls.__getitem__, rows)),
+            sites=tuple(map(self.sites.__getitem__, rows)),
+            moments=tuple(map(self.moments.__getitem__, rows)),
+        )
 
 
 def open_reference(labels: Path, config: str | None, overrides: Sequence[str], fold: int | None) -> Reference:
@@ -63,7 +85,7 @@ def open_reference(labels: Path, config: str | None, overrides: Sequence[str], f
 def complete_reference(truth: Truth, root: Path, what: str) -> Reference:
     """Recordings of a data set's ``truth.csv``, whose every call is known; nobody judged boxes there."""
     nothing: Boxes = ((),) * len(truth.paths)
-    sites, hours = places_and_hours(read_recordings_table(root), truth.recording_ids)
+    sites, moments = places_and_moments(read_recordings_table(root), truth.recording_ids)
     return Reference(
         root=root,
         what=what,
@@ -76,7 +98,7 @@ def complete_reference(truth: Truth, root: Path, what: str) -> Reference:
         timed=np.ones(len(truth.paths), np.bool_),
         boxes=lambda _: nothing,
         sites=sites,
-        hours=hours,
+        moments=moments,
     )
 
 
@@ -95,7 +117,7 @@ def labelled_reference(settings: DataSettings, fold: int | None) -> Reference:
         corpus.annotations.is_complete(name) and not any(event.is_tag for event in events)
         for name, events in zip(names, own, strict=True)
     ]
-    sites, hours = places_and_hours(corpus.table, names)
+    sites, moments = places_and_moments(corpus.table, names)
     return Reference(
         root=settings.root,
         what=what,
@@ -108,7 +130,7 @@ def labelled_reference(settings: DataSettings, fold: int | None) -> Reference:
         timed=np.array(is_timed, np.bool_),
         boxes=lambda grid: _at_rate(corpus, grid.sample_rate_hz).judged(names, grid).boxes,
         sites=sites,
-        hours=hours,
+        moments=moments,
     )
 
 
@@ -121,17 +143,16 @@ def choose_part(folds: Folds, fold: int | None) -> tuple[list[str], str]:
     return folds.recording_ids, "all annotated recordings"
 
 
-def places_and_hours(
+def places_and_moments(
     cells: RecordingsTable, recording_ids: Sequence[str]
-) -> tuple[tuple[str | None, ...], tuple[int | None, ...]]:
-    """Site and hour of day of each recording, by ``recordings.csv`` and the dates in names; None where nothing says so.
+) -> tuple[tuple[str | None, ...], tuple[datetime | None, ...]]:
+    """Site and start of each recording, by ``recordings.csv`` and the dates in names; None where nothing says so.
 
     Raises:
         AnnotationError: the table cannot be read, or a date in it.
     """
-    moments = [recorded_at(name, cells.get(name, {})) for name in recording_ids]
     sites = tuple(cells.get(name, {}).get("site") or None for name in recording_ids)
-    return sites, tuple(None if moment is None else moment.hour for moment in moments)
+    return sites, tuple(recorded_at(name, cells.get(name, {})) for name in recording_ids)
 
 
 def _at_rate(corpus: Corpus, sample_rate_hz: int) -> Corpus:

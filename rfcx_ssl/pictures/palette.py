@@ -18,6 +18,15 @@ PROBABILITY = "inferno"  # color map of [0, 1]
 LOUDNESS = "gray"  # color map of spectrograms: dark, so that colored boxes stand out
 SPECIES = ("#77aadd", "#ee8866", "#eedd88", "#ffaabb", "#99ddff", "#44bb99", "#bbcc33", "#aaaa00", "#dddddd")
 SYSTEMS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#666666")  # bars and lines on white
+SYSTEMS_ON_DARK = (
+    "#56b4e9",
+    "#f0894b",
+    "#2fc39a",
+    "#e3a3c6",
+    "#a9dcf7",
+    "#f3c14b",
+    "#a9a9a9",
+)  # the same on a dark page
 
 
 def rgb(color: str) -> NDArray[np.float32]:

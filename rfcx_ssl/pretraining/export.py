@@ -1,6 +1,7 @@
 """Write a converted encoder as a directory that ``AutoModel.from_pretrained`` loads, with its proof beside it."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -15,13 +16,14 @@ from rfcx_ssl.pretraining.convert import feature_extractor, to_transformers
 from rfcx_ssl.pretraining.parity import prove_parity
 from rfcx_ssl.pretraining.record import pretraining_record
 
-PARITY_FILE, RECORD_FILE = "parity.json", "pretraining.json"
+PARITY_FILE, RECORD_FILE, METRICS_FILE = "parity.json", "pretraining.json", "pretraining_metrics.csv"
 WRITTEN = (
     "config.json",
     "model.safetensors",
     "preprocessor_config.json",
     PARITY_FILE,
     RECORD_FILE,
+    METRICS_FILE,
     f"{PREFIX}*.py",
 )
 
@@ -38,9 +40,9 @@ def export_encoder(
 
     Args:
         path: a fairseq wav2vec 2.0 checkpoint.
-        out: new directory: config.json, model.safetensors, preprocessor_config.json, parity.json; pretraining.json where
-            the checkpoint lies in a run folder of pretrain/run.py; for an encoder that transformers does not know, the
-            code that runs it.
+        out: new directory: config.json, model.safetensors, preprocessor_config.json, parity.json; for an encoder that
+            transformers does not know, the code that runs it; where the checkpoint lies in a run folder of pretrain/run.py,
+            the run's record and metrics.
         audio: files for the proof; noise and sweeps where none are given.
         heads: keep the quantizer and projections (``Wav2Vec2ForPreTraining``).
         overwrite: replace an encoder directory that an earlier conversion wrote.
@@ -69,6 +71,8 @@ def export_encoder(
         (temporary / PARITY_FILE).write_text(json.dumps(report, indent=2) + "\n")
         if record := pretraining_record(path.parent):
             (temporary / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n")
+        if (metrics := path.parent / "metrics.csv").is_file():
+            shutil.copyfile(metrics, temporary / METRICS_FILE)
     return report
 
 

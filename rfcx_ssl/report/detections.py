@@ -2,19 +2,22 @@
 
 import html
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.files import write_text
 from rfcx_ssl.report.detection_counts import MOST_TO_HEAR, Counts, Heard, SpeciesCount, count_detections
+from rfcx_ssl.report.markup import heading, paragraph, table, warning
 from rfcx_ssl.report.page import frame_page, made_by
 from rfcx_ssl.report.svg import bars, heat
 
 RECORD = "detect.json"
+Play: TypeAlias = Callable[[str, str], str]  # a clip's path below the folder and its label -> a player
+Found: TypeAlias = tuple[Counts, Mapping[str, Any]]
 MOST_SPECIES = 60  # in pictures; the table has all
 MOST_SITES = 100
 MOST_BINS = 60  # of days; with more days several share a bar
@@ -40,18 +43,33 @@ def write_summary(out: Path, command: str = "") -> Path:
     Raises:
         ConfigError: ``out`` has no detect.json or no table of events.
     """
+    reading = "".join(map(paragraph, READING))
+    title = f"Detections in {out.resolve().name}"
+    parts = list(summary_parts(*load_detections(out), _linked))
+    path = out / "index.html"
+    write_text(path, frame_page(title, parts, reading, made_by(command), files_beside=True))
+    return path
+
+
+def load_detections(out: Path) -> Found:
+    """What ``out`` holds, and its detect.json.
+
+    Raises:
+        ConfigError: ``out`` has no detect.json or no table of events.
+    """
     try:
         record: Mapping[str, Any] = json.loads((out / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{out}: is no folder that rfcx-ssl detect finished: {RECORD} cannot be read ({error})"
         ) from None
-    counts = count_detections(out)
-    reading = "".join(f"<p>{html.escape(text)}</p>" for text in READING)
-    title = f"Detections in {out.resolve().name}"
-    path = out / "index.html"
-    write_text(path, frame_page(title, list(_parts(counts, record)), reading, made_by(command)))
-    return path
+    return count_detections(out), record
+
+
+def _linked(clip: str, label: str) -> str:
+    """A player of a file that lies below the page."""
+    source = html.escape(quote(clip), quote=True)
+    return f"<audio controls preload='none' aria-label='{html.escape(label, quote=True)}' src='{source}'></audio>"
 
 
 def _duration(seconds: float) -> str:
@@ -59,32 +77,33 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} hours" if seconds >= 7200 else f"{seconds / 60:.1f} minutes"
 
 
-def _parts(counts: Counts, record: Mapping[str, Any]) -> Iterator[str]:
+def summary_parts(counts: Counts, record: Mapping[str, Any], play: Play, *, level: int = 2) -> Iterator[str]:
+    """Everything of a folder of detections, with headings of ``level``; ``play`` makes a player of a clip and its label."""
     lead = (
         f"{counts.events:,} detections of {len(counts.species)} species in {counts.recordings:,} recordings, "
         f"{_duration(counts.heard_s)}."
     )
-    yield f"<p class='lead'>{lead}</p>"
+    yield paragraph(lead, "lead")
     if counts.num_errors:
-        yield f"<div class='gate fails'>{counts.num_errors:,} recordings could not be read whole: see below.</div>"
-    yield _heading("Species")
+        yield warning(f"{counts.num_errors:,} recordings could not be read whole: see below.")
+    yield heading("Species", level)
     yield _species_table(counts)
-    yield from _times(counts)
+    yield from _times(counts, level)
     if counts.sites:
-        yield _heading("Sites")
+        yield heading("Sites", level)
         yield _site_table(counts)
-    yield from _listening(counts)
+    yield from _listening(counts, play, level)
     if counts.num_errors:
-        yield _heading("What could not be read")
-        yield _table(("file", "problem"), counts.errors)
+        yield heading("What could not be read", level)
+        yield table(("file", "problem"), counts.errors)
         more = counts.num_errors - len(counts.errors)
-        yield f"<p>{more:,} more are in errors.csv.</p>" if more else ""
-    yield _heading("Settings in force")
+        yield paragraph(f"{more:,} more are in errors.csv.") if more else ""
+    yield heading("Settings in force", level)
     notes = [str(note) for note in record.get("warnings", ())]
     yield "".join(f"<p>{html.escape(note)}</p>" for note in notes[:MOST_NOTES])
     yield f"<p>{len(notes) - MOST_NOTES:,} more warnings are in {RECORD}.</p>" if len(notes) > MOST_NOTES else ""
     known = {key: value for key, value in record.items() if key != "warnings"}
-    yield f"<details><summary>{RECORD}</summary>{_table(('key', 'value'), list(_flat(known)))}</details>"
+    yield f"<details><summary>{RECORD}</summary>{table(('key', 'value'), list(_flat(known)))}</details>"
 
 
 def _species_table(counts: Counts) -> str:
@@ -96,12 +115,12 @@ def _species_table(counts: Counts) -> str:
         share = f"{count.recordings / counts.recordings:.1%}" if counts.recordings else "–"  # noqa: RUF001
         days = (min(count.days), max(count.days)) if count.days else ("–", "–")  # noqa: RUF001
         rows.append((name, f"{count.events:,}", f"{count.recordings:,}", share, f"{count.best:.3f}", hour, *days))
-    return _table(headers, rows) if rows else "<p>Nothing reached its threshold.</p>"
+    return table(headers, rows) if rows else "<p>Nothing reached its threshold.</p>"
 
 
-def _times(counts: Counts) -> Iterator[str]:
+def _times(counts: Counts, level: int) -> Iterator[str]:
     """Pictures by hour of the day and by day."""
-    yield _heading("Hours of the day")
+    yield heading("Hours of the day", level)
     if not counts.clocked:
         yield f"<p>{NO_CLOCK}</p>"
         return
@@ -124,7 +143,7 @@ def _times(counts: Counts) -> Iterator[str]:
         [f"{h}:00: {e:.1f} h" for h, e in zip(hours, effort, strict=True)],
         "Hours of listening by hour of the day",
     )
-    yield _heading("Days")
+    yield heading("Days", level)
     yield from _days(counts, shown)
 
 
@@ -161,28 +180,26 @@ def _days(counts: Counts, shown: Mapping[str, SpeciesCount]) -> Iterator[str]:
         )
 
 
-def _listening(counts: Counts) -> Iterator[str]:
+def _listening(counts: Counts, play: Play, level: int) -> Iterator[str]:
     """The surest events of each species, with players where there are clips."""
     if not counts.species:
         return
-    yield _heading("What to listen to first")
+    yield heading("What to listen to first", level)
     for name, count in list(counts.species.items())[:MOST_SPECIES]:
-        rows = "".join(f"<li>{_to_hear(name, event)}</li>" for event in count.to_hear)
+        rows = "".join(f"<li>{_to_hear(name, event, play)}</li>" for event in count.to_hear)
         yield f"<details><summary>{html.escape(name)}</summary><ol class='hear'>{rows}</ol></details>"
     if len(counts.species) > MOST_SPECIES:
         yield f"<p>The other {len(counts.species) - MOST_SPECIES:,} species are in the table of events.</p>"
 
 
-def _to_hear(species: str, event: Heard) -> str:
+def _to_hear(species: str, event: Heard, play: Play) -> str:
     minutes, seconds = divmod(event.start_s, 60)
     when = f", {event.start_time[:19].replace('T', ' ')}" if event.start_time else ""
     place = f"{event.recording} at {minutes:.0f}:{seconds:04.1f}, {event.end_s - event.start_s:.1f} s{when}"
     text = f"<b>{event.score:.3f}</b> {html.escape(place)}"
     if not event.clip:
         return text
-    label = html.escape(f"{species}, {place}", quote=True)
-    source = html.escape(quote(event.clip), quote=True)
-    return f"{text}<br><audio controls preload='none' aria-label='{label}' src='{source}'></audio>"
+    return f"{text}<br>{play(event.clip, f'{species}, {place}')}"
 
 
 def _site_table(counts: Counts) -> str:
@@ -192,7 +209,7 @@ def _site_table(counts: Counts) -> str:
         for site in order[:MOST_SITES]
     ]
     more = f"<p>{len(order) - MOST_SITES:,} more sites are in scores.csv.</p>" if len(order) > MOST_SITES else ""
-    return _table(("site", "recordings", "hours"), rows) + more
+    return table(("site", "recordings", "hours"), rows) + more
 
 
 def _rates(count: SpeciesCount, counts: Counts) -> list[float]:
@@ -221,13 +238,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _heading(text: str) -> str:
-    return f"<h2>{html.escape(text)}</h2>"
-
-
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th scope='col'>{html.escape(header)}</th>" for header in headers)
-    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<div class='wide'><table><tr>{head}</tr>{body}</table></div>"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from rfcx_ssl.report.markup import heading, paragraph, table, warning
 from rfcx_ssl.report.page import frame_page, inline_png
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ class Document:
 
     def to_html(self) -> str:
         """The document as one page that fetches nothing."""
-        lead = f"<p class='lead'>{html.escape(self.lead)}</p>"
-        reading = "".join(f"<p>{html.escape(text)}</p>" for text in self.reading)
+        lead, reading = paragraph(self.lead, "lead"), "".join(map(paragraph, self.reading))
         return frame_page(self.title, [lead, *(_html(part) for part in self.parts)], reading, self.facts)
 
 
@@ -87,15 +86,10 @@ def _markdown(part: Part) -> str:
 def _html(part: Part) -> str:
     match part:
         case Heading(text):
-            return f"<h2>{html.escape(text)}</h2>"
+            return heading(text)
         case Text(text, warns):
-            return f"<div class='gate fails'>{html.escape(text)}</div>" if warns else f"<p>{html.escape(text)}</p>"
+            return warning(text) if warns else paragraph(text)
         case Picture(_, alt, figure):
             return inline_png(figure, alt)
         case Grid(headers, rows, floors):
-            head = "".join(f"<th>{html.escape(header)}</th>" for header in headers)
-            body = "".join(
-                f"<tr{' class=floor' if place in floors else ''}>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>"
-                for place, row in enumerate(rows)
-            )
-            return f"<div class='wide'><table><tr>{head}</tr>{body}</table></div>"
+            return table(headers, rows, floors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import io
 import platform
@@ -15,32 +16,11 @@ import torch
 import rfcx_ssl
 from rfcx_ssl.pictures.panels import draw_png
 from rfcx_ssl.report.gates import Gate
+from rfcx_ssl.report.style import STYLE
 from rfcx_ssl.report.table import HEADERS, Row, gate_text, leaders, shown_cells
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-STYLE = """
-:root{color-scheme:light dark;--ink:#1d2b24;--paper:#fbfaf6;--soft:#3c4d44;--quiet:#5a6b61;--line:#dcd8cb;--card:#fff;
---best:#e4f1e6;--code:#efece2;--mark:#0072b2}
-@media(prefers-color-scheme:dark){:root{--ink:#e2e9e4;--paper:#151b18;--soft:#c2cdc6;--quiet:#9dada4;--line:#36423b;
---card:#1e2622;--best:#1f4029;--code:#28312c;--mark:#56b4e9}}
-body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1120px;margin:2rem auto;
-padding:0 1rem;overflow-wrap:anywhere}
-h1{font-size:1.7rem;margin:0 0 .3rem}h2{margin:2.4rem 0 .6rem;font-size:1.2rem}
-p.lead{font-size:1.08rem;margin:.2rem 0 1.2rem;color:var(--soft)}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:.45rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th{font-weight:600;color:var(--quiet);font-size:.87rem}
-th:first-child,td:first-child{text-align:left}td.best{background:var(--best);font-weight:600}tr.floor td{color:var(--quiet)}
-.gate{padding:.6rem .9rem;margin:.5rem 0;border-left:5px solid;border-radius:3px;background:var(--card)}
-.holds{border-color:#1b9e5a}.fails{border-color:#d1382c}
-img{max-width:100%;height:auto;background:#fff;border:1px solid var(--line)}
-svg{display:block;font-size:11px;fill:var(--ink)}svg rect{fill:var(--mark)}svg line{stroke:var(--line)}
-details{margin:.4rem 0}summary{cursor:pointer;padding:.3rem 0}ol.hear li{margin:.5rem 0}audio{width:100%;max-width:420px;height:36px}
-footer{margin-top:3rem;color:var(--quiet);font-size:.87rem;border-top:1px solid var(--line);padding-top:.8rem}
-code{background:var(--code);padding:.1em .3em;border-radius:3px}
-"""
 
 READING = """
 <p><b>LWLRAP</b>: for every species that calls in a recording, the share of true species among those the model ranks at
@@ -78,18 +58,32 @@ def render_page(
     return frame_page(title, [part for part in parts if part], READING.replace("{resamples}", str(resamples)), facts)
 
 
-def frame_page(title: str, parts: Sequence[str], reading: str, facts: Mapping[str, str]) -> str:
-    """A page of these ``parts`` (HTML): title above, how to read it (HTML) and the facts below."""
+def frame_page(
+    title: str,
+    parts: Sequence[str],
+    reading: str,
+    facts: Mapping[str, str],
+    *,
+    script: str = "",
+    files_beside: bool = False,
+) -> str:
+    """A page of these ``parts`` (HTML): title above, how to read it (HTML) and the facts below.
+
+    A browser is told to load nothing and to run ``script`` alone, but where players are of ``files_beside`` the page.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none';img-src data:;style-src 'unsafe-inline';script-src 'sha256-{digest}';media-src data:"
     return "\n".join(
         [
             "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-            "<meta name='viewport' content='width=device-width,initial-scale=1'>",
+            "" if files_beside else f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+            "<meta name='viewport' content='width=device-width,initial-scale=1'><link rel='icon' href='data:,'>",
             f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>",
-            f"<h1>{html.escape(title)}</h1>",
+            f"<a class='skip' href='#main'>Skip to the content</a><main id='main'><h1>{html.escape(title)}</h1>",
             *parts,
-            f"<h2>How to read this</h2>{reading}<footer>",
+            f"<h2>How to read this</h2>{reading}</main><footer>",
             "<br>".join(f"{html.escape(key)}: <code>{html.escape(value)}</code>" for key, value in facts.items()),
-            "</footer></body></html>\n",
+            f"</footer>{f'<script>{script}</script>' if script else ''}</body></html>\n",
         ]
     )
 
@@ -112,13 +106,13 @@ def inline_png(figure: Figure, alt: str) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    head = "".join(f"<th>{html.escape(header)}</th>" for header in HEADERS)
+    head = "".join(f"<th scope='col'>{html.escape(header)}</th>" for header in HEADERS)
     best, body = leaders(rows), []
     for row in rows:
         cells = zip(HEADERS, shown_cells(row), strict=True)
         marked = "".join(_cell(text, is_best=best.get(header) is row) for header, text in cells)
         body.append(f"<tr{'' if row.parameters is not None else ' class=floor'}>{marked}</tr>")
-    return f"<div class='wide'><table><tr>{head}</tr>{''.join(body)}</table></div>"
+    return f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
 
 
 def _cell(text: str, *, is_best: bool) -> str:

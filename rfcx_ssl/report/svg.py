@@ -57,7 +57,7 @@ def heat(
 def _picture(parts: Sequence[str], width: float, height: float, alt: str) -> str:
     label = html.escape(alt, quote=True)
     return (
-        f"<div class='wide'><svg role='img' aria-label='{label}' width='{width:.0f}' height='{height:.0f}' "
+        f"<div class='wide' tabindex='0' role='group' aria-label='Picture'><svg role='img' aria-label='{label}' width='{width:.0f}' height='{height:.0f}' "
         f"viewBox='0 0 {width:.0f} {height:.0f}'>{''.join(parts)}</svg></div>"
     )
 

@@ -63,6 +63,7 @@ BEGINS = {  # what a program calls when it has read all its words
     "rfcx-ssl embed": "rfcx_ssl.inference.embedder.open_embedder",
     "rfcx-ssl submit": "rfcx_ssl.detection.submit.heard",
     "rfcx-ssl evaluate": "rfcx_ssl.report.evaluation.hear_all",
+    "rfcx-ssl report": "rfcx_ssl.report.runs.report.hear_all",
     "rfcx-ssl tune": "rfcx_ssl.report.tuning.hear_all rfcx_ssl.report.tuning.out_of_fold",
     "rfcx-ssl doctor": "rfcx_ssl.commands.doctor.examine",
 }

@@ -1,5 +1,6 @@
 """A reference and what two models say of it, made up without audio."""
 
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def make_reference(space):
             timed=rng.random(60) < timed_rate,
             boxes=lambda _: tuple(map(tuple, boxes)),
             sites=tuple(f"site {row % 6}" for row in range(60)),
-            hours=tuple(None if row == 0 else row % 3 + 4 for row in range(60)),
+            moments=tuple(None if row == 0 else datetime(2024, 1, 1, row % 3 + 4) for row in range(60)),
         )
 
     return make

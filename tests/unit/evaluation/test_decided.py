@@ -39,7 +39,7 @@ def test_frames_are_one_inside_events():
 
 
 def test_boxes_and_events_are_judged_as_decided_unless_a_threshold_is_given(make_reference, make_heard):
-    reference = dataclasses.replace(make_reference(), sites=(None,) * 60, hours=(None,) * 60)
+    reference = dataclasses.replace(make_reference(), sites=(None,) * 60, moments=(None,) * 60)
     heard = make_heard(reference, 1.0)
     calibration = ScoreMap(np.full(4, 2.0), np.full(4, 0.5))
     chosen = decide(reference.space.species_names, threshold=[0.3, 0.5, 0.4, 0.2], median_s=0.3, calibration=calibration, about={"criterion": "f2"})  # fmt: skip

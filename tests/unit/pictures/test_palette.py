@@ -5,7 +5,17 @@ import itertools
 import numpy as np
 import pytest
 
-from rfcx_ssl.pictures.palette import ABSENT, PRESENT, STATES, SYSTEMS, UNKNOWN, add_state_legend, label_colors, rgb
+from rfcx_ssl.pictures.palette import (
+    ABSENT,
+    PRESENT,
+    STATES,
+    SYSTEMS,
+    SYSTEMS_ON_DARK,
+    UNKNOWN,
+    add_state_legend,
+    label_colors,
+    rgb,
+)
 
 # Linear-light confusion matrices of Vienot, Brettel and Mollon (1999) for missing red and green cones.
 MISSING_CONES = {
@@ -33,8 +43,18 @@ def test_states_differ_to_color_blind_eyes(cones):
 def test_colors_are_what_matplotlib_reads():
     from matplotlib.colors import to_rgb
 
-    for color in (*STATES.values(), *SYSTEMS):
+    for color in (*STATES.values(), *SYSTEMS, *SYSTEMS_ON_DARK):
         np.testing.assert_allclose(rgb(color), to_rgb(color), atol=1e-6)
+
+
+def test_systems_show_on_a_dark_page():
+    def luminance(color):  # of WCAG 2
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb(color).tolist()]
+        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+    assert len(SYSTEMS_ON_DARK) == len(set(SYSTEMS_ON_DARK)) == len(SYSTEMS)
+    for color in SYSTEMS_ON_DARK:
+        assert (luminance(color) + 0.05) / (luminance("#151b18") + 0.05) > 4.5, color
 
 
 def test_the_legend_names_every_state():

@@ -155,7 +155,10 @@ def test_an_encoder_directory_is_written_once_and_whole(tmp_path):
     assert {path.name for path in (tmp_path / "enc").iterdir()} == names
     with pytest.raises(CheckpointError, match="exists"):
         export_encoder(tmp_path / "c.pt", tmp_path / "enc")
-    export_encoder(tmp_path / "c.pt", tmp_path / "enc", heads=True, overwrite=True)
+    (tmp_path / "metrics.csv").write_text("split,num_updates\n")  # of a run; it goes with the encoder
+    for _ in range(2):
+        export_encoder(tmp_path / "c.pt", tmp_path / "enc", heads=True, overwrite=True)
+    assert {path.name for path in (tmp_path / "enc").iterdir()} == names | {"pretraining_metrics.csv"}
     (tmp_path / "enc" / "notes.txt").touch()
     with pytest.raises(CheckpointError, match=r"notes\.txt"):
         export_encoder(tmp_path / "c.pt", tmp_path / "enc", overwrite=True)

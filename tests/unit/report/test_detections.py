@@ -104,7 +104,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.seen.append((tag, dict(attrs)))
-        if tag not in ("meta", "img", "br", "line"):
+        if tag not in ("meta", "link", "img", "br", "line"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
