@@ -17,7 +17,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import rfcx_ssl
 from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
-from rfcx_ssl.data.prevalence import NONE
 from rfcx_ssl.detection.assemble import ModelFacts, Tables
 from rfcx_ssl.detection.journal import Journal, OtherFormatError, Part, may_be_full, open_journal, parts_of
 from rfcx_ssl.detection.listing import Listing
@@ -41,6 +40,7 @@ from rfcx_ssl.errors import AudioError, RunError
 from rfcx_ssl.files import write_text
 from rfcx_ssl.inference.load import model_folder
 from rfcx_ssl.provenance import file_sha256
+from rfcx_ssl.species.prevalence import NONE
 from rfcx_ssl.species.table import SpeciesTable
 from rfcx_ssl.workers import open_workers
 
