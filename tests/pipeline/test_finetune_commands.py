@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
 import runpy
 import subprocess
@@ -57,14 +58,37 @@ def launched(*command):
     return done
 
 
+class Forked:
+    """Stands in for Popen where a program starts others: a child of this process, which has their imports."""
+
+    def __init__(self, command, env, **_):
+        self._child = multiprocessing.get_context("fork").Process(target=self._run, args=(command[1:], env))
+        self._child.start()
+        self.pid = self._child.pid
+
+    def _run(self, command, env):
+        os.environ |= env
+        sys.argv = command
+        runpy.run_path(command[0], run_name="__main__")
+
+    def wait(self):
+        self._child.join()
+        return self._child.exitcode
+
+
 @pytest.fixture
 def run(monkeypatch, capfd):
-    """``run(program, *words, code=0)``: a program as the interpreter would run it, in this process, which has its imports."""
+    """``run(program, *words, code=0)``: a program as the interpreter would run it, in this process, which has its imports.
+
+    What it starts by itself is forked; with ``--launcher`` it is started as a user would.
+    """
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     monkeypatch.setattr("rfcx_ssl.training.signals.stop_with_parent", lambda: None)
     monkeypatch.chdir(ROOT)
 
     def start(program, *words, code=0):
+        if "--launcher" not in words:
+            monkeypatch.setattr("rfcx_ssl.training.launch.subprocess", SimpleNamespace(Popen=Forked))
         monkeypatch.setattr(sys, "argv", [program, *map(str, words)])
         capfd.readouterr()
         found = 0
