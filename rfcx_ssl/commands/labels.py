@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import positive
+from rfcx_ssl.program import Answer, positive
 
 if TYPE_CHECKING:
     from rfcx_ssl.annotations import Annotations
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--push", metavar="REPO_ID", help="push the corpus to a private data set on the hub")
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Read, check and report; then write what was asked for."""
     from rfcx_ssl.data.budget import choose_labels  # torch comes late: --help answers at once
     from rfcx_ssl.data.corpus import load_corpus, load_tables
@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> None:
         folds.save(args.save_folds)
     if not args.tables_only:
         _write(args, corpus)
+    recordings = {fold: len(folds.valid_ids(fold)) for fold in range(folds.num_folds)}
+    return {"recordings_per_fold": recordings, "test_recordings": len(folds.test_ids), "species": rows}
 
 
 def describe(annotations: "Annotations", folds: "Folds") -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import add_workers
+from rfcx_ssl.program import Answer, add_workers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw one spectrogram per song type")
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Generate the forest that the parsed arguments describe, draw its calls, or both."""
     from rfcx_ssl.synth.settings import SynthSettings  # late, with SciPy: --help answers at once
 
@@ -37,3 +37,4 @@ def run(args: argparse.Namespace) -> None:
         from rfcx_ssl.synth.forest import generate
 
         generate(out, settings, args.workers)
+    return {"out": out, "picture": args.picture, "settings": settings}
