@@ -102,7 +102,7 @@ class Journal:
 
     def remove_leftovers(self) -> None:
         """Remove what processes that were killed had half written."""
-        for folder in (self.folder, self.parts_folder, *self.parts_folder.glob("[0-9]*/")):
+        for folder in (self.out, self.folder, self.parts_folder, *self.parts_folder.glob("[0-9]*/")):
             remove_leftovers(folder)
 
     def forget(self) -> None:

@@ -18,6 +18,7 @@ import soundfile
 
 from rfcx_ssl.cli import main
 from rfcx_ssl.detection.journal import Journal
+from rfcx_ssl.detection.writers.frames import read_frames
 
 RATE_HZ = 8_000
 FORK = multiprocessing.get_context("fork")
@@ -228,6 +229,16 @@ def test_a_folder_keeps_the_same_of_every_recording(small, model_dir, tmp_path):
     assert len(list(out.glob("pictures/*.png"))) == 3
     clips = [row["file"] for row in rows(out / "clips.csv")]
     assert clips and all((out / clip).is_file() for clip in clips)
+
+
+def test_frames_as_zarr_are_those_of_parquet(small, model_dir, tmp_path):
+    pytest.importorskip("zarr")
+    out = tmp_path / "out"
+    assert detect(small, model_dir, out, "--save", "frames") == 0
+    assert detect(small, model_dir, out, "--save", "frames_zarr") == 0, "the journal has them: nothing is heard again"
+    found, expected = (list(read_frames(out / name)) for name in ("frames.zarr", "frames.parquet"))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours[:4] == theirs[:4] and np.array_equal(ours.scores, theirs.scores)
 
 
 def test_tables_that_were_removed_are_made_again(small, model_dir, tmp_path):

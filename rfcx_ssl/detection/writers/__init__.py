@@ -13,7 +13,7 @@ from rfcx_ssl.detection.writers.base import Writer
 from rfcx_ssl.detection.writers.clips import ClipCsv
 from rfcx_ssl.detection.writers.embeddings import EmbeddingNpz, EmbeddingParquet
 from rfcx_ssl.detection.writers.events import EventCsv, EventLines, EventParquet
-from rfcx_ssl.detection.writers.frames import FrameParquet
+from rfcx_ssl.detection.writers.frames import FrameParquet, FrameZarr
 from rfcx_ssl.detection.writers.names import check_columns, check_label_texts, check_names
 from rfcx_ssl.detection.writers.programs import Audacity, BirdNet, Kaleidoscope, Raven
 from rfcx_ssl.detection.writers.tables import (
@@ -102,6 +102,8 @@ def open_tables(
         writers.append(WindowParquet(out / "windows.parquet", species_names, window_s))
     if "frames" in saves:
         writers.append(FrameParquet(out / "frames.parquet", species_names, frame_s))
+    if "frames_zarr" in saves:
+        writers.append(FrameZarr(out / "frames.zarr", species_names, frame_s))
     if "embeddings" in saves:
         writers.append(EmbeddingParquet(out / "embeddings.parquet", window_s))
     if "embeddings_npz" in saves:
