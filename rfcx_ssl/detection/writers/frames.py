@@ -69,7 +69,7 @@ class FrameZarr(Writer):
     def __init__(self, path: Path, species_names: Sequence[str], frame_s: float) -> None:
         self._zarr = require_extra("zarr", "zarr")
         self.path = path
-        self._about = {"frame_s": frame_s, "species": list(species_names)}
+        self._species, self._frame_s = list(species_names), frame_s
         self._stack = ExitStack()
 
     @property
@@ -79,11 +79,11 @@ class FrameZarr(Writer):
 
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        size = len(self._about["species"])
+        size = len(self._species)
         chunk = max(CHUNK_BYTES // (2 * size), 1)
         with ExitStack() as stack:
             group = self._zarr.open_group(stack.enter_context(atomic_folder(self.path)), mode="w", zarr_format=3)
-            group.attrs.update(self._about)
+            group.attrs.update({"frame_s": self._frame_s, "species": self._species})
             scores = group.create_array(
                 "scores", shape=(0, size), dtype="float16", chunks=(chunk, size), shards=(SHARD_CHUNKS * chunk, size)
             )
