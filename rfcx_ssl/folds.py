@@ -6,16 +6,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from iterstrat.ml_stratifiers import MultilabelStratifiedKFold, MultilabelStratifiedShuffleSplit
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.files import write_csv
 from rfcx_ssl.finite import parse_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ["recording_id", "fold", "group"]
 MOST_FOLDS = 10_000
@@ -125,6 +127,8 @@ def make_folds(
     Raises:
         AnnotationError: fewer groups than folds, or a recording without a group.
     """
+    from iterstrat.ml_stratifiers import MultilabelStratifiedKFold  # late: brings scikit-learn and half of SciPy
+
     names = sorted(set(recording_ids))
     groups, group_names = _groups(names, group_of)
     if num_folds < 2 or len(group_names) < num_folds:
@@ -151,6 +155,8 @@ def deal_test(
     What only one group holds stays outside a test part of less than half, where it can be learnt. Arguments and errors are those of
     :func:`make_folds`; at least one group is on either side.
     """
+    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+
     names = sorted(set(recording_ids))
     groups, group_names = _groups(names, group_of)
     if len(group_names) < 2:
@@ -202,8 +208,10 @@ def check_no_leakage(folds: Folds) -> None:
             )
 
 
-def fold_table(annotations: Annotations, folds: Folds) -> pd.DataFrame:
+def fold_table(annotations: Annotations, folds: Folds) -> "pd.DataFrame":
     """Rows per (species, song type, state) and fold, with their total: columns ``fold_0`` ..., ``test`` if there is one."""
+    import pandas as pd
+
     part_of: dict[str, int | str] = {**folds.fold_of, **dict.fromkeys(folds.test_ids, TEST)}
     parts: dict[int | str, str] = {fold: f"fold_{fold}" for fold in range(folds.num_folds)}
     if folds.test_ids:

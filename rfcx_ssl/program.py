@@ -64,7 +64,7 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 
 
 def add_prevalence(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--prevalence``, which :func:`rfcx_ssl.data.prevalence.known_prevalence` reads."""
+    """Declare ``--prevalence``, which :func:`rfcx_ssl.species.prevalence.known_prevalence` reads."""
     parser.add_argument(
         "--prevalence",
         default="table",

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rfcx_ssl.annotations.layout import BOX_COLUMNS
 from rfcx_ssl.errors import AnnotationError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Columns of an annotation table: RFCX's own names, then ours.
 COLUMNS = (*BOX_COLUMNS, "state", "weight", "source", "weak", "annotator")
@@ -80,7 +81,7 @@ class Annotations:
     complete from end to end. Instances are never changed in place.
     """
 
-    def __init__(self, table: pd.DataFrame, complete: Mapping[str, Sequence[Span]] | Iterable[str] = ()) -> None:
+    def __init__(self, table: "pd.DataFrame", complete: Mapping[str, Sequence[Span]] | Iterable[str] = ()) -> None:
         missing = [name for name in COLUMNS if name not in table.columns]
         if missing:
             raise AnnotationError(f"annotations lack the columns {', '.join(missing)}")
@@ -97,6 +98,8 @@ class Annotations:
 
         ``weak`` (False) and ``annotator`` (nobody, an empty text) may be missing.
         """
+        import pandas as pd  # late: what only needs boxes and spans starts without it
+
         table = pd.DataFrame([{"weak": False, "annotator": "", **row} for row in rows], columns=list(COLUMNS))
         whole = {"species_id": "int64", "songtype_id": "int64"}
         real = dict.fromkeys(("t_min", "f_min", "t_max", "f_max", "weight"), "float64")
@@ -108,6 +111,8 @@ class Annotations:
 
         Rows that differ only in where they come from, or in who said so, are duplicates.
         """
+        import pandas as pd
+
         if not parts:
             return cls.from_rows([])
         table = pd.concat([part.table for part in parts], ignore_index=True)

@@ -7,7 +7,6 @@ Then: augment=strong augment.background.p=0.5 augment.background.pool=data/backg
 import argparse
 from pathlib import Path
 
-from rfcx_ssl.augment.pool import write_pool
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.program import Answer, finite
 
@@ -26,5 +25,7 @@ def run(args: argparse.Namespace) -> Answer:
     """Write the pool that the parsed arguments describe."""
     if args.sample_rate < 1 or args.seconds <= 0 or args.piece <= 0:
         raise ConfigError("need --sample-rate >= 1, --seconds > 0 and --piece > 0")
+    from rfcx_ssl.augment.pool import write_pool  # torch comes late: --help answers at once
+
     write_pool(args.out, args.audio, args.sample_rate, args.seconds, args.piece, args.seed)
     return {"out": args.out}

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import ConfigError, did_you_mean
 from rfcx_ssl.program import Answer, add_prevalence, add_threads, finite
 from rfcx_ssl.threads import use_threads
@@ -95,6 +94,8 @@ def split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     Raises:
         ConfigError: a name for two models, or a word that is neither.
     """
+    from rfcx_ssl.data.settings import DataSettings
+
     settings, models, overrides = [field.name for field in fields(DataSettings)], {}, []
     for word in words:
         key, equals, source = word.partition("=")

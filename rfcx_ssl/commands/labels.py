@@ -7,19 +7,16 @@ sends it to the Hugging Face hub.
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rfcx_ssl.annotations import Annotations, find_conflicts
-from rfcx_ssl.data.budget import choose_labels
-from rfcx_ssl.data.corpus import Corpus, load_corpus, load_tables
-from rfcx_ssl.data.crops import CropDataset
-from rfcx_ssl.data.exchange import push_dataset, save_dataset, to_dataset
-from rfcx_ssl.data.settings import load_data_settings
-from rfcx_ssl.data.species_report import contradictions, report, species_rows
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.folds import Folds, fold_table
-from rfcx_ssl.frames import FrameGrid
-from rfcx_ssl.pictures.crop import draw_crop
 from rfcx_ssl.program import Answer, positive
+
+if TYPE_CHECKING:
+    from rfcx_ssl.annotations import Annotations
+    from rfcx_ssl.data.corpus import Corpus
+    from rfcx_ssl.data.crops import CropDataset
+    from rfcx_ssl.folds import Folds
 
 PICTURE_FRAMES_PER_S = 50
 
@@ -45,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """Read, check and report; then write what was asked for."""
+    from rfcx_ssl.data.budget import choose_labels  # torch comes late: --help answers at once
+    from rfcx_ssl.data.corpus import load_corpus, load_tables
+    from rfcx_ssl.data.settings import load_data_settings
+    from rfcx_ssl.data.species_report import contradictions, report, species_rows
+
     settings = load_data_settings(args.root, args.config, args.overrides)
     if args.tables_only and (args.picture or args.pictures or args.dataset or args.push):
         raise ConfigError("--tables-only reads no audio, which --picture, --pictures, --dataset and --push need")
@@ -72,8 +74,11 @@ def run(args: argparse.Namespace) -> Answer:
     return {"recordings_per_fold": recordings, "test_recordings": len(folds.test_ids), "species": rows}
 
 
-def describe(annotations: Annotations, folds: Folds) -> str:
+def describe(annotations: "Annotations", folds: "Folds") -> str:
     """Totals, conflicts and the table of rows per class and fold, as text that ends in a newline."""
+    from rfcx_ssl.annotations import find_conflicts
+    from rfcx_ssl.folds import fold_table
+
     counts, met = annotations.table["state"].value_counts(), find_conflicts(annotations)
     sizes = [str(len(folds.valid_ids(fold))) for fold in range(folds.num_folds)]
     if folds.test_ids:
@@ -99,7 +104,11 @@ def describe(annotations: Annotations, folds: Folds) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write(args: argparse.Namespace, corpus: Corpus) -> None:
+def _write(args: argparse.Namespace, corpus: "Corpus") -> None:
+    from rfcx_ssl.data.crops import CropDataset
+    from rfcx_ssl.data.exchange import push_dataset, save_dataset, to_dataset
+    from rfcx_ssl.frames import FrameGrid
+
     if args.picture or args.pictures:
         rate = corpus.settings.sample_rate_hz
         dataset = CropDataset(corpus, None, FrameGrid(rate, rate // PICTURE_FRAMES_PER_S))
@@ -112,8 +121,10 @@ def _write(args: argparse.Namespace, corpus: Corpus) -> None:
             sys.stdout.write(f"pushed: {push_dataset(dataset_of_rows, args.push)}\n")
 
 
-def _draw(args: argparse.Namespace, dataset: CropDataset) -> None:
+def _draw(args: argparse.Namespace, dataset: "CropDataset") -> None:
     """One crop, and crops spread over all."""
+    from rfcx_ssl.pictures.crop import draw_crop
+
     if args.picture:
         if not 0 <= args.crop < len(dataset):
             raise ConfigError(f"--crop {args.crop}: must be 0 to {len(dataset) - 1}")

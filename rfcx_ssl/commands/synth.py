@@ -6,8 +6,6 @@ from pathlib import Path
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.program import Answer, add_workers
-from rfcx_ssl.synth.forest import generate
-from rfcx_ssl.synth.settings import SynthSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """Generate the forest that the parsed arguments describe, draw its calls, or both."""
+    from rfcx_ssl.synth.settings import SynthSettings  # late, with SciPy: --help answers at once
+
     out, overrides = args.out, args.overrides
     if out is not None and "=" in out.name:  # no folder was named: the first word is a setting
         out, overrides = None, [str(out), *overrides]
@@ -34,5 +34,7 @@ def run(args: argparse.Namespace) -> Answer:
 
         contact_sheet(args.picture, settings)
     if out is not None:
+        from rfcx_ssl.synth.forest import generate
+
         generate(out, settings, args.workers)
     return {"out": out, "picture": args.picture, "settings": settings}

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.data.prevalence import ESTIMATE, NONE, known_prevalence
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.metrics import estimate_prevalence, matching_shift, prior_shift
+from rfcx_ssl.species.prevalence import ESTIMATE, NONE, known_prevalence
 from rfcx_ssl.species.table import SpeciesTable
 
 

@@ -55,6 +55,12 @@ def clips_of(result: Result, settings: ClipSettings) -> list[Clip]:
     return sorted(clips, key=lambda clip: (clip.event.box.start_s, clip.event.species))
 
 
+def clip_file(recording: str, event: Detection) -> str:
+    """Where the clip of an event lies below the output folder, with forward slashes."""
+    name = f"{safe_name(event.species, folders=False)}/{safe_name(recording)}_{event.box.start_s:.3f}s.flac"
+    return f"{FOLDER}/{name}"
+
+
 def save_clips(result: Result, audio: Path, out: Path, settings: ClipSettings) -> list[str]:
     """Cut the clips of a recording that lies at ``audio`` into ``out/clips``; returns what could not be cut, and why."""
     clips = clips_of(result, settings)
@@ -77,5 +83,4 @@ def save_clips(result: Result, audio: Path, out: Path, settings: ClipSettings) -
 def _clip(result: Result, event: Detection, settings: ClipSettings) -> Clip:
     start_s = max(event.box.start_s - settings.clip_margin_s, result.start_s)
     end_s = min(event.box.end_s + settings.clip_margin_s, result.start_s + result.heard_s)
-    name = f"{safe_name(event.species, folders=False)}/{safe_name(result.recording)}_{event.box.start_s:.3f}s.flac"
-    return Clip(f"{FOLDER}/{name}", event, start_s, min(end_s, start_s + settings.longest_clip_s))
+    return Clip(clip_file(result.recording, event), event, start_s, min(end_s, start_s + settings.longest_clip_s))

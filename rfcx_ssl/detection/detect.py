@@ -5,9 +5,10 @@ import os
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from rich.console import Console
 import rfcx_ssl
 from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
-from rfcx_ssl.data.prevalence import NONE
 from rfcx_ssl.detection.assemble import ModelFacts, Tables
 from rfcx_ssl.detection.journal import Journal, OtherFormatError, Part, may_be_full, open_journal, parts_of
 from rfcx_ssl.detection.listing import Listing
+from rfcx_ssl.detection.own_files import remove_files_of
 from rfcx_ssl.detection.plan import differences, refuse_other, wanted_plan
+from rfcx_ssl.detection.recording_table import open_recording_table
 from rfcx_ssl.detection.recordings import is_url
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.score_rules import in_words, learn_prior, plain_prior
@@ -41,6 +43,7 @@ from rfcx_ssl.files import write_text
 from rfcx_ssl.inference.load import model_folder
 from rfcx_ssl.progress import counting, say
 from rfcx_ssl.provenance import file_sha256
+from rfcx_ssl.species.prevalence import NONE
 from rfcx_ssl.species.table import SpeciesTable
 from rfcx_ssl.workers import open_workers
 
@@ -118,12 +121,15 @@ class _Detection:
         """List and plan, alone in the folder."""
         job = self.request.job
         journal.remove_leftovers()
-        wanted = self.wanted
-        made = self._made(journal)
-        if made is not None and self.request.redo and differences(made, wanted):
-            made = None
+        wanted, made = self.wanted, self._made(journal)
+        if made is not None:
+            wanted = {**wanted, "places": self._places(journal, made["total"])}
+            if self.request.redo and differences(made, wanted):
+                remove_files_of(self._kept(journal, made, parts_of(made)), self.out)
+                made = None
         if made is None:
             journal.forget()
+            wanted = self.wanted
             made = {**wanted, "runs": [], "total": 0, **about_models(job)}
         refuse_other(made, wanted, self.out)
         with Listing(journal.listing_path) as listing:
@@ -138,8 +144,27 @@ class _Detection:
                 made["total"] = len(listing)
             if "prior" not in made:
                 made["prior"] = self._prior(listing)
-            journal.write_plan(made)
-            self._hear_again(journal, parts_of(made), listing)
+        made["places"] = self._places(journal, made["total"])
+        journal.write_plan(made)
+        with Listing(journal.listing_path) as listing:
+            self._hear_again(journal, made, listing)
+
+    def _places(self, journal: Journal, total: int) -> str | None:
+        """A hash of what the table of recordings says of the first ``total``: more rows for new ones change nothing.
+        None where scores do not depend on it.
+        """
+        job = self.request.job
+        if job.places is None or job.settings.occurrence is None:
+            return None
+        with Listing(journal.listing_path) as listing, open_recording_table(job.places) as table:
+            return table.digest((row.recording.name, row.recording.path) for row in islice(listing, total))
+
+    def _kept(self, journal: Journal, made: Mapping[str, Any], parts: Sequence[Part]) -> Iterator[Result]:
+        """Results of parts as far as they can be read."""
+        species = _facts(made).species
+        for part in parts:
+            with suppress(RunError):  # they are going to be dropped
+                yield from journal.kept(part, species)
 
     def _made(self, journal: Journal) -> dict[str, Any] | None:
         """The plan that is there, unless it is to be replaced whatever it says."""
@@ -150,15 +175,21 @@ class _Detection:
                 raise
             return None
 
-    def _hear_again(self, journal: Journal, parts: Sequence[Part], listing: Listing) -> None:
+    def _hear_again(self, journal: Journal, made: Mapping[str, Any], listing: Listing) -> None:
         """Open the parts again whose files have changed, and those of which a file could not be reached.
 
         Raises:
             RunError: files have changed since they were heard, and nobody said ``--redo``.
         """
+        parts = parts_of(made)
+
+        def reopen(part: Part) -> None:
+            remove_files_of(self._kept(journal, made, [part]), self.out)
+            journal.reopen(part)
+
         for part in journal.unreached(parts):
             if any(_may_be_there(listing, index) for index in journal.lost(part)):
-                journal.reopen(part)
+                reopen(part)
         firsts = [part.first for part in parts]
         for index in listing.changed():
             part = parts[bisect_right(firsts, index) - 1]
@@ -167,7 +198,7 @@ class _Detection:
             if not self.request.redo:
                 (row,) = listing.rows(index, 1)
                 raise RunError(f"{row.recording.path}: has changed since it was heard; hear it again with --redo")
-            journal.reopen(part)
+            reopen(part)
         listing.accept()
 
     def _prior(self, listing: Listing) -> list[float] | None:
@@ -190,7 +221,7 @@ class _Detection:
             raise RunError(
                 f"--out {self.out}: another process that began to list recordings here has died; start again"
             )
-        refuse_other(made, self.wanted, self.out)
+        refuse_other(made, {**self.wanted, "places": self._places(journal, made["total"])}, self.out)
         self._say(f"{self.out}: others are at work here; sharing it (recordings that are new are heard another time)")
 
     # ---- hearing

@@ -102,7 +102,7 @@ class Journal:
 
     def remove_leftovers(self) -> None:
         """Remove what processes that were killed had half written."""
-        for folder in (self.folder, self.parts_folder, *self.parts_folder.glob("[0-9]*/")):
+        for folder in (self.out, self.folder, self.parts_folder, *self.parts_folder.glob("[0-9]*/")):
             remove_leftovers(folder)
 
     def forget(self) -> None:
@@ -167,8 +167,12 @@ class Journal:
 
     def lost(self, part: Part) -> list[int]:
         """Places in the listing of a part's recordings that could not be reached."""
-        files = [self._sealed_path(part)] if self.sealed(part) else [group.path for group in self._groups(part)]
-        return [index for file in files for index in unreachable_rows(file)]
+        return [index for file in self._files(part) for index in unreachable_rows(file)]
+
+    def kept(self, part: Part, species: SpeciesTable) -> Iterator[Result]:
+        """What was heard of a part so far."""
+        for file in self._files(part):
+            yield from read_rows(file, species)
 
     def reopen(self, part: Part) -> None:
         """Forget what was heard of a part; a kill leaves all of it, or nothing and perhaps its mark."""
@@ -231,6 +235,9 @@ class Journal:
 
     def _unreached_mark(self, part: Part) -> Path:
         return self.parts_folder / f"{part.number:06d}.unreached"
+
+    def _files(self, part: Part) -> list[Path]:
+        return [self._sealed_path(part)] if self.sealed(part) else [group.path for group in self._groups(part)]
 
     def _work_folder(self, part: Part) -> Path:
         return self.parts_folder / f"{part.number:06d}"

@@ -56,6 +56,8 @@ def differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
                 if key != "files"
                 else "another table of species or occurrence"
             )
+    if made.get("places") != wanted.get("places"):
+        found.append("another site or time of recordings that were heard")
     if lacking := sorted({*wanted["keep"]} - {*made["keep"]}):
         found.append(f"without {', '.join(lacking)}")
     return found

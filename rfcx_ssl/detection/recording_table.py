@@ -4,6 +4,7 @@ Columns: ``recording`` (or ``recording_id``, ``file``), and any of ``site``, ``l
 ``time``. What dates may look like: :mod:`rfcx_ssl.data.when`; they are those of the recorder's clock.
 """
 
+import hashlib
 import sqlite3
 import tempfile
 import unicodedata
@@ -67,6 +68,14 @@ class RecordingTable:
             key = self._connection.execute("SELECT min(key) FROM places").fetchone()[0]
             raise AnnotationError(f"{self.path}: none of the recordings of the table is here, e.g. {key!r}")
         return missing
+
+    def digest(self, recordings: Iterable[tuple[str, str]]) -> str:
+        """A hash of what scores may depend on, site and time, of recordings by (name, path)."""
+        found = hashlib.sha256()
+        for name, path in recordings:
+            place = self._find(name, path)
+            found.update(repr(place and (place.site, place.knows_day, place.recorded_at)).encode())
+        return found.hexdigest()
 
     def _find(self, recording: str, path: str) -> Place | None:
         """What the table says of a recording, by its name, else by the longest end of its path; None where nothing."""

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rfcx_ssl.data.prevalence import known_prevalence
 from rfcx_ssl.decoding.decisions import Decisions, decisions_in_force
 from rfcx_ssl.decoding.decisions_file import find_decisions, model_decisions
 from rfcx_ssl.decoding.occurrence import OccurrenceTable, read_occurrence
@@ -22,6 +21,7 @@ from rfcx_ssl.detection.recording_table import RecordingTable
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.inference.ensemble import species_columns
 from rfcx_ssl.inference.scorer import Scorer
+from rfcx_ssl.species.prevalence import known_prevalence
 
 logger = logging.getLogger(__name__)
 FloatArray = NDArray[np.float64]

@@ -14,12 +14,12 @@ FORMATS = ("csv", "parquet", "jsonl", "raven", "audacity", "kaleidoscope", "bird
 CLIPS = "clips"
 PICTURES = "pictures"
 #: What may be written beside events and scores.
-SAVES = ("windows", "frames", "embeddings", "embeddings_npz", CLIPS)
+SAVES = ("windows", "frames", "frames_zarr", "embeddings", "embeddings_npz", CLIPS)
 
 
 def journaled(saves: Collection[str]) -> frozenset[str]:
     """What the journal keeps of every recording so that ``saves`` can be written: ``frames``, ``windows``, ``embeddings``."""
-    return frozenset(name.removesuffix("_npz") for name in saves if name != CLIPS)
+    return frozenset(name.removesuffix("_npz").removesuffix("_zarr") for name in saves if name != CLIPS)
 
 
 @settings

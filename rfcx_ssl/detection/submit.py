@@ -21,7 +21,6 @@ from rich.console import Console
 
 import rfcx_ssl
 from rfcx_ssl.config import settings_dict
-from rfcx_ssl.data.prevalence import NONE
 from rfcx_ssl.decoding.recording_score import score_of_highest
 from rfcx_ssl.detection.assemble import Tables, Tally
 from rfcx_ssl.detection.detect import DetectRequest, evenly, heard
@@ -40,6 +39,7 @@ from rfcx_ssl.inference.load import model_folder
 from rfcx_ssl.inference.scorer import Scorer
 from rfcx_ssl.inference.settings import EnsembleSettings, WindowSettings
 from rfcx_ssl.progress import say
+from rfcx_ssl.species.prevalence import NONE
 
 FloatArray = NDArray[np.float64]
 HIGHEST = "highest"

@@ -16,13 +16,13 @@ from rfcx_ssl.detection.fetcher import Fetcher
 from rfcx_ssl.detection.hear import Ear, Heard
 from rfcx_ssl.detection.journal import Journal, Part, joined_journal
 from rfcx_ssl.detection.listing import Listed, Listing
+from rfcx_ssl.detection.own_files import picture_path
 from rfcx_ssl.detection.read_ahead import ReadAhead, open_readers
 from rfcx_ssl.detection.recording_table import open_recording_table
 from rfcx_ssl.detection.result import Result, unheard
 from rfcx_ssl.detection.score_rules import describe, make_rules
 from rfcx_ssl.detection.settings import CLIPS, PICTURES, DetectSettings
 from rfcx_ssl.errors import RunError, first_line
-from rfcx_ssl.files import safe_name
 from rfcx_ssl.inference.allocator import keep_freed_memory
 from rfcx_ssl.inference.open import open_scorer
 from rfcx_ssl.inference.scorer import Scorer
@@ -110,7 +110,7 @@ class Hearer:
             problems = save_clips(result, heard.audio, job.out, job.settings)
             result = replace(result, warnings=(*result.warnings, *(f"no clip ({problem})" for problem in problems)))
         if PICTURES in self.keep and job.draw is not None and result.clip is not None:
-            path = job.out / "pictures" / f"{safe_name(result.recording)}.png"
+            path = picture_path(job.out, result.recording)
             try:
                 job.draw(result, heard.audio, ear, path)
             except Exception as error:  # noqa: BLE001 - a picture is no reason to lose what was heard

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations.layout import RECORDINGS_TABLE
-from rfcx_ssl.data.prevalence import TABLE
 from rfcx_ssl.decoding.decisions import Decisions
 from rfcx_ssl.errors import ConfigError, MissingExtraError
 from rfcx_ssl.evaluation.decided import decided_note
@@ -22,6 +21,7 @@ from rfcx_ssl.evaluation.systems import Heard
 from rfcx_ssl.evaluation.values import box_values, event_values, margin_values, recording_values
 from rfcx_ssl.metrics.arrays import BoolArray, FloatArray
 from rfcx_ssl.metrics.events import EventMetrics
+from rfcx_ssl.species.prevalence import TABLE
 from rfcx_ssl.training.scores import Cells, box_cells
 
 IntArray: TypeAlias = NDArray[np.int64]

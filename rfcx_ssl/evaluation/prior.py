@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rfcx_ssl.data.prevalence import ESTIMATE, NONE, TABLE, known_prevalence
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.evaluation.reference import Reference
 from rfcx_ssl.evaluation.systems import Heard
 from rfcx_ssl.metrics import estimate_prevalence, match_prevalence, prior_scale
 from rfcx_ssl.metrics.arrays import FloatArray
+from rfcx_ssl.species.prevalence import ESTIMATE, NONE, TABLE, known_prevalence
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Prior:
 
 
 def prior_of(reference: Reference, source: str = TABLE) -> Prior:
-    """The prior by ``--prevalence`` (:func:`rfcx_ssl.data.prevalence.known_prevalence`).
+    """The prior by ``--prevalence`` (:func:`rfcx_ssl.species.prevalence.known_prevalence`).
 
     Scores are scaled to a prevalence that is known, or that each model estimates. The class prior is the known one, that of
     the species table, or the species' share of the recordings that are judged: a floor that no blind ranking beats by

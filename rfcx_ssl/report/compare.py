@@ -10,7 +10,6 @@ import torch
 from rich.console import Console
 
 from rfcx_ssl.data import Truth, load_truth
-from rfcx_ssl.data.prevalence import NONE, TABLE
 from rfcx_ssl.errors import ConfigError, MissingExtraError, RfcxError
 from rfcx_ssl.evaluation.events import always, judge_events
 from rfcx_ssl.evaluation.judge import Floors, Judge, Scored
@@ -47,6 +46,7 @@ from rfcx_ssl.report.table import (
     system_row,
     write_rows,
 )
+from rfcx_ssl.species.prevalence import NONE, TABLE
 
 
 class GateError(RfcxError):

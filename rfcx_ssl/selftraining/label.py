@@ -18,7 +18,6 @@ from rich.console import Console
 import rfcx_ssl
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.data import Corpus, load_corpus
-from rfcx_ssl.data.prevalence import NONE
 from rfcx_ssl.detection.detect import IncompleteError
 from rfcx_ssl.detection.sources import find_recordings
 from rfcx_ssl.errors import AudioError, ConfigError, some_of
@@ -33,6 +32,7 @@ from rfcx_ssl.selftraining.report import write_report
 from rfcx_ssl.selftraining.settings import PseudoLabelSettings
 from rfcx_ssl.selftraining.soften import soften
 from rfcx_ssl.selftraining.teachers import Teachers, open_teachers
+from rfcx_ssl.species.prevalence import NONE
 from rfcx_ssl.species.table import SpeciesTable
 
 SHARD_RECORDINGS = 1024  # of a file

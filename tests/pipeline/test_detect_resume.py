@@ -18,6 +18,8 @@ import soundfile
 
 from rfcx_ssl.cli import main
 from rfcx_ssl.detection.journal import Journal
+from rfcx_ssl.detection.writers.frames import read_frames
+from rfcx_ssl.species import rfcx_species
 
 RATE_HZ = 8_000
 FORK = multiprocessing.get_context("fork")
@@ -228,6 +230,55 @@ def test_a_folder_keeps_the_same_of_every_recording(small, model_dir, tmp_path):
     assert len(list(out.glob("pictures/*.png"))) == 3
     clips = [row["file"] for row in rows(out / "clips.csv")]
     assert clips and all((out / clip).is_file() for clip in clips)
+
+
+def own_files(out):
+    return {path.relative_to(out) for kind in ("clips", "pictures", "raven") for path in out.glob(f"{kind}/**/*.*")}
+
+
+def test_files_of_recordings_that_are_heard_again_are_those_of_a_new_folder(small, model_dir, tmp_path):
+    out, more = tmp_path / "out", ("--save", "clips", "--picture", "--format", "csv", "--format", "raven")
+    assert detect(small, model_dir, out, *more) == 0
+    before = own_files(out)
+    (out / "raven" / "notes.txt").write_text("mine")
+    soundfile.write(small / "1.wav", np.zeros(RATE_HZ, np.float32), RATE_HZ)  # nothing to hear, and no events
+    (small / "2.wav").write_bytes(b"no audio any more")
+    assert detect(small, model_dir, out, *more, "--redo") == 3
+    assert detect(small, model_dir, tmp_path / "new", *more) == 3
+    after = own_files(out)
+    assert after - {Path("raven/notes.txt")} == own_files(tmp_path / "new") and before - after
+    assert detect(small, model_dir, out, *more, "--set", "min_duration_s=5", "--redo") == 3
+    assert not list(out.glob("clips/**/*.flac")) and (out / "raven" / "notes.txt").is_file()
+
+
+def test_another_site_of_a_recording_is_noticed_where_scores_depend_on_it(small, model_dir, tmp_path, capsys):
+    out, places, occurrence = (tmp_path / name for name in ("out", "places.csv", "occurrence.csv"))
+    species = rfcx_species().names[0]
+    occurrence.write_text(f"species,site,occurs\n{species},ridge,0\n")
+    more = ("--recordings", places, "--set", f"occurrence={occurrence}")
+    shutil.move(small / "2.wav", tmp_path / "2.wav")
+    places.write_text("recording,site\n0,ridge\n1,valley\n")
+    assert detect(small, model_dir, out, *more) == 0
+    shutil.move(tmp_path / "2.wav", small / "2.wav")
+    places.write_text("recording,site\n2,ridge\n1,valley\n0,ridge\n")  # a night more
+    assert detect(small, model_dir, out, *more) == 0
+    places.write_text("recording,site\n0,valley\n1,valley\n2,ridge\n")
+    capsys.readouterr()
+    assert detect(small, model_dir, out, *more) == 2
+    assert "another site or time of recordings that were heard; choose another folder" in capsys.readouterr().err
+    assert detect(small, model_dir, out, *more, "--redo") == 0
+    silent = {row["recording"]: float(row[species]) == 0 for row in rows(out / "scores.csv")}
+    assert silent == {"0": False, "1": False, "2": True}
+
+
+def test_frames_as_zarr_are_those_of_parquet(small, model_dir, tmp_path):
+    pytest.importorskip("zarr")
+    out = tmp_path / "out"
+    assert detect(small, model_dir, out, "--save", "frames") == 0
+    assert detect(small, model_dir, out, "--save", "frames_zarr") == 0, "the journal has them: nothing is heard again"
+    found, expected = (list(read_frames(out / name)) for name in ("frames.zarr", "frames.parquet"))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours[:4] == theirs[:4] and np.array_equal(ours.scores, theirs.scores)
 
 
 def test_tables_that_were_removed_are_made_again(small, model_dir, tmp_path):

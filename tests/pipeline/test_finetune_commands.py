@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -44,14 +47,60 @@ def data(tmp_path_factory):
     return root
 
 
-def run(*command, code=0):
+def launched(*command):
+    """A command in a process of its own; those of the programs' own making come on top."""
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         [sys.executable, *map(str, command)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
-    assert done.returncode == code, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[-3000:]
     return done
+
+
+class Forked:
+    """Stands in for Popen where a program starts others: a child of this process, which has their imports."""
+
+    def __init__(self, command, env, **_):
+        self._child = multiprocessing.get_context("fork").Process(target=self._run, args=(command[1:], env))
+        self._child.start()
+        self.pid = self._child.pid
+
+    def _run(self, command, env):
+        os.environ |= env
+        sys.argv = command
+        runpy.run_path(command[0], run_name="__main__")
+
+    def wait(self):
+        self._child.join()
+        return self._child.exitcode
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """``run(program, *words, code=0)``: a program as the interpreter would run it, in this process, which has its imports.
+
+    What it starts by itself is forked; with ``--launcher`` it is started as a user would.
+    """
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    monkeypatch.setattr("rfcx_ssl.training.signals.stop_with_parent", lambda: None)
+    monkeypatch.chdir(ROOT)
+
+    def start(program, *words, code=0):
+        if "--launcher" not in words:
+            monkeypatch.setattr("rfcx_ssl.training.launch.subprocess", SimpleNamespace(Popen=Forked))
+        monkeypatch.setattr(sys, "argv", [program, *map(str, words)])
+        capfd.readouterr()
+        found = 0
+        try:
+            runpy.run_path(program, run_name="__main__")
+        except SystemExit as stop:
+            found = stop.code or 0
+        said = capfd.readouterr()
+        assert found == code, said.err[-3000:]
+        return SimpleNamespace(stdout=said.out, stderr=said.err)
+
+    return start
 
 
 def test_cross_validation_by_accelerate_launch(data, tmp_path):
@@ -59,7 +108,7 @@ def test_cross_validation_by_accelerate_launch(data, tmp_path):
     launcher = f"{sys.executable} -m accelerate.commands.launch --cpu"
     command = ("finetune/crossval.py", "--out", out, "--launcher", launcher, "--resamples", "50")
     overrides = ("model=panns_demo", "data=rfcx", f"data.root={data}", *SMALL)
-    done = run(*command, *overrides)
+    done = launched(*command, *overrides)
     assert "lwlrap" in done.stdout
     for fold in (0, 1):
         folder = out / "seed_0" / f"fold_{fold}"
@@ -83,7 +132,7 @@ def test_cross_validation_by_accelerate_launch(data, tmp_path):
     assert "lwlrap   not judged, which needs complete recordings" in done.stdout
 
 
-def test_a_label_budget_trains_as_if_nobody_had_made_the_other_labels(data, tmp_path):
+def test_a_label_budget_trains_as_if_nobody_had_made_the_other_labels(run, data, tmp_path):
     folds, budget = tmp_path / "folds.csv", tmp_path / "budget"
     shared = ("model=panns_demo", "data=rfcx", f"data.folds_file={folds}", "data.class_balanced=false", *SMALL)
     words = (*shared, f"data.root={data}", "data.labels_per_species=1", f"output_dir={budget}")
@@ -113,7 +162,7 @@ def test_a_label_budget_trains_as_if_nobody_had_made_the_other_labels(data, tmp_
     assert "holds a run with other settings (data.label_seed: 0 -> 1)" in done.stderr
 
 
-def test_cross_validation_within_a_label_budget(data, tmp_path):
+def test_cross_validation_within_a_label_budget(run, data, tmp_path):
     out = tmp_path / "cv"
     overrides = ("model=panns_demo", "data=rfcx", f"data.root={data}", "data.labels_per_species=1", *SMALL)
     done = run("finetune/crossval.py", "--out", out, "--resamples", "50", *overrides)
@@ -128,7 +177,7 @@ def test_cross_validation_within_a_label_budget(data, tmp_path):
     assert json.loads((out / "crossval.json").read_text())["boxes"] == 24
 
 
-def test_a_sweep_varies_the_label_budget(data, tmp_path):
+def test_a_sweep_varies_the_label_budget(run, data, tmp_path):
     overrides = ("model=panns_demo", "data=rfcx", f"data.root={data}", "data.label_fraction=0.5,1.0", *SMALL)
     done = run("finetune/sweep.py", "--out", tmp_path / "sweep", *overrides)
     assert "labels: 3 of 6 training recordings (data.label_fraction=0.5" in done.stdout
@@ -138,7 +187,7 @@ def test_a_sweep_varies_the_label_budget(data, tmp_path):
     assert len(small) == 3 and len(large) == 6 and small < large
 
 
-def test_lists_of_numbers_may_stand_before_settings(data, tmp_path):
+def test_lists_of_numbers_may_stand_before_settings(run, data, tmp_path):
     # The words of docs/finetuning.md, with a launcher that prints what it would start.
     command = (
         "--out",
@@ -162,7 +211,7 @@ def test_lists_of_numbers_may_stand_before_settings(data, tmp_path):
     assert all("model=panns_demo data=rfcx" in line and "max_steps=10" in line for line in started)
 
 
-def test_devices_may_stand_before_settings(data, tmp_path):
+def test_devices_may_stand_before_settings(run, data, tmp_path):
     command = ("--out", tmp_path, "--launcher", "echo", "--devices", "0", "1", "model=panns_demo", "seed=3,4")
     done = run("finetune/sweep.py", *command, "data=rfcx", f"data.root={data}", "max_steps=10")
     assert done.stdout.count("not started") == 2
@@ -170,7 +219,7 @@ def test_devices_may_stand_before_settings(data, tmp_path):
     assert [name.split("_")[-1] for name in logs] == ["seed=3.log", "seed=4.log"]
 
 
-def test_positive_labels_alone_give_no_score(data, tmp_path):
+def test_positive_labels_alone_give_no_score(run, data, tmp_path):
     root = tmp_path / "data"
     root.mkdir()
     (root / "train").symlink_to(data / "train")
@@ -188,14 +237,14 @@ def test_two_processes_by_torchrun(data, tmp_path):
     folder = tmp_path / "run"
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     overrides = ("model=panns_demo", "data=rfcx", f"data.root={data}", *SMALL)
-    run(*torchrun, "finetune/train.py", *overrides, f"output_dir={folder}")
+    launched(*torchrun, "finetune/train.py", *overrides, f"output_dir={folder}")
     record = json.loads((folder / "run.json").read_text())
     assert record["num_processes"] == 2
     assert record["finished"]
     assert len(pd.read_parquet(folder / "oof.parquet")) == record["validation_recordings"]
 
 
-def test_every_mistake_is_named_at_once(tmp_path):
+def test_every_mistake_is_named_at_once(run, tmp_path):
     errors = run(
         "finetune/train.py", "model=panns_demo", "data.root=x", f"output_dir={tmp_path}", "optim.head_lrr=1",
         "batch_size=many", "evaluation.overlap=1.5", "max_steps=1", code=2,

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -53,6 +54,18 @@ def command(*arguments):
     return done
 
 
+def in_process(name, *arguments, code=0):
+    """Run a program of pretrain/ as the interpreter would, in this process: fairseq takes long to import."""
+    found = 0
+    with mock.patch.object(sys, "argv", [name, *map(str, arguments)]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fairseq's
+        try:
+            runpy.run_path(str(ROOT / "pretrain" / name), run_name="__main__")
+        except SystemExit as stopped:
+            found = stopped.code or 0
+    assert found == code
+
+
 def tiny(data, save_dir, *overrides, name="wav2vec2_tiny_32k"):
     return ["--config-name", name, f"task.data={data}", f"checkpoint.save_dir={save_dir}", *overrides]
 
@@ -61,13 +74,12 @@ def weights(save_dir):
     return torch.load(save_dir / "checkpoint_last.pt", weights_only=True)["model"]
 
 
-def test_stock_command_then_conversion_then_transformers(data, tmp_path):
+def test_stock_command_then_conversion_then_transformers(data, tmp_path, capsys):
     command(*ENGINE, *tiny(data, tmp_path / "run", "optimization.max_update=3"))
     out = tmp_path / "encoder"
     checkpoint = tmp_path / "run" / "checkpoint_last.pt"
-    convert = [sys.executable, ROOT / "pretrain" / "convert.py", checkpoint, "--out", out]
-    done = command(*convert, "--audio", data / "0.flac")
-    assert "parity: last hidden state" in done.stdout
+    in_process("convert.py", checkpoint, "--out", out, "--audio", data / "0.flac")
+    assert "parity: last hidden state" in capsys.readouterr().out
     report = json.loads((out / "parity.json").read_text())
     assert report["passed"]
     assert report["max_abs_difference_last_hidden_state"] < 1e-4
@@ -77,7 +89,7 @@ def test_stock_command_then_conversion_then_transformers(data, tmp_path):
     assert model(torch.randn(1, RATE)).last_hidden_state.shape == (1, 49, 32)
 
 
-def test_log_mel_by_the_stock_command_and_its_way_back(data, tmp_path):
+def test_log_mel_by_the_stock_command_and_its_way_back(data, tmp_path, capsys):
     """Stock command with activation checkpointing, goes on by our program, conversion, export, goes on again."""
     plugin = f"common.user_dir={ROOT / 'pretrain/fairseq_plugin'}"
     run, encoder = tmp_path / "run", tmp_path / "encoder"
@@ -86,15 +98,15 @@ def test_log_mel_by_the_stock_command_and_its_way_back(data, tmp_path):
     command(*ENGINE, *tiny(data, run, plugin, *first, "model.checkpoint_activations=true", **mel))
     second = ["optimization.max_update=6", "model.checkpoint_activations=true"]
     command(sys.executable, "pretrain/run.py", *tiny(data, run, *second, **mel))
-    done = command(sys.executable, "pretrain/convert.py", run / "checkpoint_last.pt", "--out", encoder, "--heads")
-    assert "features of a frame depend on the audio within 0.44 s" in done.stdout
+    in_process("convert.py", run / "checkpoint_last.pt", "--out", encoder, "--heads")
+    assert "features of a frame depend on the audio within 0.44 s" in capsys.readouterr().out
     report = json.loads((encoder / "parity.json").read_text())
     assert (report["passed"], report["num_updates"]) == (True, 6)
     model = AutoModel.from_pretrained(encoder)
     assert type(model) is Wav2Vec2MelModel
     assert model(torch.randn(1, RATE)).last_hidden_state.shape == (1, 25, 32)
     assert AutoFeatureExtractor.from_pretrained(encoder).do_normalize is False
-    command(sys.executable, "pretrain/export_fairseq.py", encoder, "--out", tmp_path / "start")
+    in_process("export_fairseq.py", encoder, "--out", tmp_path / "start")
     trained, exported = weights(run), torch.load(tmp_path / "start" / "checkpoint.pt", weights_only=True)["model"]
     assert all(torch.equal(exported[name], trained[name]) for name in trained)
     command(
@@ -111,16 +123,9 @@ class Attack:
         return os.system, ("true",)
 
 
-def in_process(name, *arguments):
-    """Run a program of pretrain/ as the interpreter would, in this process: fairseq takes long to import."""
-    with mock.patch.object(sys, "argv", [name, *map(str, arguments)]), pytest.raises(SystemExit) as stopped:
-        runpy.run_path(str(ROOT / "pretrain" / name), run_name="__main__")
-    return stopped.value.code
-
-
 def test_a_hostile_checkpoint_ends_with_2_and_one_line(tmp_path, capsys):
     torch.save({"model": {}, "cfg": Attack()}, tmp_path / "hostile.pt", pickle_module=pickle)
-    assert in_process("convert.py", tmp_path / "hostile.pt", "--out", tmp_path / "encoder") == 2
+    in_process("convert.py", tmp_path / "hostile.pt", "--out", tmp_path / "encoder", code=2)
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ")
     assert "posix.system" in line
@@ -128,7 +133,7 @@ def test_a_hostile_checkpoint_ends_with_2_and_one_line(tmp_path, capsys):
 
 
 def test_a_wrong_setting_ends_with_2_before_fairseq_starts(data, tmp_path, capsys):
-    assert in_process("run.py", *tiny(data, tmp_path / "run", "model.encoder_layer=3")) == 2
+    in_process("run.py", *tiny(data, tmp_path / "run", "model.encoder_layer=3"), code=2)
     assert "did you mean 'model.encoder_layers'" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
@@ -215,7 +220,7 @@ def test_two_cpu_processes_train_one_model(data, tmp_path, name):
     assert (tmp_path / "run" / "checkpoint_last.pt").is_file()
 
 
-def test_a_public_encoder_goes_on_in_fairseq_at_another_rate(data, tmp_path):
+def test_a_public_encoder_goes_on_in_fairseq_at_another_rate(data, tmp_path, capsys):
     """What a user does with a 16 kHz encoder: export it, go on with stock fairseq, convert the result back."""
     torch.manual_seed(0)
     config = Wav2Vec2Config(
@@ -231,12 +236,10 @@ def test_a_public_encoder_goes_on_in_fairseq_at_another_rate(data, tmp_path):
     )
     Wav2Vec2Model(config).save_pretrained(tmp_path / "public")
     Wav2Vec2FeatureExtractor(sampling_rate=16_000).save_pretrained(tmp_path / "public")
-    done = command(
-        sys.executable, "pretrain/export_fairseq.py", tmp_path / "public", "--out", tmp_path / "start",
-        "--sample-rate", RATE,
-    )  # fmt: skip
-    assert "16000 -> 32000 Hz: first convolution: 20 samples, stride 10" in done.stdout
-    assert "new, with random weights: final_proj, project_q, quantizer" in done.stdout
+    in_process("export_fairseq.py", tmp_path / "public", "--out", tmp_path / "start", "--sample-rate", RATE)
+    said = capsys.readouterr().out
+    assert "16000 -> 32000 Hz: first convolution: 20 samples, stride 10" in said
+    assert "new, with random weights: final_proj, project_q, quantizer" in said
     overrides = ["common.cpu=true", "common.bf16=false", "optimization.max_update=2", "optimization.update_freq=[1]"]
     command(
         sys.executable, "pretrain/run.py", "--config-dir", tmp_path / "start", "--config-name", "continue",
@@ -246,5 +249,5 @@ def test_a_public_encoder_goes_on_in_fairseq_at_another_rate(data, tmp_path):
     begun = torch.load(tmp_path / "start" / "checkpoint.pt", weights_only=True)["model"]
     for name, tensor in weights(tmp_path / "run").items():  # a rate of 0 trains nothing: it did start from there
         assert torch.equal(tensor, begun[name]), name
-    command(sys.executable, "pretrain/convert.py", tmp_path / "run" / "checkpoint_last.pt", "--out", tmp_path / "back")
+    in_process("convert.py", tmp_path / "run" / "checkpoint_last.pt", "--out", tmp_path / "back")
     assert AutoModel.from_pretrained(tmp_path / "back").config.conv_stride == [10, 8, 8]

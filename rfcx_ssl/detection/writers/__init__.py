@@ -5,6 +5,7 @@ whole or not at all, when a writer exits; no writer keeps anything of the record
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from rfcx_ssl.detection.clips import ClipSettings
@@ -13,9 +14,9 @@ from rfcx_ssl.detection.writers.base import Writer
 from rfcx_ssl.detection.writers.clips import ClipCsv
 from rfcx_ssl.detection.writers.embeddings import EmbeddingNpz, EmbeddingParquet
 from rfcx_ssl.detection.writers.events import EventCsv, EventLines, EventParquet
-from rfcx_ssl.detection.writers.frames import FrameParquet
+from rfcx_ssl.detection.writers.frames import FrameParquet, FrameZarr
 from rfcx_ssl.detection.writers.names import check_columns, check_label_texts, check_names
-from rfcx_ssl.detection.writers.programs import Audacity, BirdNet, Kaleidoscope, Raven
+from rfcx_ssl.detection.writers.programs import OF_EACH, BirdNet, Kaleidoscope
 from rfcx_ssl.detection.writers.tables import (
     SCORE_COLUMNS,
     WINDOW_COLUMNS,
@@ -57,8 +58,7 @@ def open_writers(
         "csv": lambda: EventCsv(out / "events.csv", when_where),
         "parquet": lambda: EventParquet(out / "events.parquet", when_where),
         "jsonl": lambda: EventLines(out / "events.jsonl", when_where),
-        "raven": lambda: Raven(out / "raven", nyquist_hz),
-        "audacity": lambda: Audacity(out / "audacity", nyquist_hz),
+        **{name: partial(kind, out / name, nyquist_hz) for name, kind in OF_EACH.items()},
         "kaleidoscope": lambda: Kaleidoscope(out / "kaleidoscope.csv"),
         "birdnet": lambda: BirdNet(out / "birdnet.csv", scientific_names or {}),
     }
@@ -102,6 +102,8 @@ def open_tables(
         writers.append(WindowParquet(out / "windows.parquet", species_names, window_s))
     if "frames" in saves:
         writers.append(FrameParquet(out / "frames.parquet", species_names, frame_s))
+    if "frames_zarr" in saves:
+        writers.append(FrameZarr(out / "frames.zarr", species_names, frame_s))
     if "embeddings" in saves:
         writers.append(EmbeddingParquet(out / "embeddings.parquet", window_s))
     if "embeddings_npz" in saves:

@@ -152,6 +152,11 @@ class FilePerRecording(Writer):
     def __init__(self, folder: Path, nyquist_hz: float) -> None:
         self.folder, self.nyquist_hz = folder, nyquist_hz
 
+    @classmethod
+    def path(cls, folder: Path, recording: str) -> Path:
+        """Where the file of a recording lies."""
+        return folder / f"{safe_name(recording)}{cls.suffix}"
+
     @property
     def is_there(self) -> bool:
         """Whether the folder is there."""
@@ -161,7 +166,7 @@ class FilePerRecording(Writer):
         """Write the recording's file."""
         if result.clip is None:
             return
-        path, text = self.folder / f"{safe_name(result.recording)}{self.suffix}", self.text(result)
+        path, text = self.path(self.folder, result.recording), self.text(result)
         if not path.is_file() or path.read_bytes() != text.encode("utf-8"):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, text)

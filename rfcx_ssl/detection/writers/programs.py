@@ -56,6 +56,10 @@ class Audacity(FilePerRecording):
         return "".join(rows)
 
 
+#: By the name of the format and of its folder.
+OF_EACH: Mapping[str, type[FilePerRecording]] = {"raven": Raven, "audacity": Audacity}
+
+
 class Kaleidoscope(CsvTable):
     """kaleidoscope.csv: what Kaleidoscope Pro opens as its results; ``MANUAL ID`` is left for a person."""
 

@@ -1,8 +1,5 @@
 """The command line of ``rfcx-ssl review``: one of two things, never both; how contradictions are reported."""
 
-import subprocess
-import sys
-
 import pytest
 
 from rfcx_ssl.cli import main
@@ -36,8 +33,3 @@ def test_a_long_list_of_contradictions_is_cut(capsys):
     assert (
         out.startswith("12 answers contradict") and "line 9\n" in out and "and 2 more" in out and "line 10" not in out
     )
-
-
-def test_help_does_not_wait_for_torch():
-    code = "import sys, rfcx_ssl.commands.review; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import venv
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 import torch
@@ -40,40 +41,79 @@ for name in sys.argv[1:]:
 """
 
 
-def requirements(*names):
-    """Installed distributions that ``names`` need, themselves included."""
+def requirements(*names, alone=False):
+    """Installed distributions by name: ``names`` and, but with ``alone``, what they need."""
     found, waiting = {}, list(names)
     while waiting:
         name = canonicalize_name(waiting.pop())
         if name not in found:
             found[name] = metadata.distribution(name)
             needs = [Requirement(text) for text in found[name].requires or ()]
-            waiting += [need.name for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
-    return found.values()
+            waiting += (
+                []
+                if alone
+                else [need.name for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
+            )
+    return found
+
+
+# Runs one program after the other, each in a fork of an interpreter that has imported what all of them need.
+FORKS = """
+import json, os, sys
+import torch
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+for line in sys.stdin:
+    job = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.chdir(job["folder"])
+        sys.path += job["sites"]
+        sys.argv[1:] = job["words"]
+        for number, name in ((1, "out.txt"), (2, "err.txt")):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        exec(job["code"], {})
+        sys.exit()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
 
 
 @pytest.fixture(scope="module")
-def clean_python(tmp_path_factory):
-    """``clean_python(*names)``: a new environment that holds ``names`` and what they require, and nothing else."""
+def run_stranger(tmp_path_factory):
+    """``run_stranger(code, folder, *words, extra=())``: where nothing is installed but ``NEEDED`` and ``extra`` and what
+    they require.
+    """
+    home = tmp_path_factory.mktemp("stranger")
+    venv.create(home, with_pip=False)
+    site = home / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    lend(site, requirements(*NEEDED))
+    environment = {"HF_HOME": str(home / "hf"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    command = [str(home / "bin" / "python"), "-c", FORKS]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
 
-    def make(*names):
-        home = tmp_path_factory.mktemp("stranger")
-        venv.create(home, with_pip=False)
-        site = home / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
-        for distribution in requirements(*names):
-            for name in {file.parts[0] for file in distribution.files} - {"..", "__pycache__"}:
-                if not (site / name).exists():
-                    (site / name).symlink_to(distribution.locate_file(name))
-        return home / "bin" / "python"
+    with subprocess.Popen(command, env=environment, cwd=home, **pipes) as process:
 
-    return make
+        def start(code, folder, *words, extra=()):
+            sites = []
+            if extra:
+                sites = [str(tmp_path_factory.mktemp("extra"))]
+                names = requirements(*NEEDED, *extra).keys() - requirements(*NEEDED).keys()
+                lend(Path(sites[0]), requirements(*names, alone=True))
+            job = {"code": code, "folder": str(folder), "sites": sites, "words": words}
+            print(json.dumps(job), file=process.stdin, flush=True)
+            code = int(process.stdout.readline())
+            texts = ((folder / name).read_text() for name in ("out.txt", "err.txt"))
+            return subprocess.CompletedProcess(words, code, *texts)
+
+        yield start
+        process.stdin.close()
 
 
-def run_stranger(python, folder, *models):
-    """Load the saved models of ``folder`` and run them on waveform.pt; scores come back as NAME.pt."""
-    environment = {"HF_HOME": str(folder / "hf"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [str(python), "-c", STRANGER, *models]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
+def lend(site, distributions):
+    """Links to installed distributions in another folder."""
+    for distribution in distributions.values():
+        for name in {file.parts[0] for file in distribution.files} - {"..", "__pycache__"}:
+            if not (site / name).exists():
+                (site / name).symlink_to(distribution.locate_file(name))
 
 
 @pytest.mark.parametrize(
@@ -81,14 +121,14 @@ def run_stranger(python, folder, *models):
     [((), ("wav2vec2", "wav2vec2_mel", "panns")), (("timm",), ("timm_pcen",)), (("torchaudio",), ("panns_5x5",))],
     ids=["torch and transformers", "timm", "torchaudio"],
 )
-def test_an_environment_without_the_package_loads_and_runs_the_models(tiny, tmp_path, clean_python, extra, names):
+def test_an_environment_without_the_package_loads_and_runs_the_models(tiny, tmp_path, run_stranger, extra, names):
     options = OPTIONS | (CONFORMER if "torchaudio" in extra else {})
     models = {name: tiny(name, **options) for name in names}
     waveform = 0.1 * torch.randn(2, 4000)
     torch.save(waveform, tmp_path / "waveform.pt")
     for name, model in models.items():
         save_with_code(model, tmp_path / name)
-    done = run_stranger(clean_python(*NEEDED, *extra), tmp_path, *models)
+    done = run_stranger(STRANGER, tmp_path, *models, extra=extra)
     assert done.returncode == 0, done.stderr
     for line in done.stdout.strip().splitlines():
         name, module, *facts = json.loads(line)
@@ -114,7 +154,7 @@ with torch.inference_mode():
 """
 
 
-def test_a_log_mel_encoder_directory_runs_without_the_package(tmp_path, clean_python):
+def test_a_log_mel_encoder_directory_runs_without_the_package(tmp_path, run_stranger):
     extractor = {"mel": {"n_fft": 512, "n_mels": 16}, "channels": [4], "time_strides": [2], "band_strides": [2]}
     sizes = {"hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     positions = {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
@@ -123,18 +163,16 @@ def test_a_log_mel_encoder_directory_runs_without_the_package(tmp_path, clean_py
     write_code(tmp_path / "encoder", AUTO_CLASSES)
     waveform = 0.1 * torch.randn(2, 8000)
     torch.save(waveform, tmp_path / "waveform.pt")
-    environment = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [str(clean_python(*NEEDED)), "-c", ENCODER_STRANGER]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    done = run_stranger(ENCODER_STRANGER, tmp_path)
     assert done.returncode == 0, done.stderr
     with torch.inference_mode():
         torch.testing.assert_close(torch.load(tmp_path / "out.pt"), model(waveform).last_hidden_state)
 
 
-def test_a_layer_of_another_package_says_which_one_is_missing(tiny, tmp_path, clean_python):
+def test_a_layer_of_another_package_says_which_one_is_missing(tiny, tmp_path, run_stranger):
     torch.save(torch.zeros(1, 4000), tmp_path / "waveform.pt")
     save_with_code(tiny("panns", **CONFORMER), tmp_path / "panns")
-    done = run_stranger(clean_python(*NEEDED), tmp_path, "panns")
+    done = run_stranger(STRANGER, tmp_path, "panns")
     assert done.returncode != 0
     assert done.stderr.strip().endswith("(No module named 'torchaudio'); pip install torchaudio")
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from rfcx_ssl.data.prevalence import known_prevalence, read_prevalence
 from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.species import rfcx_species
+from rfcx_ssl.species.prevalence import known_prevalence, read_prevalence
 from rfcx_ssl.species.table import Call, SpeciesTable
 
 TWO = SpeciesTable((Call(0, 1, "Rana áspera", code="ra"), Call(1, 1, "Hyla sp.", prevalence=0.25)))
