@@ -33,6 +33,8 @@ RESAMPLE_QUALITY = "HQ"
 RATES_HZ = (500, 2_000_000)
 #: Peak up to which samples are audio at some scale (the integers of 32 bits are below); full scale is 1.
 HIGHEST_PEAK = 1e10
+#: Peak from which a recording is worth a word: no recorder that scales its samples gets there.
+FAR_ABOVE_FULL_SCALE = 10.0
 #: More than any codec can make of a byte: FLAC, the thriftiest, needs 12 for a block of 65,535 equal samples.
 _SAMPLES_PER_BYTE = 8192
 _PIECE_VALUES = 1 << 22  # decoded at once: memory goes by what is there, not by what a header states

@@ -32,7 +32,7 @@ from rfcx_ssl.files import atomic_path, remove_leftovers, write_text
 from rfcx_ssl.species.table import SpeciesTable
 
 PART_RECORDINGS = 64
-FORMAT = "rfcx-ssl detection/1"
+FORMAT = "rfcx-ssl detection/2"
 POLL_S = 0.5
 FOLDER_BYTE = 0  # of the lock file: the folder itself; part k is byte 2 + k
 TABLES_BYTE = 1
@@ -264,8 +264,8 @@ class Journal:
 
 
 @contextmanager
-def may_be_full(place: Path) -> Iterator[None]:
-    """A disk that is full or not there is the user's to mend, and nothing that was heard is lost.
+def may_be_full(place: Path, then: str = "what was heard is kept, and the same command goes on") -> Iterator[None]:
+    """A disk that is full or not there is the user's to mend; ``then`` says what becomes of what was heard.
 
     Raises:
         RunError: for an OSError, but not when it is the reader of our output that has gone.
@@ -276,9 +276,7 @@ def may_be_full(place: Path) -> Iterator[None]:
         raise
     except OSError as error:
         what = f"cannot be written ({error.strerror or error})"
-        raise RunError(
-            f"{error.filename or place}: {what}; what was heard is kept, and the same command goes on"
-        ) from None
+        raise RunError(f"{error.filename or place}: {what}; {then}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ from rfcx_ssl.workers import DEATH, Workers
 LINES_PER_TASK = 64
 _BLOCK_FRAMES = 1 << 18
 SPLITS = ("train", "valid")
+#: Fields of what is no damage: too little audio for a batch of fairseq.
+TOO_FEW = ("train_segments", "valid_segments")
 
 
 @dataclass(frozen=True, slots=True, order=True)

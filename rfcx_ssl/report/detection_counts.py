@@ -119,7 +119,7 @@ def _count_effort(path: Path, counts: Counts) -> None:
         counts.heard_s += seconds
         if row.get("site"):
             counts.sites[row["site"]].update({"recordings": 1, "seconds": round(seconds)})
-        if row.get("start_time"):
+        if row.get("start_time") and row.get("end_time"):
             counts.clocked += 1
             start, end = (datetime.fromisoformat(row[name]) for name in CLOCK_COLUMNS)
             for moment, part_s in _by_hour(start, end):
