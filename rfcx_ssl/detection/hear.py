@@ -42,10 +42,11 @@ Place = tuple[int, Recording]  # in the listing
 
 
 class Heard(NamedTuple):
-    """The result of a recording, and where its audio lies."""
+    """The result of a recording, and where its audio lies; the channel that was heard (None: the average of all)."""
 
     result: Result
     audio: Path
+    channel: int | None = None
 
 
 class Ear:
@@ -110,7 +111,7 @@ class Ear:
 
     def _finish(self, group: list["_InWork"]) -> list[Heard]:
         self.ensemble.flush()
-        return [Heard(work.result(), Path(work.file.stretch.path)) for work in group]
+        return [Heard(work.result(), Path(work.file.stretch.path), work.file.header.channel) for work in group]
 
     def _num_windows(self, file: Opened) -> int:
         """Windows of the first model by the file's header; 1 at least, so that a group of unreadable files ends, too."""
