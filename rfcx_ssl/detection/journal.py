@@ -27,7 +27,7 @@ from typing import Any
 
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.rows import join_rows, read_rows, unreachable_rows, write_rows
-from rfcx_ssl.errors import RunError
+from rfcx_ssl.errors import RunError, first_line
 from rfcx_ssl.files import atomic_path, remove_leftovers, write_text
 from rfcx_ssl.species.table import SpeciesTable
 
@@ -80,12 +80,15 @@ class Journal:
             plan = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path}: cannot be read ({error}); remove {self.folder} to start again") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(f"{path}: cannot be read ({first_line(error)}); remove {self.folder} to start again") from None
         if not isinstance(plan, dict) or plan.get("format") != FORMAT:
             raise OtherFormatError(
                 f"{path}: its format is not {FORMAT!r}; choose another --out, or start again with --redo"
             )
+        numbers = [*plan["runs"], plan.get("total")] if isinstance(plan.get("runs"), list) else [None]
+        if not all(type(number) is int and number >= 0 for number in numbers) or numbers != sorted(numbers):
+            raise RunError(f"{path}: is damaged (runs, total); remove {self.folder} to start again")
         return plan
 
     def plan(self) -> dict[str, Any]:

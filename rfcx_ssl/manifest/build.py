@@ -26,6 +26,7 @@ from rfcx_ssl.manifest.roots import Root, find_recordings
 from rfcx_ssl.manifest.settings import ManifestSettings
 from rfcx_ssl.manifest.split import SplitReport, assign_splits, check_leaks
 from rfcx_ssl.manifest.state import BuildState, open_state
+from rfcx_ssl.manifest.summary import load_summary
 from rfcx_ssl.manifest.tables import AUDIO_FOLDER, write_quarantine, write_segments, write_tsv, write_virtual
 from rfcx_ssl.manifest.validate import TOO_FEW, validate_folder
 from rfcx_ssl.progress import Progress, no_progress
@@ -110,7 +111,7 @@ def _refuse_other_kind(build: Build) -> None:
     path = build.out / "manifest.json"
     if not path.exists():
         return
-    kind = json.loads(path.read_text(encoding="utf-8")).get("kind")
+    kind = load_summary(build.out)["kind"]
     if kind != _kind(build):
         raise ManifestError(f"{build.out} holds a {kind} manifest; choose another --out for a {_kind(build)} one")
 

@@ -12,8 +12,8 @@ import pyarrow.parquet
 
 from rfcx_ssl.errors import ManifestError, first_line
 from rfcx_ssl.files import atomic_folder, safe_name
+from rfcx_ssl.manifest.summary import load_summary
 from rfcx_ssl.manifest.tables import AUDIO_FOLDER
-from rfcx_ssl.manifest.validate import load_summary
 
 #: Our names of the sides, and those of the Hugging Face hub.
 SPLIT_NAMES = {"train": "train", "valid": "validation"}

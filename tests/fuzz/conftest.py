@@ -146,8 +146,9 @@ def validate(folder: Path) -> None:
     validate_folder(folder, this_process(), decode=False)
 
 
-def read_split(path: Path, _: Path) -> None:
-    split = load_virtual(path)
+def read_split(path: Path, folder: Path) -> None:
+    manifest_folder(folder / "manifest.json")
+    split = load_virtual(Path(shutil.copyfile(path, folder / path.name)))
     for index in range(min(len(split), 5)):
         split[index]
 
@@ -248,7 +249,7 @@ DOORS = (
     Door("list", "a.csv", text("file,start_s,end_s\na.wav,0,3\n"), lambda path, _: list(read_list(str(path)))),
     Door("list in Parquet", "a.parquet", parquet(file=["a"], start_s=[0.5]), lambda path, _: list(read_list(str(path)))),
     Door("where and when", "a.csv", text("recording,site,latitude,longitude,datetime\na,s,1.5,-7,2023-04-15T05:30:00\n"), places),
-    Door("occurrence", "a.csv", text(f"species,site,month,hour,allowed\n{NAME},s,1-3,5,yes\n"), lambda path, _: read_occurrence(path, SPECIES)),
+    Door("occurrence", "a.csv", text(f"species,site,month,hour,occurs\n{NAME},s,1,5,0.5\n"), lambda path, _: read_occurrence(path, SPECIES)),
     Door("sites", "a.csv", text("recording_id,site,recorder\na,s,r\n"), lambda path, _: read_places(path)),
     Door("excluded", "a.csv", text("recording_id,fold\na,1\n"), lambda path, _: read_recording_ids(path, 1)),
     Door("events to embed", "a.csv", text(DETECTION), events),
