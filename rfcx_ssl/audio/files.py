@@ -190,7 +190,9 @@ class AudioSource:
         if self.frames > _SAMPLES_PER_BYTE * file_bytes:
             raise AudioError(f"{path}: its header states {self.frames} samples, more than {file_bytes} bytes can hold")
         if not RATES_HZ[0] <= self.sample_rate_hz <= RATES_HZ[1]:
-            raise AudioError(f"{path}: sample rate {self.sample_rate_hz} Hz is outside {RATES_HZ[0]} to {RATES_HZ[1]} Hz")
+            raise AudioError(
+                f"{path}: sample rate {self.sample_rate_hz} Hz is outside {RATES_HZ[0]} to {RATES_HZ[1]} Hz"
+            )
         if self.format == "MP3":
             self.frames = true_mp3_frames(path, self.frames)
 
@@ -283,9 +285,10 @@ def _read_resampled(
     first_block = max(0, start // target_block - -(-context // source_block))
     first = first_block * source_block
     last = min(source.frames, -(-(start + length) * source_hz // target_hz) + context)
-    resampled: FloatArray = soxr.resample(
-        _read_mono(source, first, last, channel), source_hz, target_hz, quality=RESAMPLE_QUALITY
-    )
+    mono = _read_mono(source, first, last, channel)
+    if len(mono) and mono.min() == mono.max():  # a constant stays one: at the ends of a file it would click
+        return np.full(length, mono[0])
+    resampled: FloatArray = soxr.resample(mono, source_hz, target_hz, quality=RESAMPLE_QUALITY)
     skip = start - first_block * target_block
     return resampled[skip : skip + length].copy()
 

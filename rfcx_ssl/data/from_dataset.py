@@ -74,7 +74,9 @@ def write_recordings(source: HubSource, root: Path) -> int:
             write_csv(temporary / QUARANTINE_TABLE, ["row", "file", "reason"], left_out)
             _say(left_out, source, root)
         if not places:
-            raise AnnotationError(f"{source.path}: no row can be used" + (f", first {left_out[0][2]}" if left_out else ""))
+            raise AnnotationError(
+                f"{source.path}: no row can be used" + (f", first {left_out[0][2]}" if left_out else "")
+            )
         write_csv(temporary / LABELS_TABLE, ["file", *EVENT_KEYS], labels)
         write_csv(temporary / RECORDINGS_TABLE, ["file", "site"], places)
         if spans:

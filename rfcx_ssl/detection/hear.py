@@ -33,9 +33,7 @@ from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.species.table import SpeciesTable
 
 SILENT = "has stretches without any signal (silent_s in the table of scores); scores are 0 there"
-FAR_TOO_LOUD = (
-    f"has samples of more than {FAR_ABOVE_FULL_SCALE:g} times full scale, as if nobody had scaled them; scores mean little"
-)
+FAR_TOO_LOUD = f"has samples of more than {FAR_ABOVE_FULL_SCALE:g} times full scale, as if nobody had scaled them; scores mean little"
 GROUP_BATCHES = 4  # short recordings are heard together until they fill so many batches
 AS_TUNED = DetectSettings()
 Place = tuple[int, Recording]  # in the listing

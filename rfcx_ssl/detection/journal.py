@@ -81,7 +81,9 @@ class Journal:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
-            raise RunError(f"{path}: cannot be read ({first_line(error)}); remove {self.folder} to start again") from None
+            raise RunError(
+                f"{path}: cannot be read ({first_line(error)}); remove {self.folder} to start again"
+            ) from None
         if not isinstance(plan, dict) or plan.get("format") != FORMAT:
             raise OtherFormatError(
                 f"{path}: its format is not {FORMAT!r}; choose another --out, or start again with --redo"

@@ -171,7 +171,9 @@ def audio_bytes(audio: Mapping[str, Any], source: HubSource) -> bytes:
     address = str(audio.get("path") or "")
     *archives, place = address.split("::")
     if not _ADDRESSES.match(place) or not all(_ARCHIVES.match(archive) for archive in archives):
-        raise RowError(f"names {address[:200]!r}, which is neither in the data set nor at an address of hf:// or https://")
+        raise RowError(
+            f"names {address[:200]!r}, which is neither in the data set nor at an address of hf:// or https://"
+        )
     return _download(address)
 
 

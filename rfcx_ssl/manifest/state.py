@@ -217,7 +217,10 @@ def _connect(path: Path, seal: Path) -> sqlite3.Connection:
         connection.close()
         aside = path.with_suffix(".damaged")
         logger.warning(
-            "%s: damaged (%s); moved to %s, and everything is decoded again: nothing changes sides", path, damage, aside
+            "%s: damaged (%s); moved to %s, and everything is decoded again: nothing changes sides",
+            path,
+            damage,
+            aside,
         )
         path.replace(aside)
         path.with_name(f"{path.name}-journal").unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from rfcx_ssl.annotations import read_complete
 from rfcx_ssl.annotations.label_map import default_label_map, read_label_map
 from rfcx_ssl.annotations.read import read_extra
 from rfcx_ssl.annotations.rows import read_table
+from rfcx_ssl.audio import audio_info, read_audio
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.data.recordings import read_recordings_table
 from rfcx_ssl.decoding.decisions import decide
@@ -33,13 +34,12 @@ from rfcx_ssl.detection.lists import read_list
 from rfcx_ssl.detection.read import Stretch, read_block, read_first
 from rfcx_ssl.detection.recording_table import open_recording_table
 from rfcx_ssl.detection.recordings import Recording
-from rfcx_ssl.detection.rows import read_rows, write_rows
 from rfcx_ssl.detection.result import unheard
+from rfcx_ssl.detection.rows import read_rows, write_rows
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.detection.submission import read_sample
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.folds import Folds
-from rfcx_ssl.audio import audio_info, read_audio
 from rfcx_ssl.inference.embedder import open_embedder
 from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.labels.pseudo import PseudoLabels, scaled_to, write_pseudo_labels
@@ -249,7 +249,7 @@ DOORS = (
     Door("list", "a.csv", text("file,start_s,end_s\na.wav,0,3\n"), lambda path, _: list(read_list(str(path)))),
     Door("list in Parquet", "a.parquet", parquet(file=["a"], start_s=[0.5]), lambda path, _: list(read_list(str(path)))),
     Door("where and when", "a.csv", text("recording,site,latitude,longitude,datetime\na,s,1.5,-7,2023-04-15T05:30:00\n"), places),
-    Door("occurrence", "a.csv", text(f"species,site,month,hour,occurs\n{NAME},s,1,5,0.5\n"), lambda path, _: read_occurrence(path, SPECIES)),
+    Door("occurrence", "a.csv", text(f"species,site,month,hour,occurs\n{NAME},s,1,5,1\n"), lambda path, _: read_occurrence(path, SPECIES)),
     Door("sites", "a.csv", text("recording_id,site,recorder\na,s,r\n"), lambda path, _: read_places(path)),
     Door("excluded", "a.csv", text("recording_id,fold\na,1\n"), lambda path, _: read_recording_ids(path, 1)),
     Door("events to embed", "a.csv", text(DETECTION), events),

@@ -56,7 +56,18 @@ def heard(tiny_model, tmp_path_factory):
     out = root / "out"
     options = [part for name in FORMATS for part in ("--format", name)]
     options += [part for name in SAVES for part in ("--save", name)]
-    command = ["detect", str(card), "--model", str(root / "model"), "--out", str(out), "--threads", "1", "--readers", "0"]
+    command = [
+        "detect",
+        str(card),
+        "--model",
+        str(root / "model"),
+        "--out",
+        str(out),
+        "--threads",
+        "1",
+        "--readers",
+        "0",
+    ]
     with pytest.raises(SystemExit) as ended:
         main([*command, "--picture", "--threshold", "0.3", "--set", "picture_s=1", *options])
     return ended.value.code, out

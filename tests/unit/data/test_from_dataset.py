@@ -86,7 +86,11 @@ def test_somebody_elses_names_of_columns(forest, tmp_path):
 @pytest.mark.parametrize(
     ("events", "columns", "message"),
     [
-        ([[{"start_s": 0.5, "end_s": 1.0, "label": ""}], []], {}, "0,rec00.flac,an event has neither label nor species"),
+        (
+            [[{"start_s": 0.5, "end_s": 1.0, "label": ""}], []],
+            {},
+            "0,rec00.flac,an event has neither label nor species",
+        ),
         ([[], []], {"recording_id": ["a", "a"]}, "1,a.flac,recording 'a' is there already"),
     ],
 )
@@ -117,7 +121,9 @@ def test_no_name_leads_out_of_the_folder_and_labels_find_their_audio(forest, tmp
     new = {path for path in tmp_path.parent.rglob("*") if path.is_file()} - before
     audio_files = list(root.rglob("*.flac"))
     assert len(audio_files) == len(HOSTILE)
-    assert {path for path in new if root not in path.parents and path.suffix not in (".arrow", ".json", ".lock")} == set()
+    assert {
+        path for path in new if root not in path.parents and path.suffix not in (".arrow", ".json", ".lock")
+    } == set()
     assert {path.suffix for path in root.rglob("*") if path.is_file()} == {".flac", ".csv"}
     found = look(root, "all")
     assert found.num_audio == len(HOSTILE)
@@ -125,7 +131,9 @@ def test_no_name_leads_out_of_the_folder_and_labels_find_their_audio(forest, tmp
     assert "\n=" not in (root / "labels.csv").read_text() and "\n-" not in (root / "recordings.csv").read_text()
 
 
-@pytest.mark.parametrize("address", ["{secret}", "file://{secret}", "zip://a::{secret}", "http://127.0.0.1/x", "memory://x"])
+@pytest.mark.parametrize(
+    "address", ["{secret}", "file://{secret}", "zip://a::{secret}", "http://127.0.0.1/x", "memory://x"]
+)
 def test_a_row_does_not_choose_among_the_files_of_this_machine(forest, tmp_path, address):
     secret = tmp_path / "secret.flac"
     secret.write_bytes((forest / "train/rec01.flac").read_bytes())
