@@ -75,7 +75,7 @@ class _NoDuplicates(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - yaml's nodes
         if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases are not understood", self.peek_event().start_mark)
+            raise yaml.composer.ComposerError(None, None, "aliases are not understood", None)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401 - yaml's nodes

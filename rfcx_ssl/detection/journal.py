@@ -88,7 +88,7 @@ class Journal:
             raise OtherFormatError(
                 f"{path}: its format is not {FORMAT!r}; choose another --out, or start again with --redo"
             )
-        numbers = [*plan["runs"], plan.get("total")] if isinstance(plan.get("runs"), list) else [None]
+        numbers: list[Any] = [*plan["runs"], plan.get("total")] if isinstance(plan.get("runs"), list) else [None]
         if not all(type(number) is int and number >= 0 for number in numbers) or numbers != sorted(numbers):
             raise RunError(f"{path}: is damaged (runs, total); remove {self.folder} to start again")
         return plan

@@ -42,7 +42,7 @@ def _problem(summary: Any) -> str:  # noqa: ANN401 - any JSON value
     for key, value in whole.items():
         if type(value) is not int or not (key not in _COUNTS) <= value < 2**31:
             return f"{key}={str(value)[:40]!r} must be a whole number"
-    segment_s = settings.get("segment_s")
+    segment_s: Any = settings.get("segment_s")
     if type(segment_s) not in (int, float) or not 0 < segment_s < 1e6:
         return f"segment_s={str(segment_s)[:40]!r} must be seconds above 0"
     return ""

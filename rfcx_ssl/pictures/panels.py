@@ -84,7 +84,7 @@ def draw_png(figure: "Figure", target: Path | BinaryIO) -> None:
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
-        text.set_parse_math(False)  # type: ignore[attr-defined] # it is a Text
+        text.set_parse_math(False)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
         figure.savefig(target, format="png")

@@ -108,7 +108,7 @@ def hear_pool(
             if num_samples:
                 stretches = cut_stretches(frames, longest)
                 sounding = stretches.score.any(axis=1)  # exactly 0 is the score of what holds no signal
-                found.append(Scored(*(array[sounding] for array in stretches)))
+                found.append(Scored(*(array[sounding] for array in stretches)))  # type: ignore[arg-type] # each its own
                 owner += [number] * int(sounding.sum())
             heard_s.append(num_samples / rate)
             tick()

@@ -132,7 +132,7 @@ def _hunt(door, data, folder: Path, most: int, seconds: float) -> None:
         except RfcxError as error:
             if not number:
                 findings["sound"] = f"the sound file is refused: {error}"
-        except (Exception, TooSlowError) as error:
+        except (Exception, TooSlowError) as error:  # noqa: BLE001 - every kind is a finding
             place = traceback.extract_tb(error.__traceback__)[-1]
             findings.setdefault((type(error), place.filename, place.lineno), traceback.format_exc()[-2000:])
         signal.setitimer(signal.ITIMER_PROF, 0)
