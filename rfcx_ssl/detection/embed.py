@@ -41,6 +41,7 @@ from rfcx_ssl.inference.cut import Cutter
 from rfcx_ssl.inference.embedder import Embedder, Heard, sums_of_frames
 from rfcx_ssl.inference.load import is_finite
 from rfcx_ssl.inference.signal import sounding_frames
+from rfcx_ssl.progress import say
 
 BLOCK_S = 30.0  # of audio that are decoded at once
 NO_VECTOR = "has stretches without any signal: they have no vector"
@@ -58,8 +59,8 @@ class EmbedRequest:
     batch_size: int = 8
 
 
-def embed(request: EmbedRequest, embedder: Embedder, console: Console) -> None:
-    """Write the vectors of every recording of ``request`` into its new folder.
+def embed(request: EmbedRequest, embedder: Embedder, console: Console) -> dict[str, Any]:
+    """Write the vectors of every recording of ``request`` into its new folder; returns embed.json.
 
     Raises:
         IncompleteError: after all is written, if a recording could not be heard to its end (exit code 3).
@@ -76,8 +77,9 @@ def embed(request: EmbedRequest, embedder: Embedder, console: Console) -> None:
     speed = speed_text(record["audio_s"], time.perf_counter() - started)
     text = f"{record['vectors']} vectors of {record['recordings']} recordings, {speed}: {request.out}"
     for line in (*(f"warning: {warning}" for warning in record["warnings"][:MOST_WARNINGS]), text):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(console, line)
     require_whole(record, request.out)
+    return record
 
 
 def _write(request: EmbedRequest, embedder: Embedder, out: Path) -> dict[str, Any]:

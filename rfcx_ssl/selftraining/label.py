@@ -25,6 +25,7 @@ from rfcx_ssl.errors import AudioError, ConfigError, some_of
 from rfcx_ssl.files import atomic_folder
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.pseudo import FloatArray, write_pseudo_labels
+from rfcx_ssl.progress import say
 from rfcx_ssl.selftraining.account import Account, SpeciesAccount
 from rfcx_ssl.selftraining.assign import Assignment, Names, assign
 from rfcx_ssl.selftraining.hear import Group, Work, make_groups
@@ -70,14 +71,14 @@ def label_recordings(request: LabelRequest, console: Console) -> Labelled:
     names = _output_names(teachers.corpus)
     assignment = _assign(request, teachers)
     for line in _left_out(assignment):
-        console.print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"warning: {line}")
     if not assignment.teachers_of:
         raise AudioError("no recording may be labelled: every model has learned from each of them")
     groups = make_groups(request.out / "heard", teachers.members, assignment.groups)
     problems = []
     for group in groups:
         who = ", ".join(str(teacher.run) for teacher in group.teachers)
-        console.print(f"{len(group.name_of)} recordings by {who}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"{len(group.name_of)} recordings by {who}")
         problems += [said for said in [group.hear(request.settings, request.work, console)] if said]
     writing = _Writing(request, teachers, names, groups)
     labelled = writing.write(assignment)
