@@ -96,7 +96,7 @@ def pieces_of(tagged):
 
 def test_what_would_be_read_in_part_is_refused(tagged, tmp_path):
     broken, whole = pieces_of(tagged)
-    for name, data in broken.items():
+    for data in broken.values():
         (tmp_path / "a.mp3").write_bytes(data)
         with pytest.raises(AudioError, match="convert it first"):
             audio_info(tmp_path / "a.mp3")
