@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from rfcx_ssl.errors import ManifestError
-from rfcx_ssl.manifest.validate import load_summary, validate_folder
+from rfcx_ssl.manifest.summary import load_summary
+from rfcx_ssl.manifest.validate import validate_folder
 from rfcx_ssl.program import Answer, Parser, add_workers, run_program
 from rfcx_ssl.progress import progress_bar
 from rfcx_ssl.threads import choose_workers

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 _unused: set[tuple[str, ...]] = set()  # columns that were reported as not used: thousands of tables may have them
 
 _MOST_BYTES = 200  # of a part of a path: file systems allow 255, and suffixes and temporary names come on top
+_MOST_PATH_BYTES = 1000  # of all parts, to which the folder above comes
 _UNSAFE = re.compile(
     r'[\x00-\x1f\x7f-\x9f<>:"|?*\\\ud800-\udfff]'  # what some file system, or none, has in names
     r"|%(?=[0-9a-f]{2})"  # what would be read as one of our own escapes
@@ -34,6 +35,7 @@ _UNSAFE = re.compile(
     r"|(?<![^/])(?=(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:[./]|\Z)).",  # devices of Windows, whatever the suffix
     flags=re.IGNORECASE,
 )
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?|[+-]?inf", flags=re.ASCII)
 _FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")  # noqa: RUF001 - spreadsheets take the wide signs, too
 
 
@@ -92,20 +94,29 @@ def write_text(path: str | Path, text: str, *, durable: bool = False) -> None:
 
 
 def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
-    """Replace ``path`` by a table in UTF-8 with lines that end in a newline, atomically; returns the number of rows."""
+    """Replace ``path`` by a table in UTF-8 with lines that end in a newline, atomically; returns the number of rows.
+
+    Text that is no number goes through :func:`guard_cell`; :func:`iter_csv` takes that off again.
+    """
     count = 0
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
+        writer.writerow(map(_guarded, columns))
         for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the result
-            writer.writerow(row)
+            writer.writerow(map(_guarded, row))
     return count
+
+
+def _guarded(cell: Any) -> Any:  # noqa: ANN401 - csv takes whatever has a text
+    return guard_cell(cell) if isinstance(cell, str) and not _NUMBER.fullmatch(cell) else cell
 
 
 def iter_csv(
     path: Path, required: Sequence[str], optional: Sequence[str] | None = (), delimiter: str = ","
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and stripped cells of each row; the header must hold every required column.
+
+    Apostrophes that keep a spreadsheet from running a cell are taken off, but in tables between tabs nobody puts any.
 
     ``optional`` are the other columns to take; None takes all.
 
@@ -132,7 +143,8 @@ def iter_rows(
     """:func:`iter_csv` of text that was read already; without ``spelling`` other columns are nobody's concern."""
     try:
         reader = csv.reader(lines, delimiter=delimiter)
-        header = tuple(name.strip() for name in next(reader, []))
+        plain = str if delimiter == "\t" else unguard_cell
+        header = tuple(plain(name.strip()) for name in next(reader, []))
         try:
             missing, misspelt, extra = _check_header(
                 header, tuple(required), None if optional is None else tuple(optional), spelling
@@ -151,7 +163,7 @@ def iter_rows(
                 continue
             if len(cells) != len(header):
                 raise AnnotationError(f"{path}:{reader.line_num}: {len(cells)} cells, the header has {len(header)}")
-            yield reader.line_num, {name: cells[place].strip() for place, name in wanted}
+            yield reader.line_num, {name: plain(cells[place].strip()) for place, name in wanted}
     except csv.Error as error:
         raise AnnotationError(f"{path}: cannot be read as a table ({error})") from None
 
@@ -200,13 +212,16 @@ def safe_name(name: str, *, folders: bool = True) -> str:
 
     Slashes make folders (with ``folders=False`` none). What could leave the folder, or what some file system does not
     take, is written as in URLs (``..`` is ``%2E%2E``, a colon ``%3A``), so that :func:`name_of_safe` finds the name
-    again. Only parts of more than 200 bytes are lost: they are cut and end in a hash of the whole.
+    again. Only parts of more than 200 bytes are lost: they are cut and end in a hash of the whole. So does a path of more
+    than 1000, in one part.
     """
     if not name:
         raise ValueError("an empty name names no file")
     escaped = _UNSAFE.sub(lambda match: _escape(match[0]), name)
     if not folders:
         escaped = escaped.replace("/", _escape("/"))
+    if len(escaped.encode("utf-8")) > _MOST_PATH_BYTES:
+        return _short(escaped.replace("/", _escape("/")), name)
     return "/".join(_short(part, name) for part in escaped.split("/"))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.files import write_csv
+from rfcx_ssl.files import unguard_cell, write_csv
 from rfcx_ssl.finite import parse_whole
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Folds:
                 if reader.fieldnames != COLUMNS:
                     raise AnnotationError(f"{path}:1: the header must be {','.join(COLUMNS)}")
                 for row in reader:
-                    name, fold, group = row["recording_id"], row["fold"] or "", row["group"]
+                    name, fold, group = (unguard_cell(row[column] or "") for column in COLUMNS)
                     if not (name and group and (fold.isdecimal() or fold == TEST)):
                         raise AnnotationError(
                             f"{path}:{reader.line_num}: needs a recording, a fold number and a group (fold {TEST}: test part)"

@@ -49,7 +49,7 @@ def read_project(path: Path) -> list[str]:
     """
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_NoDuplicates)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"project={path}: cannot be read ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise ConfigError(f"project={path}: must hold lines of key: value")
@@ -69,7 +69,14 @@ def data_words(path: Path) -> tuple[str, list[str]]:
 
 
 class _NoDuplicates(yaml.SafeLoader):
-    """Safe loading; a key that is there twice is a mistake and not the last word."""
+    """Safe loading; a key that is there twice is a mistake and not the last word, and nothing stands for something else:
+    a few lines of aliases can mean a billion.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - yaml's nodes
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "aliases are not understood", None)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401 - yaml's nodes
         keys = [self.construct_object(key, deep=deep) for key, _ in node.value]

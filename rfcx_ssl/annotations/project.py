@@ -15,7 +15,13 @@ from rfcx_ssl.annotations.infer import infer_species
 from rfcx_ssl.annotations.kinds import TABLE_SUFFIXES, LabelTable, kind_of
 from rfcx_ssl.annotations.kinds.plain import OPTIONAL, REQUIRED
 from rfcx_ssl.annotations.label_map import default_label_map, mapped_names, read_label_map
-from rfcx_ssl.annotations.layout import RECORDINGS_TABLE, SPECIES_TABLE, SUBMISSION_TABLE, TRUTH_TABLE
+from rfcx_ssl.annotations.layout import (
+    QUARANTINE_TABLE,
+    RECORDINGS_TABLE,
+    SPECIES_TABLE,
+    SUBMISSION_TABLE,
+    TRUTH_TABLE,
+)
 from rfcx_ssl.annotations.read import tables_of
 from rfcx_ssl.annotations.table import WHOLE, Annotations
 from rfcx_ssl.errors import AnnotationError, some_of
@@ -26,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 #: What is complete beside the recordings that a list or recordings.csv names.
 Complete = Literal["listed", "tables", "all"]
-NO_LABELS = (SPECIES_TABLE, RECORDINGS_TABLE, TRUTH_TABLE, SUBMISSION_TABLE)
+NO_LABELS = (SPECIES_TABLE, RECORDINGS_TABLE, TRUTH_TABLE, SUBMISSION_TABLE, QUARANTINE_TABLE)
 MOST_LISTED = 5  # files in a message
 
 

@@ -5,17 +5,17 @@ from rfcx_ssl.audio.files import (
     RESAMPLE_QUALITY,
     AudioInfo,
     AudioSource,
-    FloatArray,
     audio_info,
     open_audio,
     read_audio,
+    require_audio,
     require_exact_time,
     resampled_samples,
     to_int16,
-    to_mono,
     write_flac,
     write_wav,
 )
+from rfcx_ssl.audio.mono import FloatArray, to_mono
 
 __all__ = [
     "CONTEXT_SAMPLES",
@@ -26,6 +26,7 @@ __all__ = [
     "audio_info",
     "open_audio",
     "read_audio",
+    "require_audio",
     "require_exact_time",
     "resampled_samples",
     "to_int16",

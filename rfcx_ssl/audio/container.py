@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 #: RF64, CAF and AU. Each may be lessened by the size of a header or to a whole sample. Some write 0.
 PLACEHOLDERS = (0x7F00_0000, 0x7FFF_F000, 0x7FFF_FF00, 0x7FFF_FFFF, 0x8000_0000, 2**32 - 1, 2**64 - 1)
 _LESSENED_BYTES = 128
+_FARTHEST = 2**62  # bytes into a file: what is damaged may lead farther than can be sought
 _MOST_CHUNKS = 1000  # a damaged file may hold millions of empty ones
 _WAVES = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 
@@ -138,6 +139,8 @@ def _audio_chunk(file: io.RawIOBase) -> Chunk | None:
 def _chunks(file: io.RawIOBase, layout: _Layout) -> Iterator[Chunk]:
     position, head_bytes = layout.first_chunk, layout.name_bytes + layout.size_bytes
     for _ in range(_MOST_CHUNKS):
+        if position >= _FARTHEST:
+            return
         file.seek(position)
         head = file.read(head_bytes) or b""
         if len(head) < head_bytes:

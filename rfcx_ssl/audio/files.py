@@ -6,6 +6,8 @@ both rates meet, with :data:`CONTEXT_SAMPLES` of context on each side for the re
 """
 
 import math
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,15 +20,24 @@ import soxr
 from numpy.typing import NDArray
 
 from rfcx_ssl.audio.container import audio_extent, finished
+from rfcx_ssl.audio.mono import FloatArray, to_mono
 from rfcx_ssl.audio.mp3 import inspect_mp3, true_mp3_frames
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.files import atomic_path
 
-FloatArray = NDArray[np.float32]
-
 #: Context on each side of a resampled crop, in samples of the lower rate. soxr HQ settles below -115 dB from 128 on.
 CONTEXT_SAMPLES = 256
 RESAMPLE_QUALITY = "HQ"
+
+#: Sample rates that a recording may state. Outside, a few bytes would become days of samples, or the other way round.
+RATES_HZ = (500, 2_000_000)
+#: Peak up to which samples are audio at some scale (the integers of 32 bits are below); full scale is 1.
+HIGHEST_PEAK = 1e10
+#: Peak from which a recording is worth a word: no recorder that scales its samples gets there.
+FAR_ABOVE_FULL_SCALE = 10.0
+#: More than any codec can make of a byte: FLAC, the thriftiest, needs 12 for a block of 65,535 equal samples.
+_SAMPLES_PER_BYTE = 8192
+_PIECE_VALUES = 1 << 22  # decoded at once: memory goes by what is there, not by what a header states
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +112,8 @@ def read_audio(
         partial: read what is left of a file that was cut off.
 
     Raises:
-        AudioError: the file cannot be decoded or was cut off, holds NaN or infinity, ends before ``start_samples`` or has another
-            rate than ``source_hz``.
+        AudioError: the file cannot be decoded or was cut off, holds NaN, infinity or what is far too large for audio, ends
+            before ``start_samples`` or has another rate than ``source_hz``.
         ValueError: a negative start or length.
     """
     if start_samples < 0 or (num_samples is not None and num_samples < 0):
@@ -159,23 +170,13 @@ def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
     return pcm
 
 
-def to_mono(samples: FloatArray, channel: int | None) -> FloatArray:
-    """One channel of (N, C) samples, or the average of all of them, as (N,)."""
-    if channel is not None:
-        return np.ascontiguousarray(samples[:, channel])
-    if samples.shape[1] == 1:
-        return samples[:, 0]
-    average: FloatArray = samples.mean(axis=1, dtype=np.float32)
-    return average
-
-
 class AudioSource:
     """An open file: its header as attributes, and sequential reads; from :func:`open_audio`.
 
     ``problem`` says why a file that was opened with ``partial`` is not all of the recording.
     """
 
-    def __init__(self, path: str | Path, handle: Any, problem: str | None = None) -> None:  # noqa: ANN401 - untyped
+    def __init__(self, path: str | Path, handle: Any, file_bytes: int, problem: str | None = None) -> None:  # noqa: ANN401 - untyped
         self._handle = handle
         self.path = path
         self.problem = problem
@@ -186,6 +187,12 @@ class AudioSource:
         self.subtype: str = handle.subtype
         if not 0 <= self.frames < 2**62:
             raise AudioError(f"{path}: the header states no length")
+        if self.frames > _SAMPLES_PER_BYTE * file_bytes:
+            raise AudioError(f"{path}: its header states {self.frames} samples, more than {file_bytes} bytes can hold")
+        if not RATES_HZ[0] <= self.sample_rate_hz <= RATES_HZ[1]:
+            raise AudioError(
+                f"{path}: sample rate {self.sample_rate_hz} Hz is outside {RATES_HZ[0]} to {RATES_HZ[1]} Hz"
+            )
         if self.format == "MP3":
             self.frames = true_mp3_frames(path, self.frames)
 
@@ -206,7 +213,7 @@ def open_audio(path: str | Path, *, partial: bool = False) -> Iterator[AudioSour
     So does a file that is shorter than its header states; with ``partial`` what is left of it may be read.
     """
     try:
-        with Path(path).open("rb", buffering=0) as file:
+        with _regular(path).open("rb", buffering=0) as file:
             extent = audio_extent(file)
             problem = f"{path}: {extent.problem}" if extent and extent.problem else None
             if problem and not partial:
@@ -214,9 +221,20 @@ def open_audio(path: str | Path, *, partial: bool = False) -> Iterator[AudioSour
             view = finished(file, extent)
             # by descriptor: the name's extension must not decide the format, and libsndfile reads without call-backs
             with soundfile.SoundFile(file.fileno() if view is file else view, closefd=False) as handle:
-                yield AudioSource(path, handle, problem)
+                yield AudioSource(path, handle, os.fstat(file.fileno()).st_size, problem)
     except (soundfile.SoundFileError, OSError, EOFError) as error:
         raise AudioError(f"{path}: cannot be read as audio ({_reason(error)})") from None
+
+
+def _regular(path: str | Path) -> Path:
+    """The path of a file that can be opened without waiting for somebody to write into it."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - the path may be a string from a manifest
+    except ValueError as error:  # a zero byte in the name
+        raise AudioError(f"{str(path)!r}: cannot be read as audio ({error})") from None
+    if not stat.S_ISREG(mode):
+        raise AudioError(f"{path}: is not a regular file")
+    return Path(path)
 
 
 def _read_mono(source: AudioSource, start: int, stop: int, channel: int | None) -> FloatArray:
@@ -225,13 +243,31 @@ def _read_mono(source: AudioSource, start: int, stop: int, channel: int | None) 
         raise AudioError(f"{source.path}: no channel {channel}, the file has {source.channels}")
     if start:
         source.seek(start)
-    samples = source.read(stop - start)
-    if len(samples) != stop - start:
-        raise AudioError(f"{source.path}: truncated, {start + len(samples)} of {source.frames} samples can be decoded")
-    mono = to_mono(samples, channel)
-    if not np.isfinite(mono.sum(dtype=np.float64)):
-        raise AudioError(f"{source.path}: holds NaN or infinite samples")
+    pieces: list[FloatArray] = []
+    done, most = start, max(1, _PIECE_VALUES // source.channels)
+    while done < stop:
+        samples = source.read(min(stop - done, most))
+        if not len(samples):
+            raise AudioError(f"{source.path}: truncated, {done} of {source.frames} samples can be decoded")
+        pieces.append(to_mono(samples, channel))
+        done += len(samples)
+    mono = pieces[0] if len(pieces) == 1 else np.concatenate([*pieces, np.zeros(0, np.float32)])
+    require_audio(source.path, mono)
     return mono
+
+
+def require_audio(path: str | Path, samples: FloatArray, where: str = "") -> float:
+    """The highest magnitude of samples of any shape; ``where`` they are ends a message.
+
+    Raises:
+        AudioError: they hold NaN or infinity, or what is far too large for audio at any scale.
+    """
+    peak = float(max(samples.max(), -samples.min())) if samples.size else 0.0
+    if not math.isfinite(peak):
+        raise AudioError(f"{path}: holds NaN or infinite samples{where}")
+    if peak > HIGHEST_PEAK:
+        raise AudioError(f"{path}: holds samples of {peak:.3g}{where}, where full scale is 1: this is no audio")
+    return peak
 
 
 def _read_resampled(
@@ -249,9 +285,10 @@ def _read_resampled(
     first_block = max(0, start // target_block - -(-context // source_block))
     first = first_block * source_block
     last = min(source.frames, -(-(start + length) * source_hz // target_hz) + context)
-    resampled: FloatArray = soxr.resample(
-        _read_mono(source, first, last, channel), source_hz, target_hz, quality=RESAMPLE_QUALITY
-    )
+    mono = _read_mono(source, first, last, channel)
+    if len(mono) and mono.min() == mono.max():  # a constant stays one: at the ends of a file it would click
+        return np.full(length, mono[0])
+    resampled: FloatArray = soxr.resample(mono, source_hz, target_hz, quality=RESAMPLE_QUALITY)
     skip = start - first_block * target_block
     return resampled[skip : skip + length].copy()
 

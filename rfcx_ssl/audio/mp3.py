@@ -5,6 +5,9 @@ writes both numbers into the Xing/Info frame at the start; libsndfile (mpg123) t
 were encoded, by seek too (measured: delay 0 samples, length equal, at 16 to 48 kHz). Without that frame the delay is
 unknown, and mpg123 guesses the length from the first bit rate: a variable bit rate file is silently cut short. Such a
 file is refused when the guess is wrong, and is never a place for labels in seconds.
+
+mpg123 also ends, without a word, where the frames do, though more follow behind junk or a tag in the middle, and where
+the first of two joined files says that it ends. The frames are walked, and such a file is refused.
 """
 
 import functools
@@ -21,15 +24,21 @@ _BIT_RATES_V2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _LOST_SAMPLES = 4 * 1152  # what a guessed length may miss at the end: a tenth of a second
 _DELAY_OFFSET = 21  # bytes from LAME's encoder name to the 12-bit delay and padding
+_SPARE_FRAMES = 2  # that encoders count differently: the Xing frame itself, and a last one
+_SURE_FRAMES = 3  # of one kind, each where the last one ends: chance does not make that
 
 
 @dataclass(frozen=True, slots=True)
 class Mp3Stream:
-    """What walking the frame headers of an MP3 finds; ``samples`` includes delay and padding."""
+    """What walking the frame headers of an MP3 finds; ``samples`` includes delay and padding.
+
+    ``problem`` says why not all of the file is one stream.
+    """
 
     samples: int
     has_length_tag: bool
     has_delay_tag: bool
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,7 @@ class _FrameHeader:
     size_bytes: int
     samples: int
     side_info_bytes: int
+    kind: tuple[int, int]  # version and sample rate, which are those of all frames of a stream
 
 
 def true_mp3_frames(path: str | Path, stated_frames: int) -> int:
@@ -46,6 +56,8 @@ def true_mp3_frames(path: str | Path, stated_frames: int) -> int:
         AudioError: the file is longer than libsndfile would decode.
     """
     stream = inspect_mp3(path)
+    if stream.problem is not None:
+        raise AudioError(f"{path}: {stream.problem}; convert it first (ffmpeg -i FILE.mp3 FILE.flac)")
     if stream.has_length_tag or not stream.samples:
         return stated_frames
     if stated_frames < stream.samples - _LOST_SAMPLES:
@@ -57,7 +69,7 @@ def true_mp3_frames(path: str | Path, stated_frames: int) -> int:
 
 
 def inspect_mp3(path: str | Path) -> Mp3Stream:
-    """Walk the MPEG frames of ``path`` without decoding; the whole walk only where no tag states the length."""
+    """Walk the MPEG frames of ``path`` without decoding."""
     status = os.stat(path)  # noqa: PTH116 - the path may be a string from a manifest
     return _inspect(str(path), status.st_size, status.st_mtime_ns)
 
@@ -75,25 +87,47 @@ def _walk(data: mmap.mmap) -> Mp3Stream:
     header = _frame_at(data, start)
     if header is None:
         return Mp3Stream(0, False, False)
+    samples, end = _count_samples(data, start)
     tag = start + 4 + header.side_info_bytes
-    if data[tag : tag + 4] in (b"Xing", b"Info"):
-        return Mp3Stream(0, bool(data[tag + 7] & 1), _states_delay(data, tag))
-    return Mp3Stream(_count_samples(data, start), data[start + 36 : start + 40] == b"VBRI", False)
+    is_tagged = data[tag : tag + 4] in (b"Xing", b"Info")
+    flags = int.from_bytes(data[tag + 7 : tag + 8]) if is_tagged else 0
+    problem = None
+    if flags & 1:
+        stated = int.from_bytes(data[tag + 8 : tag + 12]) * header.samples
+        if samples > stated + _SPARE_FRAMES * header.samples:
+            problem = f"MP3 whose Xing/Info frame states {stated} samples, but about {samples} follow it"
+    if problem is None and _goes_on(data, end, header.kind):
+        problem = f"MP3 with frames behind something else: joined files or damage after about {samples} samples"
+    if is_tagged:
+        return Mp3Stream(samples, bool(flags & 1), _states_delay(data, tag, flags), problem)
+    return Mp3Stream(samples, data[start + 36 : start + 40] == b"VBRI", False, problem)
 
 
-def _states_delay(data: mmap.mmap, tag: int) -> bool:
-    flags = data[tag + 7]
+def _states_delay(data: mmap.mmap, tag: int, flags: int) -> bool:
     name = tag + 8 + 4 * bool(flags & 1) + 4 * bool(flags & 2) + 100 * bool(flags & 4) + 4 * bool(flags & 8)
     delay_and_padding = data[name + _DELAY_OFFSET : name + _DELAY_OFFSET + 3]
     return data[name : name + 4].isalnum() and delay_and_padding not in (b"", b"\0\0\0")
 
 
-def _count_samples(data: mmap.mmap, position: int) -> int:
+def _count_samples(data: mmap.mmap, position: int) -> tuple[int, int]:
+    """Samples of the frames that follow each other from ``position`` on, and where these end."""
     samples = 0
     while header := _frame_at(data, position):
         samples += header.samples
         position += header.size_bytes
-    return samples
+    return samples, position
+
+
+def _goes_on(data: mmap.mmap, position: int, kind: tuple[int, int]) -> bool:
+    """Whether frames of a kind come anywhere after ``position``."""
+    while (position := data.find(b"\xff", position)) >= 0:
+        place, found = position, 0
+        while found < _SURE_FRAMES and (header := _frame_at(data, place)) and header.kind == kind:
+            place, found = place + header.size_bytes, found + 1
+        if found == _SURE_FRAMES:
+            return True
+        position += 1
+    return False
 
 
 def _skip_id3(data: mmap.mmap) -> int:
@@ -121,4 +155,4 @@ def _frame_at(data: mmap.mmap, position: int) -> _FrameHeader | None:
     size = samples // 8 * bit_rate // _RATES_HZ[version][rate_index] + (word >> 9 & 1)
     mono = word >> 6 & 3 == 3
     side_info = (17 if mono else 32) if first_version else (9 if mono else 17)
-    return _FrameHeader(size, samples, side_info)
+    return _FrameHeader(size, samples, side_info, (version, rate_index))

@@ -83,7 +83,10 @@ class ScoreMap:
         return not len(self._shifted) and not self.knots
 
     def __call__(self, scores: NDArray[Any]) -> NDArray[np.float32]:
-        """Probabilities (..., S) to probabilities (..., S). The order within a species never turns round."""
+        """Probabilities (..., S) to probabilities (..., S). The order within a species never turns round.
+
+        A score of exactly 0 stays 0: it says that there was nothing to hear, or that a gate was shut.
+        """
         if scores.shape[-1:] != self.slope.shape:
             raise ValueError(
                 f"scores of {len(self.slope)} species must have shape (..., {len(self.slope)}), got {scores.shape}"
@@ -97,6 +100,7 @@ class ScoreMap:
         if len(moved):
             logits = log_odds(mapped[..., moved].astype(np.float64))
             mapped[..., moved] = to_probability(self.slope[moved] * logits + self.offset[moved])
+        mapped[scores == 0] = 0
         return mapped
 
     def part(self, species: Sequence[int]) -> "ScoreMap":

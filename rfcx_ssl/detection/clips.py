@@ -61,7 +61,9 @@ def clip_file(recording: str, event: Detection) -> str:
     return f"{FOLDER}/{name}"
 
 
-def save_clips(result: Result, audio: Path, out: Path, settings: ClipSettings) -> list[str]:
+def save_clips(
+    result: Result, audio: Path, out: Path, settings: ClipSettings, channel: int | None = None
+) -> list[str]:
     """Cut the clips of a recording that lies at ``audio`` into ``out/clips``; returns what could not be cut, and why."""
     clips = clips_of(result, settings)
     try:
@@ -71,11 +73,12 @@ def save_clips(result: Result, audio: Path, out: Path, settings: ClipSettings) -
     problems = []
     for clip in clips:
         start, path = round(clip.start_s * rate), out / clip.file
-        path.parent.mkdir(parents=True, exist_ok=True)
+        length = round(clip.end_s * rate) - start
         try:
-            length = round(clip.end_s * rate) - start
-            write_flac(path, read_audio(audio, start_samples=start, num_samples=length, partial=True), rate)
-        except AudioError as error:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            samples = read_audio(audio, start_samples=start, num_samples=length, channel=channel, partial=True)
+            write_flac(path, samples, rate)
+        except (AudioError, OSError) as error:
             problems.append(str(error))
     return problems
 

@@ -18,9 +18,11 @@ from torch import Tensor
 import rfcx_ssl
 from rfcx_ssl.audio import audio_info, read_audio, resampled_samples
 from rfcx_ssl.batching import batched
-from rfcx_ssl.detection.detect import require_whole, speed_text
+from rfcx_ssl.detection.assemble import Tally
+from rfcx_ssl.detection.detect import MOST_WARNINGS, require_whole, speed_text
 from rfcx_ssl.detection.event_list import EventList
 from rfcx_ssl.detection.fetch import local_copy
+from rfcx_ssl.detection.journal import may_be_full
 from rfcx_ssl.detection.listing import Listing
 from rfcx_ssl.detection.read import Stretch
 from rfcx_ssl.detection.read_ahead import open_readers
@@ -38,9 +40,11 @@ from rfcx_ssl.inference.batches import ScoreError
 from rfcx_ssl.inference.cut import Cutter
 from rfcx_ssl.inference.embedder import Embedder, Heard, sums_of_frames
 from rfcx_ssl.inference.load import is_finite
+from rfcx_ssl.inference.signal import sounding_frames
 from rfcx_ssl.progress import say
 
 BLOCK_S = 30.0  # of audio that are decoded at once
+NO_VECTOR = "has stretches without any signal: they have no vector"
 
 
 @dataclass(frozen=True)
@@ -65,20 +69,22 @@ def embed(request: EmbedRequest, embedder: Embedder, console: Console) -> dict[s
     if request.out.exists():
         raise ConfigError(f"--out {request.out} exists; choose a new folder")
     started = time.perf_counter()
-    request.out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_folder(request.out) as out:
-        record = _write(request, embedder, out)
-        write_text(out / "embed.json", json.dumps(record, indent=1, ensure_ascii=False))
+    with may_be_full(request.out, "nothing was written"):
+        request.out.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_folder(request.out) as out:
+            record = _write(request, embedder, out)
+            write_text(out / "embed.json", json.dumps(record, indent=1, ensure_ascii=False))
     speed = speed_text(record["audio_s"], time.perf_counter() - started)
     text = f"{record['vectors']} vectors of {record['recordings']} recordings, {speed}: {request.out}"
-    say(console, text)
+    for line in (*(f"warning: {warning}" for warning in record["warnings"][:MOST_WARNINGS]), text):
+        say(console, line)
     require_whole(record, request.out)
     return record
 
 
 def _write(request: EmbedRequest, embedder: Embedder, out: Path) -> dict[str, Any]:
-    counts = {"recordings": 0, "vectors": 0, "unreadable": 0}
-    audio_s = 0.0
+    vectors = 0
+    tally = Tally()
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(TemporaryDirectory(dir=out, prefix=".", suffix=".tmp")))
         listing = stack.enter_context(Listing(scratch / "listing.sqlite"))
@@ -95,10 +101,8 @@ def _write(request: EmbedRequest, embedder: Embedder, out: Path) -> dict[str, An
             result = embed_recording(embedder, row.index, row.recording, of_recording, request.batch_size, scratch)
             for writer in writers:
                 writer.add(result)
-            counts["recordings"] += 1
-            counts["vectors"] += len(result.arrays.get("embeddings", ()))
-            counts["unreadable"] += result.problem is not None
-            audio_s += result.heard_s
+            tally.add(result)
+            vectors += len(result.arrays.get("embeddings", ()))
     return {
         "rfcx_ssl": rfcx_ssl.__version__,
         "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -109,8 +113,11 @@ def _write(request: EmbedRequest, embedder: Embedder, out: Path) -> dict[str, An
         "windows": embedder.windows._asdict(),
         "events": None if request.events is None else str(request.events.absolute()),
         "sources": list(request.sources),
-        "audio_s": round(audio_s, 3),
-        **counts,
+        "audio_s": round(tally.audio_s, 3),
+        "recordings": tally.recordings,
+        "vectors": vectors,
+        "unreadable": tally.unreadable,
+        "warnings": tally.warning_lines(),
     }
 
 
@@ -160,7 +167,7 @@ def _embed_windows(embedder: Embedder, empty: Result, recording: Recording, path
     stretch = Stretch(str(path), recording.start_s, recording.end_s, (rate,), BLOCK_S)
     with open_readers(0) as readers:
         ((_, opened),) = readers.open_all([(None, stretch)])
-        num_samples = 0
+        num_samples, silent = 0, False
 
         def windows() -> Iterator[tuple[int, Tensor]]:
             nonlocal num_samples
@@ -169,13 +176,25 @@ def _embed_windows(embedder: Embedder, empty: Result, recording: Recording, path
                 yield from cutter.push(torch.from_numpy(block[rate]))
             yield from cutter.finish()
 
+        def sounding() -> Iterator[tuple[int, Tensor]]:
+            nonlocal silent
+            for start, samples in windows():
+                if sounding_frames(samples[: len(samples) - cutter.padding], hop).any():
+                    yield start, samples
+                else:
+                    silent = True
+
         starts, vectors = [], []
-        for batch in batched(windows(), batch_size):
+        for batch in batched(sounding(), batch_size):
             sums, counts = sums_of_frames(embedder, [Heard(samples, slice(None)) for _, samples in batch])
             starts += [start for start, _ in batch]
             vectors.append(_means(sums, counts, recording.name))
     result = replace(
-        empty, heard_s=num_samples / rate, sample_rate_hz=opened.header.sample_rate_hz, problem=opened.problem
+        empty,
+        heard_s=num_samples / rate,
+        sample_rate_hz=opened.header.sample_rate_hz,
+        problem=opened.problem,
+        warnings=(*opened.header.warnings, *([NO_VECTOR] if silent else [])),
     )
     if not vectors:
         return result

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from rfcx_ssl.errors import AnnotationError, some_of
-from rfcx_ssl.files import iter_csv, unguard_cell
+from rfcx_ssl.files import iter_csv
 from rfcx_ssl.finite import parse_number
 
 MOST_NAMED = 3
@@ -27,7 +27,7 @@ class EventList:
             start_s, end_s = (self._seconds(line, key, cells[key]) for key in ("start_s", "end_s"))
             if not 0 <= start_s < end_s:
                 raise AnnotationError(f"{table}:{line}: need 0 <= start_s < end_s, got {start_s:g} and {end_s:g}")
-            row = (unguard_cell(cells["recording"]), start_s, end_s, line)
+            row = (cells["recording"], start_s, end_s, line)
             self._connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, 0)", row)
         self._connection.execute("CREATE INDEX of_recording ON events (recording, line)")
         self._connection.execute("COMMIT")

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rfcx_ssl.audio.files import FAR_ABOVE_FULL_SCALE
 from rfcx_ssl.decoding.decode import RecordingDecoder
 from rfcx_ssl.decoding.detections import to_detections
 from rfcx_ssl.decoding.recording_score import HighestFrames, num_frames_of_top
@@ -27,19 +28,23 @@ from rfcx_ssl.inference.batch_size import choose_batch_size
 from rfcx_ssl.inference.batches import Batches, OneWindow, ScoreError
 from rfcx_ssl.inference.ensemble import Ensemble
 from rfcx_ssl.inference.scorer import Scorer, TorchScorer
+from rfcx_ssl.inference.signal import SilenceCount
 from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.species.table import SpeciesTable
 
+SILENT = "has stretches without any signal (silent_s in the table of scores); scores are 0 there"
+FAR_TOO_LOUD = f"has samples of more than {FAR_ABOVE_FULL_SCALE:g} times full scale, as if nobody had scaled them; scores mean little"
 GROUP_BATCHES = 4  # short recordings are heard together until they fill so many batches
 AS_TUNED = DetectSettings()
 Place = tuple[int, Recording]  # in the listing
 
 
 class Heard(NamedTuple):
-    """The result of a recording, and where its audio lies."""
+    """The result of a recording, and where its audio lies; the channel that was heard (None: the average of all)."""
 
     result: Result
     audio: Path
+    channel: int | None = None
 
 
 class Ear:
@@ -104,7 +109,7 @@ class Ear:
 
     def _finish(self, group: list["_InWork"]) -> list[Heard]:
         self.ensemble.flush()
-        return [Heard(work.result(), Path(work.file.stretch.path)) for work in group]
+        return [Heard(work.result(), Path(work.file.stretch.path), work.file.header.channel) for work in group]
 
     def _num_windows(self, file: Opened) -> int:
         """Windows of the first model by the file's header; 1 at least, so that a group of unreadable files ends, too."""
@@ -126,13 +131,18 @@ class _InWork:
         self._maps = ear.rules.of(self._recording.name, self._recording.path, file.header.recorded_at)
         self._decoder = RecordingDecoder(ear.rules.decisions, ear.settings, ear.ensemble.grid, self._maps.scores)
         self._num_samples = 0  # at the rate of the frames
+        self._silence = SilenceCount(ear.ensemble.grid.hop_samples)
+        self._peak = 0.0
         self._frames: list[NDArray[np.float16]] = []
         self._windows: list[tuple[int, OneWindow]] = []
         self._highest = HighestFrames(num_frames_of_top(ear.settings.top_s, ear.ensemble.grid))
         self._no_scores: str | None = None  # why the models have nothing to say of it
 
     def push(self, block: Samples) -> None:
-        self._num_samples += len(block[self._rate])
+        samples = torch.from_numpy(block[self._rate])
+        self._num_samples += len(samples)
+        self._silence.push(samples)
+        self._peak = max(self._peak, float(samples.abs().max())) if len(samples) else self._peak
         self._stream.push({rate: torch.from_numpy(samples) for rate, samples in block.items()})
         self._take()
 
@@ -145,10 +155,10 @@ class _InWork:
         self._take()
         ear, header, recording = self._ear, self.file.header, self._recording
         grid, species = ear.ensemble.grid, ear.ensemble.species
-        warning = rate_warning(header.sample_rate_hz, grid.sample_rate_hz, species)
         if self._no_scores is not None:
             return unheard(self._index, recording, self._no_scores)
         found = self._decoder.finish()
+        silent_s = self._silence.finish() / grid.sample_rate_hz
         problem = self.file.problem
         return Result(
             index=self._index,
@@ -159,12 +169,23 @@ class _InWork:
             sample_rate_hz=header.sample_rate_hz,
             recorded_at=header.recorded_at,
             problem=None if problem is None else problem.replace(self.file.stretch.path, recording.path),
-            warnings=(*self._maps.warnings, *([warning] if warning else [])),
+            silent_s=silent_s,
+            warnings=tuple(self._warnings(silent_s)),
             clip=self._decoder.score if self._num_samples else None,
             events=to_detections(found, recording.name, grid, species, self._num_samples, offset_s=recording.start_s),
             unreachable=header.unreachable,
             arrays=self._arrays() if self._num_samples else {},
         )
+
+    def _warnings(self, silent_s: float) -> Iterator[str]:
+        header, ensemble = self.file.header, self._ear.ensemble
+        yield from (*self._maps.warnings, *header.warnings)
+        if warning := rate_warning(header.sample_rate_hz, ensemble.grid.sample_rate_hz, ensemble.species):
+            yield warning
+        if silent_s:
+            yield SILENT
+        if self._peak > FAR_ABOVE_FULL_SCALE:
+            yield FAR_TOO_LOUD
 
     def _watch(self, start: int, window: OneWindow) -> None:
         self._windows.append((start, window))
@@ -191,9 +212,10 @@ class _InWork:
             arrays["frames"] = np.concatenate(self._frames)
         if "highest" in self._ear.keep:
             arrays["highest"] = self._highest.values
-        if self._windows:
-            starts = np.array([start for start, _ in self._windows]) * self._ear.scorer.grid.frame_s
-            arrays["windows_s"] = starts + self._recording.start_s
+        if not self._windows:  # nobody asked for them, or none holds a signal
+            return arrays
+        starts = np.array([start for start, _ in self._windows]) * self._ear.scorer.grid.frame_s
+        arrays["windows_s"] = starts + self._recording.start_s
         if "windows" in self._ear.keep:
             scores = torch.stack([window.clip for _, window in self._windows]).numpy()
             arrays["window_scores"] = self._maps.scores(scores)

@@ -27,12 +27,12 @@ from typing import Any
 
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.rows import join_rows, read_rows, unreachable_rows, write_rows
-from rfcx_ssl.errors import RunError
+from rfcx_ssl.errors import RunError, first_line
 from rfcx_ssl.files import atomic_path, remove_leftovers, write_text
 from rfcx_ssl.species.table import SpeciesTable
 
 PART_RECORDINGS = 64
-FORMAT = "rfcx-ssl detection/1"
+FORMAT = "rfcx-ssl detection/2"
 POLL_S = 0.5
 FOLDER_BYTE = 0  # of the lock file: the folder itself; part k is byte 2 + k
 TABLES_BYTE = 1
@@ -80,12 +80,17 @@ class Journal:
             plan = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path}: cannot be read ({error}); remove {self.folder} to start again") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(
+                f"{path}: cannot be read ({first_line(error)}); remove {self.folder} to start again"
+            ) from None
         if not isinstance(plan, dict) or plan.get("format") != FORMAT:
             raise OtherFormatError(
                 f"{path}: its format is not {FORMAT!r}; choose another --out, or start again with --redo"
             )
+        numbers: list[Any] = [*plan["runs"], plan.get("total")] if isinstance(plan.get("runs"), list) else [None]
+        if not all(type(number) is int and number >= 0 for number in numbers) or numbers != sorted(numbers):
+            raise RunError(f"{path}: is damaged (runs, total); remove {self.folder} to start again")
         return plan
 
     def plan(self) -> dict[str, Any]:
@@ -271,8 +276,8 @@ class Journal:
 
 
 @contextmanager
-def may_be_full(place: Path) -> Iterator[None]:
-    """A disk that is full or not there is the user's to mend, and nothing that was heard is lost.
+def may_be_full(place: Path, then: str = "what was heard is kept, and the same command goes on") -> Iterator[None]:
+    """A disk that is full or not there is the user's to mend; ``then`` says what becomes of what was heard.
 
     Raises:
         RunError: for an OSError, but not when it is the reader of our output that has gone.
@@ -283,9 +288,7 @@ def may_be_full(place: Path) -> Iterator[None]:
         raise
     except OSError as error:
         what = f"cannot be written ({error.strerror or error})"
-        raise RunError(
-            f"{error.filename or place}: {what}; what was heard is kept, and the same command goes on"
-        ) from None
+        raise RunError(f"{error.filename or place}: {what}; {then}") from None
 
 
 @dataclass(frozen=True, slots=True)

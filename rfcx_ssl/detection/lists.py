@@ -83,15 +83,14 @@ def _parquet(source: str) -> Iterator[Row]:
     import pyarrow.parquet
 
     try:
-        file = pyarrow.parquet.ParquetFile(source)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
-        raise AudioError(f"{source}: not a Parquet file ({first_line(error)})") from None
-    with file:
-        names = _columns(source, file.schema_arrow.names)
-        wanted = [name for name in names if name is not None]
-        batches = (batch.to_pylist() for batch in file.iter_batches(ROWS_AT_ONCE, columns=wanted))
-        for number, cells in enumerate(chain.from_iterable(batches), start=1):
-            yield _row(f"{source}: row {number}", cells, names)
+        with pyarrow.parquet.ParquetFile(source) as file:
+            names = _columns(source, file.schema_arrow.names)
+            wanted = [name for name in names if name is not None]
+            batches = (batch.to_pylist() for batch in file.iter_batches(ROWS_AT_ONCE, columns=wanted))
+            for number, cells in enumerate(chain.from_iterable(batches), start=1):
+                yield _row(f"{source}: row {number}", cells, names)
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
+        raise AudioError(f"{source}: cannot be read as Parquet ({first_line(error)})") from None
 
 
 def _columns(source: str, header: Sequence[str]) -> tuple[str, str | None, str | None]:

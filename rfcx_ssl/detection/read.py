@@ -2,16 +2,19 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.audio import audio_info, read_audio, resampled_samples
-from rfcx_ssl.errors import AudioError
+from rfcx_ssl.audio import audio_info, open_audio, read_audio, resampled_samples
+from rfcx_ssl.audio.mono import loudest_if_cancelled
+from rfcx_ssl.errors import AudioError, first_line
 from rfcx_ssl.manifest.metadata import read_metadata
 
 FloatArray = NDArray[np.float32]
+_MAY_BE_CANCELLED_RMS = 0.01  # of a mix; only where it is quiet are the channels looked at, one by one
+_LOOK_S = 10.0  # from the start, for channels that cancel
 Samples = dict[int, FloatArray]  # (n,) by sample rate, all of the same stretch of time
 
 
@@ -37,6 +40,8 @@ class Header:
     recorded_at: str | None = None  # ISO 8601
     problem: str | None = None
     unreachable: bool = False  # the file is not there, or its disk does not answer: another time it may
+    channel: int | None = None  # the one to hear; None: the average of all
+    warnings: tuple[str, ...] = ()
 
     def num_blocks(self, stretch: Stretch) -> int:
         """How many blocks the stretch has."""
@@ -77,10 +82,40 @@ def _nothing_in(stretch: Stretch, duration_s: float) -> str:
 
 def read_first(stretch: Stretch) -> tuple[Header, list[Samples], str | None]:
     """The header and the first block: one task, for most recordings of a survey are short."""
+    try:
+        return _read_first(stretch)
+    except Exception as error:  # noqa: BLE001 - whatever a file can cause is its own problem, never the run's
+        return Header(problem=_unexpected(stretch, error)), [], None
+
+
+def _read_first(stretch: Stretch) -> tuple[Header, list[Samples], str | None]:
     header = read_header(stretch)
     if not header.num_samples:
         return header, [], None
-    return header, *read_block(stretch, header, 0)
+    pieces, problem = read_block(stretch, header, 0)
+    if pieces and _rms(pieces[0]) < _MAY_BE_CANCELLED_RMS and (channel := _channel_to_hear(stretch)) is not None:
+        warning = f"channels cancel each other out when they are mixed: channel {channel + 1} alone was heard"
+        header = replace(header, channel=channel, warnings=(*header.warnings, warning))
+        pieces, problem = read_block(stretch, header, 0)
+    return header, pieces, problem
+
+
+def _rms(block: Samples) -> float:
+    samples = next(iter(block.values()))
+    return float(np.std(samples, dtype=np.float64))
+
+
+def _channel_to_hear(stretch: Stretch) -> int | None:
+    """The loudest channel of a file whose channels cancel in the first block, where one is to be chosen."""
+    try:
+        with open_audio(stretch.path, partial=True) as source:
+            if source.channels == 1:
+                return None
+            source.seek(round(stretch.start_s * source.sample_rate_hz))
+            samples = source.read(round(min(stretch.block_s, _LOOK_S) * source.sample_rate_hz))
+    except AudioError:
+        return None
+    return loudest_if_cancelled(samples) if len(samples) else None
 
 
 def read_block(stretch: Stretch, header: Header, number: int) -> tuple[list[Samples], str | None]:
@@ -89,24 +124,37 @@ def read_block(stretch: Stretch, header: Header, number: int) -> tuple[list[Samp
     Returns:
         The pieces, and why there are no more of them than these, if so.
     """
+    try:
+        return _read_block(stretch, header, number)
+    except Exception as error:  # noqa: BLE001 - as above
+        return [], _unexpected(stretch, error)
+
+
+def _unexpected(stretch: Stretch, error: Exception) -> str:
+    return f"{stretch.path}: {type(error).__name__}: {first_line(error)}"
+
+
+def _read_block(stretch: Stretch, header: Header, number: int) -> tuple[list[Samples], str | None]:
     first = [number * _block_samples(stretch, rate) for rate in stretch.rates_hz]
     count = [
         min(_block_samples(stretch, rate), total - start)
         for rate, total, start in zip(stretch.rates_hz, header.num_samples, first, strict=True)
     ]
     try:
-        return [_read(stretch, first, count)], None
+        return [_read(stretch, first, count, header.channel)], None
     except AudioError:
-        return _read_by_seconds(stretch, first, count)
+        return _read_by_seconds(stretch, first, count, header.channel)
 
 
-def _read_by_seconds(stretch: Stretch, first: Sequence[int], count: Sequence[int]) -> tuple[list[Samples], str | None]:
+def _read_by_seconds(
+    stretch: Stretch, first: Sequence[int], count: Sequence[int], channel: int | None
+) -> tuple[list[Samples], str | None]:
     pieces: list[Samples] = []
     rates = stretch.rates_hz
     while all(count):
         step = [min(rate, left) for rate, left in zip(rates, count, strict=True)]
         try:
-            pieces.append(_read(stretch, first, step))
+            pieces.append(_read(stretch, first, step, channel))
         except AudioError as error:
             return pieces, str(error)
         first = [start + taken for start, taken in zip(first, step, strict=True)]
@@ -114,7 +162,7 @@ def _read_by_seconds(stretch: Stretch, first: Sequence[int], count: Sequence[int
     return pieces, None
 
 
-def _read(stretch: Stretch, first: Sequence[int], count: Sequence[int]) -> Samples:
+def _read(stretch: Stretch, first: Sequence[int], count: Sequence[int], channel: int | None) -> Samples:
     """Samples [first, first + count) of the stretch at each rate."""
     return {
         rate: np.ascontiguousarray(
@@ -123,6 +171,7 @@ def _read(stretch: Stretch, first: Sequence[int], count: Sequence[int]) -> Sampl
                 start_samples=round(stretch.start_s * rate) + start,
                 num_samples=length,
                 sample_rate_hz=rate,
+                channel=channel,
                 partial=True,
             )
         )

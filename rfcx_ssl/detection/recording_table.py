@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from rfcx_ssl.annotations.audio_index import without_suffix
 from rfcx_ssl.data.when import recorded_at
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.files import iter_csv, unguard_cell
+from rfcx_ssl.files import iter_csv
 from rfcx_ssl.finite import parse_number
 
 NAMES = ("recording", "recording_id", "file")
@@ -136,7 +136,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
         if not checked:
             _check_columns(path, cells)
             checked = True
-        yield f"{path}:{line}", {name: unguard_cell(cell) for name, cell in cells.items()}
+        yield f"{path}:{line}", cells
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:

@@ -29,6 +29,7 @@ class Result:
     unreachable: bool = False  # the file was not there, or its disk did not answer: another time it may
     #: by name, of what was asked for: ``frames`` (T, S) float16, ``highest`` (at most T, S), ``windows_s`` (W,) starts and ``window_scores`` (W, S), ``embeddings`` (W, D)
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    silent_s: float = 0.0  # of ``heard_s`` without any signal
 
 
 def unheard(index: int, recording: Recording, problem: str) -> Result:

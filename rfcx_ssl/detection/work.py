@@ -30,7 +30,7 @@ from rfcx_ssl.threads import use_threads
 from rfcx_ssl.workers import DEATH
 
 LOST_IN_A_ROW = 20  # recordings that cannot be reached before the run gives up
-Draw = Callable[[Result, Path, Ear, Path], None]
+Draw = Callable[[Heard, Ear, Path], None]
 Tick = Callable[[Sequence[Result]], None]
 
 
@@ -107,12 +107,12 @@ class Hearer:
         """Cut and draw what is to be, and leave only what is to be kept."""
         job, result = self.job, heard.result
         if CLIPS in self.keep:
-            problems = save_clips(result, heard.audio, job.out, job.settings)
+            problems = save_clips(result, heard.audio, job.out, job.settings, heard.channel)
             result = replace(result, warnings=(*result.warnings, *(f"no clip ({problem})" for problem in problems)))
         if PICTURES in self.keep and job.draw is not None and result.clip is not None:
             path = picture_path(job.out, result.recording)
             try:
-                job.draw(result, heard.audio, ear, path)
+                job.draw(heard, ear, path)
             except Exception as error:  # noqa: BLE001 - a picture is no reason to lose what was heard
                 result = replace(result, warnings=(*result.warnings, f"no picture ({first_line(error)})"))
         return ear.without_extras(result)

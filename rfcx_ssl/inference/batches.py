@@ -10,6 +10,7 @@ from rfcx_ssl.errors import RfcxError
 from rfcx_ssl.inference.cut import Cutter, Merger
 from rfcx_ssl.inference.load import is_finite
 from rfcx_ssl.inference.scorer import Scorer
+from rfcx_ssl.inference.signal import sounding_frames
 
 
 class ScoreError(RfcxError):
@@ -66,7 +67,9 @@ class Batches:
 class RecordingStream:
     """One recording on its way through ``batches``, which it may share with others: push blocks, end, take what is ready.
 
-    ``watch`` is told every window: its first frame, and its scores. ``name`` is the recording's, for errors.
+    Frames without a signal score 0, whatever the model says of them, and so does a window of nothing else.
+
+    ``watch`` is told every window that holds a signal: its first frame, and its scores. ``name`` is the recording's, for errors.
     """
 
     def __init__(
@@ -111,11 +114,17 @@ class RecordingStream:
     def _send(self, windows: list[tuple[int, Tensor]]) -> None:
         for start, samples in windows:
             self._sent += 1
-            self._batches.add(samples, self._receiver(start // self._hop))
+            sounding = sounding_frames(samples[: len(samples) - self._cutter.padding], self._hop)
+            self._batches.add(samples, self._receiver(start // self._hop, sounding))
 
-    def _receiver(self, start: int) -> Receive:
+    def _receiver(self, start: int, sounding: Tensor) -> Receive:
         def receive(window: OneWindow) -> None:
-            self._watch(start, window)
-            self._merger.add(start, window.frame, window.clip)
+            zero = window.frame.new_zeros(())  # not a product: a model may answer silence with NaN
+            frame = torch.where(sounding[:, None], window.frame, zero)
+            if sounding.any():
+                self._watch(start, window._replace(frame=frame))
+                self._merger.add(start, frame, window.clip)
+            else:
+                self._merger.add(start, frame, torch.zeros_like(window.clip))
 
         return receive

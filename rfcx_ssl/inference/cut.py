@@ -19,6 +19,7 @@ class Cutter:
         self._start = 0  # sample of the recording at which the buffer starts
         self._before = torch.zeros(0)  # the step of samples before the buffer
         self._buffer = torch.zeros(0)
+        self.padding = 0  # zeros at the end of the last window, once it is there
 
     def push(self, block: Tensor) -> list[tuple[int, Tensor]]:
         """Take the next samples (n,); windows that are complete, and surely not the last one."""
@@ -37,7 +38,8 @@ class Cutter:
         tail = torch.cat([self._before, self._buffer])  # longer than a window
         offset = -(-(len(tail) - self._window) // self._hop) * self._hop
         last = tail[offset : offset + self._window]
-        return [(self._start - self._step + offset, F.pad(last, (0, self._window - len(last))))]
+        self.padding = self._window - len(last)
+        return [(self._start - self._step + offset, F.pad(last, (0, self.padding)))]
 
 
 class Merger:

@@ -79,7 +79,7 @@ class PseudoLabels:
                     if name in found:
                         raise AnnotationError(f"{path}: recording {name} is listed twice")
                     found[name] = _checked(path, name, values, batch["weight"][row].as_py(), len(names))
-        except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, RecursionError) as error:
             raise AnnotationError(f"{path}: not a pseudo-label file ({type(error).__name__}: {error})") from None
         return cls(names, frame_s, found)
 
@@ -123,11 +123,11 @@ def scaled_to(path: Path) -> str | None:
     """
     for file in _files(path):
         try:
-            note = json.loads((pq.read_schema(file).metadata or {})[METADATA_KEY])
-        except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+            prevalence = json.loads((pq.read_schema(file).metadata or {})[METADATA_KEY]).get("prevalence")
+        except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise AnnotationError(f"{file}: not a pseudo-label file ({type(error).__name__}: {error})") from None
-        if note.get("prevalence"):
-            return str(note["prevalence"])
+        if prevalence:
+            return str(prevalence)
     return None
 
 

@@ -26,7 +26,9 @@ from rfcx_ssl.manifest.roots import Root, find_recordings
 from rfcx_ssl.manifest.settings import ManifestSettings
 from rfcx_ssl.manifest.split import SplitReport, assign_splits, check_leaks
 from rfcx_ssl.manifest.state import BuildState, open_state
+from rfcx_ssl.manifest.summary import load_summary
 from rfcx_ssl.manifest.tables import AUDIO_FOLDER, write_quarantine, write_segments, write_tsv, write_virtual
+from rfcx_ssl.manifest.validate import TOO_FEW, validate_folder
 from rfcx_ssl.progress import Progress, no_progress
 from rfcx_ssl.workers import DEATH, Workers, this_process
 
@@ -109,7 +111,7 @@ def _refuse_other_kind(build: Build) -> None:
     path = build.out / "manifest.json"
     if not path.exists():
         return
-    kind = json.loads(path.read_text(encoding="utf-8")).get("kind")
+    kind = load_summary(build.out)["kind"]
     if kind != _kind(build):
         raise ManifestError(f"{build.out} holds a {kind} manifest; choose another --out for a {_kind(build)} one")
 
@@ -221,7 +223,22 @@ def finish(build: Build, state: BuildState, scanned: int, prepared: int) -> Buil
         warnings=tuple(warnings),
     )
     _write_summary(build, report, excluded)
+    _require_sound(build)
     return report
+
+
+def _require_sound(build: Build) -> None:
+    """Read back what was written; audio is not decoded again.
+
+    Raises:
+        ManifestError: a table does not fit the audio or another table, or something is on both sides of the split.
+    """
+    problems = [p for p in validate_folder(build.out, build.workers, decode=False) if p.field not in TOO_FEW]
+    if problems:
+        raise ManifestError(
+            f"{build.out}: {len(problems)} problems after the build, first {problems[0]} (manifests/validate.py names all); "
+            f"without {build.out / '.state'} the same command decodes everything again"
+        )
 
 
 def _write_summary(build: Build, report: BuildReport, excluded: int) -> None:

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from rfcx_ssl.errors import ManifestError, first_line
-from rfcx_ssl.files import atomic_folder
+from rfcx_ssl.files import atomic_folder, safe_name
+from rfcx_ssl.manifest.summary import load_summary
 from rfcx_ssl.manifest.tables import AUDIO_FOLDER
-from rfcx_ssl.manifest.validate import load_summary
 
 #: Our names of the sides, and those of the Hugging Face hub.
 SPLIT_NAMES = {"train": "train", "valid": "validation"}
@@ -68,6 +68,8 @@ def push_folder(target: Path, repo_id: str, *, private: bool) -> str:
 
 def _export_split(rows: pa.Table, audio: Path, target: Path) -> None:
     for name in rows.column("segment").to_pylist():
+        if safe_name(name) != name:
+            raise ManifestError(f"segments.parquet: segment {name[:200]!r} is no name that a build gives")
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         _link(audio / name, target / name)
     metadata = rows.drop_columns(list(_PRIVATE)).add_column(0, "file_name", rows.column("segment"))

@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 from rfcx_ssl.audio.container import wave_chunks
+from rfcx_ssl.audio.find import printable_name
 
 _AUDIOMOTH = re.compile(r"(?P<time>\d{8}_\d{6})T?")
 _AUDIOMOTH_HEX = re.compile(r"[45-6][0-9A-F]{7}")
@@ -31,10 +32,11 @@ _SONG_METER = re.compile(r"(?P<site>.+?)_(?:[-+]?[01]_)?(?P<time>\d{8}_\d{6})(?:
 _ARBIMON = re.compile(r"(?P<site>.+?)[-_](?P<time>\d{4}-\d\d-\d\d_\d\d-\d\d(?:-\d\d)?)")
 _COMMENT_TIME = re.compile(
     r"Recorded at (?P<time>\d\d:\d\d:\d\d \d\d/\d\d/\d{4}) "
-    r"\(UTC(?:(?P<sign>[+-])(?P<hours>\d+)(?::(?P<minutes>\d\d))?)?\)"
+    r"\(UTC(?:(?P<sign>[+-])(?P<hours>\d{1,2})(?::(?P<minutes>\d\d))?)?\)"
 )
 _AUDIOMOTH_ID = re.compile(r"AudioMoth ([0-9A-F]{16})")
 _WAMD_SERIAL, _WAMD_PREFIX, _WAMD_TIME = 2, 4, 5  # Wildlife Acoustics' field numbers
+_YEARS = 1970, 2200
 _CHUNK_BYTES = 1 << 16  # enough of any text chunk
 
 
@@ -78,11 +80,8 @@ def parse_audiomoth(comment: str, artist: str = "") -> RecordingMetadata:
     """Metadata from AudioMoth's comment (LIST INFO ICMT) and artist (IART)."""
     serial = _AUDIOMOTH_ID.search(f"{comment} {artist}")
     match = _COMMENT_TIME.search(comment)
-    time = None
-    if match:
-        offset = timedelta(hours=int(match["hours"] or 0), minutes=int(match["minutes"] or 0))
-        zone = timezone(-offset if match["sign"] == "-" else offset)
-        time = _time(match["time"], "%H:%M:%S %d/%m/%Y", zone)
+    zone = _zone(match) if match else None
+    time = _time(match["time"], "%H:%M:%S %d/%m/%Y", zone) if match and zone else None
     return RecordingMetadata(None, serial[1] if serial else None, time)
 
 
@@ -94,7 +93,7 @@ def parse_wamd(data: bytes) -> RecordingMetadata:
         field, size = struct.unpack_from("<HI", data, position)
         fields[field] = data[position + 6 : position + 6 + size].decode("utf-8", "replace").strip("\0 ")
         position += 6 + size
-    site, recorder = fields.get(_WAMD_PREFIX) or None, fields.get(_WAMD_SERIAL) or None
+    site, recorder = (printable_name(fields.get(field, "")) or None for field in (_WAMD_PREFIX, _WAMD_SERIAL))
     return RecordingMetadata(site, recorder, _iso(fields.get(_WAMD_TIME, "")))
 
 
@@ -102,28 +101,44 @@ def parse_guano(text: str) -> RecordingMetadata:
     """Metadata from a GUANO chunk (``Key: value`` lines)."""
     pairs = (line.partition(":") for line in text.splitlines())
     fields = {key.strip(): value.strip() for key, _, value in pairs}
-    return RecordingMetadata(None, fields.get("Serial") or None, _iso(fields.get("Timestamp", "")))
+    return RecordingMetadata(None, printable_name(fields.get("Serial", "")) or None, _iso(fields.get("Timestamp", "")))
 
 
 def add_seconds(start_time: str | None, seconds: float) -> str | None:
-    """An ISO time ``seconds`` later, to the millisecond."""
+    """An ISO time ``seconds`` later, to the millisecond; None where there is no such time (after the year 9999)."""
     if start_time is None:
         return None
-    return (datetime.fromisoformat(start_time) + timedelta(milliseconds=round(seconds * 1000))).isoformat()
+    try:
+        return (datetime.fromisoformat(start_time) + timedelta(milliseconds=round(seconds * 1000))).isoformat()
+    except OverflowError:
+        return None
+
+
+def _zone(match: re.Match[str]) -> timezone | None:
+    offset = timedelta(hours=int(match["hours"] or 0), minutes=int(match["minutes"] or 0))
+    try:
+        return timezone(-offset if match["sign"] == "-" else offset)
+    except ValueError:  # a day and more
+        return None
 
 
 def _time(text: str, layout: str, zone: timezone | None = None) -> str | None:
     try:
-        return datetime.strptime(text, layout).replace(tzinfo=zone).isoformat()
+        return _plausible(datetime.strptime(text, layout).replace(tzinfo=zone))
     except ValueError:
         return None
 
 
 def _iso(text: str) -> str | None:
     try:
-        return datetime.fromisoformat(text).isoformat()
+        return _plausible(datetime.fromisoformat(text))
     except ValueError:
         return None
+
+
+def _plausible(moment: datetime) -> str | None:
+    """A time that a recorder can have seen; a clock that says 9999 was never set."""
+    return moment.isoformat() if _YEARS[0] <= moment.year <= _YEARS[1] else None
 
 
 def _read_wav(path: Path) -> RecordingMetadata:

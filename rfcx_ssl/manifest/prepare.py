@@ -16,6 +16,7 @@ from rfcx_ssl.audio import (
     AudioSource,
     FloatArray,
     open_audio,
+    require_audio,
     resampled_samples,
     to_int16,
     to_mono,
@@ -137,10 +138,8 @@ def _decoded(source: AudioSource, channel: int | None, clipped: _ClipCounter) ->
         block = source.read(min(block_frames, source.frames - done))
         if len(block) == 0:
             raise AudioError(f"{source.path}: truncated, {done} of {source.frames} samples can be decoded")
-        peak = float(max(block.max(), -block.min()))  # NaN and infinity show in it
-        if not math.isfinite(peak):
-            raise AudioError(f"{source.path}: holds NaN or infinite samples near {done / source.sample_rate_hz:.1f} s")
-        clipped.add(done, block, peak)
+        where = f" near {done / source.sample_rate_hz:.1f} s"
+        clipped.add(done, block, require_audio(source.path, block, where))
         done += len(block)
         yield to_mono(block, channel)
 

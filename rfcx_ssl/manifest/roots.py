@@ -1,6 +1,7 @@
 """Find recordings under several roots, in a fixed order, whatever the file system throws at it."""
 
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,4 +88,5 @@ def _found(path: Path, recording_id: str) -> Found:
         status = path.stat()
     except OSError as error:
         return Found(recording_id, text, 0, 0, f"cannot be opened ({error.strerror})")
-    return Found(recording_id, text, status.st_size, status.st_mtime_ns)
+    problem = "" if stat.S_ISREG(status.st_mode) else "is not a regular file"
+    return Found(recording_id, text, status.st_size, status.st_mtime_ns, problem)

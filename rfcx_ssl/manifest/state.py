@@ -6,18 +6,23 @@ everything again and writes the same manifests (what depends on the past it read
 """
 
 import dataclasses
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from rfcx_ssl.batching import batched
 from rfcx_ssl.errors import ManifestError
+from rfcx_ssl.files import write_text
 from rfcx_ssl.manifest.headers import Header
 from rfcx_ssl.manifest.prepare import Prepared
 from rfcx_ssl.manifest.roots import Found
+from rfcx_ssl.provenance import file_sha256
 from rfcx_ssl.workers import DEATH
+
+logger = logging.getLogger(__name__)
 
 BATCH = 1000
 VERSION = 1  # of the tables below
@@ -164,17 +169,21 @@ class BuildState:
 
 @contextmanager
 def open_state(folder: Path) -> Iterator[BuildState]:
-    """Open the state below a manifest folder, for one process at a time.
+    """Open the state below a manifest folder, for one process at a time. A damaged one is set aside, which is said.
+
+    SQLite finds damage to its structure, not to what it holds. So a state that is closed in order is sealed with its
+    checksum, and what is opened must be what was sealed; a build that was killed leaves no seal.
 
     Raises:
-        ManifestError: another build has it open, or the file is not a database.
+        ManifestError: another build has it open, another version made it, or the disk is full.
     """
     path = folder / ".state" / "state.sqlite"
+    seal = path.with_suffix(".sha256")
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=0.5)
+    connection: sqlite3.Connection | None = None
     try:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection = _connect(path, seal)
+        seal.unlink(missing_ok=True)
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         if found not in (0, VERSION):
             raise ManifestError(f"{path}: made by another version of rfcx-ssl ({found}); delete it and build again")
@@ -182,12 +191,59 @@ def open_state(folder: Path) -> Iterator[BuildState]:
         yield BuildState(connection)
         connection.commit()
     except sqlite3.OperationalError as error:
-        if "locked" not in str(error):
-            raise
-        raise ManifestError(
-            f"{folder}: another build is running there; wait for it, or choose another --out"
-        ) from None
+        if "locked" in str(error):
+            raise ManifestError(
+                f"{folder}: another build is running there; wait for it, or choose another --out"
+            ) from None
+        if "full" in str(error) or "I/O" in str(error):
+            raise ManifestError(f"{path}: {error}; nothing is lost, run the same command again") from None
+        raise
     except sqlite3.DatabaseError as error:
         raise ManifestError(f"{path}: not a usable database ({error}); delete it and build again") from None
     finally:
+        if connection is not None:
+            connection.close()
+            with suppress(OSError):  # without a seal there is less to find damage by, no more
+                write_text(seal, file_sha256(path))
+
+
+def _connect(path: Path, seal: Path) -> sqlite3.Connection:
+    """A connection that holds the only lock on a sound database."""
+    # before the lock: it would go when a file that it is on is closed
+    intact = not (seal.is_file() and path.is_file()) or seal.read_bytes() == file_sha256(path).encode()
+    connection = _locked(path)
+    damage = _damage(connection) or ("" if intact else "it is not what the last build left")
+    if damage:
         connection.close()
+        aside = path.with_suffix(".damaged")
+        logger.warning(
+            "%s: damaged (%s); moved to %s, and everything is decoded again: nothing changes sides",
+            path,
+            damage,
+            aside,
+        )
+        path.replace(aside)
+        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+        connection = _locked(path)
+    return connection
+
+
+def _locked(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=0.5)
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    return connection
+
+
+def _damage(connection: sqlite3.Connection) -> str:
+    """What is wrong with the structure of a database, or nothing; takes the lock."""
+    try:
+        connection.executescript("PRAGMA synchronous = NORMAL; BEGIN EXCLUSIVE; COMMIT;")
+        (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        return "" if found == "ok" else " ".join(found.split())
+    except sqlite3.OperationalError as error:
+        if any(word in str(error) for word in ("locked", "full", "I/O", "unable to open")):
+            connection.close()
+            raise
+        return str(error)
+    except sqlite3.DatabaseError as error:
+        return str(error)

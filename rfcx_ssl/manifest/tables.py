@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
+from rfcx_ssl.annotations.layout import QUARANTINE_TABLE
 from rfcx_ssl.batching import batched
 from rfcx_ssl.files import atomic_path, write_csv
 from rfcx_ssl.manifest.cut import segment_name
@@ -89,7 +90,7 @@ def write_segments(state: BuildState, folder: Path, sample_rate_hz: int, *, virt
 def write_quarantine(state: BuildState, folder: Path) -> int:
     """``quarantine.csv``: every file that was left out and why; returns how many."""
     rows = state.connection.execute("SELECT path, problem FROM recordings WHERE problem <> '' ORDER BY recording_id")
-    return write_csv(folder / "quarantine.csv", ["file", "reason"], rows)
+    return write_csv(folder / QUARANTINE_TABLE, ["file", "reason"], rows)
 
 
 def _segment_row(row: tuple[Any, ...], sample_rate_hz: int, *, virtual: bool) -> tuple[Any, ...]:

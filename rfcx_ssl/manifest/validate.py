@@ -1,6 +1,5 @@
 """Read a manifest folder back and name every line that is wrong: file, line, field, value, rule."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ import pyarrow.parquet
 from rfcx_ssl.audio import open_audio, resampled_samples
 from rfcx_ssl.batching import batched
 from rfcx_ssl.errors import AudioError, ManifestError, first_line
+from rfcx_ssl.manifest.summary import load_summary
 from rfcx_ssl.manifest.virtual import load_virtual, split_file
 from rfcx_ssl.progress import Progress, no_progress
 from rfcx_ssl.workers import DEATH, Workers
@@ -21,6 +21,8 @@ from rfcx_ssl.workers import DEATH, Workers
 LINES_PER_TASK = 64
 _BLOCK_FRAMES = 1 << 18
 SPLITS = ("train", "valid")
+#: Fields of what is no damage: too little audio for a batch of fairseq.
+TOO_FEW = ("train_segments", "valid_segments")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,18 +84,6 @@ def validate_folder(
     problems += _check_table(folder, summary)
     problems += _check_batchable(summary)
     return sorted(problems)
-
-
-def load_summary(folder: Path) -> dict[str, Any]:
-    """``manifest.json`` of a manifest folder."""
-    path = folder / "manifest.json"
-    try:
-        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if summary["kind"] not in ("prepared", "virtual"):
-            raise ManifestError(f"{path}: kind={summary['kind']!r} must be prepared or virtual")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ManifestError(f"{path}: not the manifest.json of a manifest folder ({error})") from None
-    return summary
 
 
 def check_rows(rows: list[Row], *, file: str, rate_hz: int, decode: bool) -> list[Problem]:

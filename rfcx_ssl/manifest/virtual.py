@@ -14,7 +14,6 @@ number, or ``mean``). A prepared split is fairseq's TSV. Both become columns in 
 per row, so millions of rows are cheap and are shared by forked data loader workers.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 from rfcx_ssl.audio import FloatArray, audio_info, read_audio
 from rfcx_ssl.errors import ManifestError, first_line
 from rfcx_ssl.files import atomic_path
+from rfcx_ssl.manifest.summary import load_summary
 
 KIND = "virtual/1"
 SCHEMA = pa.schema(
@@ -163,15 +163,14 @@ def _load_parquet(path: Path) -> VirtualManifest:
 
 def _load_tsv(path: Path) -> VirtualManifest:
     """Fairseq's TSV: the root on the first line, then ``relpath<TAB>frames``; each row is a whole file."""
-    with path.open(encoding="utf-8") as lines:
-        root = Path(lines.readline().rstrip("\n"))
+    root, has_rows = _root_of(path)
     options: dict[str, Any] = {
         "read_options": pa.csv.ReadOptions(column_names=["path", "num_samples"], skip_rows=1),
         "parse_options": pa.csv.ParseOptions(delimiter="\t", quote_char=False),
         "convert_options": pa.csv.ConvertOptions(column_types={"path": pa.string(), "num_samples": pa.int64()}),
     }
     try:
-        table = pa.csv.read_csv(path, **options) if _has_rows(path) else _empty_rows()
+        table = pa.csv.read_csv(path, **options) if has_rows else _empty_rows()
     except pa.ArrowException as error:
         raise ManifestError(f"{path}: rows must be relpath<TAB>frames ({first_line(error)})") from None
     rate = _prepared_rate(path, root, table)
@@ -181,10 +180,13 @@ def _load_tsv(path: Path) -> VirtualManifest:
     return VirtualManifest(path, table, root=root, sample_rate_hz=rate, channel=None)
 
 
-def _has_rows(path: Path) -> bool:
-    with path.open(encoding="utf-8") as lines:
-        lines.readline()
-        return bool(lines.readline())
+def _root_of(path: Path) -> tuple[Path, bool]:
+    """The root of a TSV, and whether rows follow."""
+    try:
+        with path.open("rb") as lines:
+            return Path(lines.readline().decode("utf-8").rstrip("\n")), bool(lines.readline())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path}: cannot be read ({first_line(error)})") from None
 
 
 def _empty_rows() -> pa.Table:
@@ -195,7 +197,7 @@ def _prepared_rate(path: Path, root: Path, table: pa.Table) -> int:
     """Sample rate of a prepared split: what ``manifest.json`` says, else that of the first file."""
     stated = path.with_name("manifest.json")
     if stated.is_file():
-        return int(json.loads(stated.read_text(encoding="utf-8"))["sample_rate_hz"])
+        return int(load_summary(stated.parent)["sample_rate_hz"])
     if len(table) == 0:
         raise ManifestError(f"{path}: no rows and no manifest.json, so its sample rate is unknown")
     return audio_info(root / table.column("path")[0].as_py()).sample_rate_hz

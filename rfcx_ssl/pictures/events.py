@@ -7,8 +7,7 @@ import numpy as np
 
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.decoding.detections import Detection
-from rfcx_ssl.detection.hear import Ear
-from rfcx_ssl.detection.result import Result
+from rfcx_ssl.detection.hear import Ear, Heard
 from rfcx_ssl.pictures.panels import save_figure
 from rfcx_ssl.pictures.recording import draw_recording
 
@@ -16,11 +15,12 @@ MOST_ROWS = 12
 QUIET_ROWS = 3  # rows of a picture without events: the species that score highest
 
 
-def save_event_picture(result: Result, audio: Path, ear: Ear, path: Path) -> None:
+def save_event_picture(heard: Heard, ear: Ear, path: Path) -> None:
     """Draw the stretch of a recording with the most event probability, at most ``picture_s`` long, as PNG.
 
-    ``result`` holds its frames, ``audio`` is its file.
+    The result holds its frames.
     """
+    result = heard.result
     grid, names = ear.ensemble.grid, ear.ensemble.species.names
     rate, hop = grid.sample_rate_hz, grid.hop_samples
     length_s = min(ear.settings.picture_s, result.heard_s)
@@ -28,7 +28,14 @@ def save_event_picture(result: Result, audio: Path, ear: Ear, path: Path) -> Non
     first = int((busiest_s - result.start_s) * rate) // hop  # frame
     start_s, length = result.start_s + first * grid.frame_s, int(length_s * rate)
     begin = round(result.start_s * rate) + first * hop
-    samples = read_audio(audio, start_samples=begin, num_samples=length, sample_rate_hz=rate, partial=True)
+    samples = read_audio(
+        heard.audio,
+        start_samples=begin,
+        num_samples=length,
+        sample_rate_hz=rate,
+        channel=heard.channel,
+        partial=True,
+    )
     frame = result.arrays["frames"][first : first + grid.num_frames(length)].astype(np.float32)
     shown = [e for e in result.events if e.box.end_s > start_s and e.box.start_s < start_s + length_s]
     rows = rows_to_show(shown) or frame.max(axis=0).argsort()[::-1][:QUIET_ROWS].tolist()

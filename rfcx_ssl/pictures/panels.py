@@ -77,7 +77,14 @@ def save_figure(figure: "Figure", path: Path) -> None:
 
 
 def draw_png(figure: "Figure", target: Path | BinaryIO) -> None:
-    """``figure`` as PNG into a file; a name in a script that the font lacks is drawn as boxes, without a warning each."""
+    """``figure`` as PNG into a file; a name in a script that the font lacks is drawn as boxes, without a warning each.
+
+    No text is mathematics: names of files and species may hold dollars and backslashes.
+    """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
         figure.savefig(target, format="png")

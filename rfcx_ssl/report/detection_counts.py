@@ -15,7 +15,7 @@ from rfcx_ssl.annotations.exchange import CLOCK_COLUMNS, DETECTION_COLUMNS
 from rfcx_ssl.detection.writers.clips import COLUMNS as CLIP_COLUMNS
 from rfcx_ssl.detection.writers.tables import ERROR_COLUMNS, SCORE_COLUMNS
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.files import iter_rows, unguard_cell
+from rfcx_ssl.files import iter_rows
 
 TABLES = ("events.parquet", "events.csv", "events.jsonl")
 MOST_ERRORS = 20  # listed; the others are counted
@@ -119,7 +119,7 @@ def _count_effort(path: Path, counts: Counts) -> None:
         counts.heard_s += seconds
         if row.get("site"):
             counts.sites[row["site"]].update({"recordings": 1, "seconds": round(seconds)})
-        if row.get("start_time"):
+        if row.get("start_time") and row.get("end_time"):
             counts.clocked += 1
             start, end = (datetime.fromisoformat(row[name]) for name in CLOCK_COLUMNS)
             for moment, part_s in _by_hour(start, end):
@@ -178,4 +178,4 @@ def _csv_rows(path: Path, required: tuple[str, ...], optional: tuple[str, ...] =
     """Rows of one of our tables; none where it is not there."""
     with suppress(FileNotFoundError), path.open(encoding="utf-8", newline="") as lines:
         for _, cells in iter_rows(path, lines, required, optional, spelling=False):
-            yield {name: unguard_cell(cell) for name, cell in cells.items()}
+            yield cells

@@ -90,10 +90,10 @@ def hear_pool(
     stretch_s: float,
     tick: Callable[[], None] = lambda: None,
 ) -> Pool:
-    """Score every stretch of the recordings through ``windows``. A recording that breaks is heard up to there.
+    """Score every stretch of the recordings that holds a signal through ``windows``; one that breaks is heard up to there.
 
     Raises:
-        AudioError: nothing could be heard of any of them.
+        AudioError: nothing could be heard in any of them.
     """
     rate = model.grid.sample_rate_hz
     longest = max(1, round(stretch_s / model.grid.frame_s))
@@ -106,11 +106,13 @@ def hear_pool(
         for number, opened in readers.open_all(enumerate(files)):
             frames, num_samples = _all_frames(opened, batches, rate)
             if num_samples:
-                found.append(cut_stretches(frames, longest))
-                owner += [number] * len(found[-1].start)
+                stretches = cut_stretches(frames, longest)
+                sounding = stretches.score.any(axis=1)  # exactly 0 is the score of what holds no signal
+                found.append(Scored(*(array[sounding] for array in stretches)))  # type: ignore[arg-type] # each its own
+                owner += [number] * int(sounding.sum())
             heard_s.append(num_samples / rate)
             tick()
-    if not found:
+    if not owner:
         raise AudioError(f"none of the {len(recordings)} recordings can be heard (first: {recordings[0].path})")
     joined = Scored(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
     return Pool(tuple(recordings), tuple(heard_s), model.grid, np.array(owner, np.int32), joined)

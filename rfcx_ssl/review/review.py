@@ -21,7 +21,7 @@ from rfcx_ssl.detection.score_rules import decisions_of
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.detection.sources import PIPE, find_recordings
 from rfcx_ssl.detection.writers import check_label_texts
-from rfcx_ssl.errors import AnnotationError, ConfigError
+from rfcx_ssl.errors import AnnotationError, ConfigError, first_line
 from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.scorer import TorchScorer
 from rfcx_ssl.inference.settings import WindowSettings
@@ -98,10 +98,13 @@ def read_detections_record(folder: Path) -> Detections:
     path = folder / "detect.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AnnotationError(f"{path}: cannot be read; is {folder} what rfcx-ssl detect wrote? ({error})") from None
-    sources = tuple(record.get("sources", ()))
-    return Detections(record["models"][0], sources, from_plain(DetectSettings, record["settings"], str(path)))
+        model, sources = str(record["models"][0]), tuple(map(str, record.get("sources", ())))
+        settings = dict(record["settings"])
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise AnnotationError(
+            f"{path}: cannot be read; is {folder} what rfcx-ssl detect wrote? ({type(error).__name__}: {first_line(error)})"
+        ) from None
+    return Detections(model, sources, from_plain(DetectSettings, settings, str(path)))
 
 
 def read_asked(path: Path, names: LabelMap) -> list[Asked]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rfcx_ssl.errors import some_of
-from rfcx_ssl.files import guard_cell, write_csv, write_text
+from rfcx_ssl.files import write_csv, write_text
 from rfcx_ssl.progress import say
 from rfcx_ssl.selftraining.account import Account, SpeciesAccount
 
@@ -33,7 +33,7 @@ def write_report(
     out: Path, account: Account, species: Sequence[SpeciesAccount], record: Mapping[str, Any], console: Console
 ) -> None:
     """Write the three files and print the table, and what was named."""
-    rows = ([guard_cell(cell) if isinstance(cell, str) else _number(cell) for cell in row] for row in species)
+    rows = ([cell if isinstance(cell, str) else _number(cell) for cell in row] for row in species)
     write_csv(out / "report.csv", SpeciesAccount._fields, rows)
     write_text(out / "pseudo_label.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     summary = (

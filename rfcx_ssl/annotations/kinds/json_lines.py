@@ -14,10 +14,10 @@ def matches(table: LabelTable) -> bool:
     if not table.first_line.startswith("{"):
         return False
     try:
-        keys: set[str] = set(json.loads(table.first_line))
-    except json.JSONDecodeError:
+        keys = json.loads(table.first_line).keys()
+    except (ValueError, RecursionError):
         return False
-    return keys.issuperset(DETECTION_COLUMNS[:4])
+    return set(keys).issuperset(DETECTION_COLUMNS[:4])
 
 
 def read(table: LabelTable) -> Iterator[Selection]:
@@ -35,7 +35,7 @@ def _object(table: LabelTable, line: int, text: str) -> Mapping[str, Any]:
     try:
         cells: Mapping[str, Any] = json.loads(text)
         missing = [key for key in DETECTION_COLUMNS[:4] if key not in cells]
-    except (json.JSONDecodeError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise AnnotationError(f"{table.path}:{line}: no JSON object ({error})") from None
     if missing:
         raise AnnotationError(f"{table.path}:{line}: missing key {', '.join(missing)}")

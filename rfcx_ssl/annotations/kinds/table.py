@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rfcx_ssl.annotations.exchange import Selection, recording_of_table
 from rfcx_ssl.errors import AnnotationError
-from rfcx_ssl.files import guard_cell, iter_rows, unguard_cell
+from rfcx_ssl.files import guard_cell, iter_rows
 
 logger = logging.getLogger(__name__)
 
@@ -63,14 +63,9 @@ class LabelTable:
     def rows(
         self, required: Sequence[str], optional: Sequence[str] = (), *, spelling: bool = False
     ) -> Iterator[tuple[int, dict[str, str]]]:
-        """Line number and cells of each row; with ``spelling`` a column that is nearly an optional one is an error.
-
-        Apostrophes that keep a spreadsheet from running a cell are taken off, but in tables between tabs nobody puts any.
-        """
+        """Line number and cells of each row; with ``spelling`` a column that is nearly an optional one is an error."""
         lines = io.StringIO(self.text, newline="")
-        for line, cells in iter_rows(self.path, lines, required, optional, self.delimiter, spelling=spelling):
-            guarded = self.delimiter != "\t"
-            yield line, {name: unguard_cell(cell) for name, cell in cells.items()} if guarded else cells
+        return iter_rows(self.path, lines, required, optional, self.delimiter, spelling=spelling)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rfcx_ssl.detection.writers.base import CsvTable, ParquetTable
 from rfcx_ssl.detection.writers.when_where import WhenWhere, csv_cells
 from rfcx_ssl.files import guard_cell
 
-SCORE_COLUMNS = ("recording", "heard_s")
+SCORE_COLUMNS = ("recording", "heard_s", "silent_s")
 WINDOW_COLUMNS = ("recording", "start_s", "end_s")
 ERROR_COLUMNS = ("file", "heard_s", "error")
 
@@ -26,7 +26,8 @@ class ScoreCsv(CsvTable):
         if result.clip is not None:
             more = csv_cells(self._when_where.of(result)(*_heard(result)))
             scores = [f"{score:.5f}" for score in result.clip.tolist()]
-            self.write((guard_cell(result.recording), f"{result.heard_s:.3f}", *more, *scores))
+            seconds = f"{result.heard_s:.3f}", f"{result.silent_s:.3f}"
+            self.write((guard_cell(result.recording), *seconds, *more, *scores))
 
 
 class ScoreParquet(ParquetTable):
@@ -35,7 +36,9 @@ class ScoreParquet(ParquetTable):
     def __init__(self, path: Path, species_names: Sequence[str], when_where: WhenWhere) -> None:
         import pyarrow as pa
 
-        fields = [pa.field("recording", pa.string()), pa.field("heard_s", pa.float64()), *when_where.schema_fields()]
+        kinds = (pa.string(), pa.float64(), pa.float64())
+        fields = [pa.field(name, kind) for name, kind in zip(SCORE_COLUMNS, kinds, strict=True)]
+        fields += when_where.schema_fields()
         super().__init__(path, pa.schema([*fields, *(pa.field(name, pa.float32()) for name in species_names)]))
         self._when_where = when_where
 
@@ -43,7 +46,7 @@ class ScoreParquet(ParquetTable):
         """Append the recording's row."""
         if result.clip is not None:
             more = self._when_where.of(result)(*_heard(result))
-            self.write((result.recording, result.heard_s, *more, *result.clip.tolist()))
+            self.write((result.recording, result.heard_s, result.silent_s, *more, *result.clip.tolist()))
 
 
 class WindowCsv(CsvTable):

@@ -78,3 +78,34 @@ def test_id3_tags_are_skipped_and_other_formats_pass(tagged, tmp_path):
 def test_the_content_decides_what_is_an_mp3(tagged, tmp_path):
     with pytest.raises(AudioError, match="named: MP3 without a LAME delay tag"):
         require_exact_time(without_tag(tagged[0], tmp_path / "named"))
+
+
+def pieces_of(tagged):
+    data = tagged[0].read_bytes()
+    bare = data[data.index(data[:2], 100) :]
+    tag = b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128)
+    junk = np.random.default_rng(0).bytes(3000)
+    return {
+        "junk inside": bare[:20_000] + junk + bare[20_000:],
+        "junk inside, tagged": data[:20_000] + junk + data[20_000:],
+        "joined by a tag": bare + tag + bare,
+        "joined, tagged": data + tag + data,
+        "joined at once, tagged": data + data,
+    }, {"tail": data + junk, "ID3v1": data + b"TAG" + bytes(125), "bare tail": bare + junk}
+
+
+def test_what_would_be_read_in_part_is_refused(tagged, tmp_path):
+    broken, whole = pieces_of(tagged)
+    for data in broken.values():
+        (tmp_path / "a.mp3").write_bytes(data)
+        with pytest.raises(AudioError, match="convert it first"):
+            audio_info(tmp_path / "a.mp3")
+    for name, data in whole.items():
+        (tmp_path / f"{name}.mp3").write_bytes(data)
+        assert len(read_audio(tmp_path / f"{name}.mp3")) >= len(tagged[1]), name
+
+
+@pytest.mark.parametrize("cut", range(0, 60, 3))
+def test_a_header_that_ends_anywhere_is_no_traceback(tagged, tmp_path, cut):
+    (tmp_path / "a.mp3").write_bytes(tagged[0].read_bytes()[:cut])
+    inspect_mp3(tmp_path / "a.mp3")

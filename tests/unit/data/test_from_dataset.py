@@ -5,6 +5,8 @@ import math
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from rfcx_ssl.annotations import WHOLE, Annotations, Span
@@ -13,7 +15,7 @@ from rfcx_ssl.data.exchange import save_dataset, to_dataset
 from rfcx_ssl.data.first_look import look
 from rfcx_ssl.data.from_dataset import write_recordings
 from rfcx_ssl.data.settings import load_data_settings
-from rfcx_ssl.errors import AnnotationError, AudioError
+from rfcx_ssl.errors import AnnotationError
 from rfcx_ssl.manifest.hub_source import HubSource
 
 
@@ -54,10 +56,10 @@ def test_saved_and_written_back_it_says_the_same(corpus, tmp_path):
 
 def test_files_of_a_hub_repository_stream_as_what_was_saved(corpus, tmp_path):
     """``datasets.load_dataset`` by name: here of a folder with the Parquet files that a repository holds."""
-    rows = to_dataset(corpus)
+    save_dataset(to_dataset(corpus), tmp_path / "saved")
     (tmp_path / "repository").mkdir()
-    rows.to_parquet(str(tmp_path / "repository" / "train.parquet"))
-    save_dataset(rows, tmp_path / "saved")
+    embedded = datasets.load_from_disk(str(tmp_path / "saved"))  # as push_to_hub writes it
+    embedded.to_parquet(str(tmp_path / "repository" / "train.parquet"))
     for name in ("repository", "saved"):
         assert write_recordings(HubSource(path=str(tmp_path / name)), tmp_path / f"{name} out") == 12
     one, other = tmp_path / "repository out", tmp_path / "saved out"
@@ -84,23 +86,70 @@ def test_somebody_elses_names_of_columns(forest, tmp_path):
 @pytest.mark.parametrize(
     ("events", "columns", "message"),
     [
-        ([[{"start_s": 0.5, "end_s": 1.0, "label": ""}]], {}, "row 0: an event has neither label nor species"),
-        ([[{"start_s": 0.5, "end_s": 1.0, "label": 7}]], {}, "row 0: label=7 of an event is not a text"),
-        ([[], []], {"recording_id": ["a", "a"]}, "row 1: recording 'a' is there already"),
-        ([[]], {"recording_id": ["../../x"]}, "row 0: recording_id='../../x' leads out of the folder"),
+        (
+            [[{"start_s": 0.5, "end_s": 1.0, "label": ""}], []],
+            {},
+            "0,rec00.flac,an event has neither label nor species",
+        ),
+        ([[], []], {"recording_id": ["a", "a"]}, "1,a.flac,recording 'a' is there already"),
     ],
 )
-def test_what_is_wrong_is_named_and_nothing_is_written(forest, tmp_path, events, columns, message):
+def test_a_bad_row_is_quarantined_and_the_others_are_written(forest, tmp_path, caplog, events, columns, message):
     foreign(forest, events, **columns).save_to_disk(str(tmp_path / "saved"))
-    with pytest.raises(AnnotationError, match=message.replace("[", r"\[")):
-        write_recordings(HubSource(path=str(tmp_path / "saved")), tmp_path / "new")
-    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+    assert write_recordings(HubSource(path=str(tmp_path / "saved")), tmp_path / "new") == 1
+    assert message in (tmp_path / "new/quarantine.csv").read_text()
+    assert "1 rows left out, first row" in caplog.text and str(tmp_path / "new/quarantine.csv") in caplog.text
+
+
+HOSTILE = ("../../x", "/etc/cron.d/x", "a/../../b", "nul\0", "line\nbreak", "x" * 300, "🐸/蛙", "CON", "-rf", "=1+1", ".hidden", "a/" * 900)  # fmt: skip
+
+
+def test_no_name_leads_out_of_the_folder_and_labels_find_their_audio(forest, tmp_path):
+    events = [[{"start_s": 0.5, "end_s": 1.0, "label": f"species {i}"}] for i in range(len(HOSTILE))]
+    audio = (forest / "train/rec00.flac").read_bytes()
+    rows = [
+        {"audio": {"bytes": audio, "path": f"../x{i}.sh"}, "recording_id": name, "events": events[i]}
+        for i, name in enumerate(HOSTILE)
+    ]
+    (tmp_path / "data").mkdir()
+    data = datasets.Dataset.from_list(rows).cast_column("audio", datasets.Audio(decode=False))
+    data.to_parquet(str(tmp_path / "data" / "train.parquet"))
+    before = {path for path in tmp_path.parent.rglob("*") if path.is_file()}
+    root = tmp_path / "deep" / "new"
+    root.parent.mkdir()
+    assert write_recordings(HubSource(path=str(tmp_path / "data")), root) == len(HOSTILE)
+    new = {path for path in tmp_path.parent.rglob("*") if path.is_file()} - before
+    audio_files = list(root.rglob("*.flac"))
+    assert len(audio_files) == len(HOSTILE)
+    assert {
+        path for path in new if root not in path.parents and path.suffix not in (".arrow", ".json", ".lock")
+    } == set()
+    assert {path.suffix for path in root.rglob("*") if path.is_file()} == {".flac", ".csv"}
+    found = look(root, "all")
+    assert found.num_audio == len(HOSTILE)
+    assert sorted(found.species.names) == sorted(f"species {i}" for i in range(len(HOSTILE)))
+    assert "\n=" not in (root / "labels.csv").read_text() and "\n-" not in (root / "recordings.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "address", ["{secret}", "file://{secret}", "zip://a::{secret}", "http://127.0.0.1/x", "memory://x"]
+)
+def test_a_row_does_not_choose_among_the_files_of_this_machine(forest, tmp_path, address):
+    secret = tmp_path / "secret.flac"
+    secret.write_bytes((forest / "train/rec01.flac").read_bytes())
+    good = (forest / "train/rec00.flac").read_bytes()
+    audio = [{"bytes": good, "path": "a.flac"}, {"bytes": None, "path": address.format(secret=secret)}]
+    rows = [{"audio": item, "events": [{"start_s": 0.5, "end_s": 1.0, "label": "frog"}]} for item in audio]
+    (tmp_path / "data").mkdir()
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "data" / "train.parquet")
+    assert write_recordings(HubSource(path=str(tmp_path / "data"), column="audio"), tmp_path / "new") == 1
+    assert "neither in the data set nor at an address" in (tmp_path / "new/quarantine.csv").read_text()
 
 
 def test_events_on_an_mp3_without_exact_time_are_not_written(corpus, bare_mp3, tmp_path):
     late = {**corpus.recording_of, "rec05": dataclasses.replace(corpus.recording_of["rec05"], path=bare_mp3)}
     save_dataset(to_dataset(dataclasses.replace(corpus, recording_of=late)), tmp_path / "saved")
-    with pytest.raises(AudioError, match=r"rec05\.mp3: MP3 without a LAME delay tag"):
-        write_recordings(HubSource(path=str(tmp_path / "saved")), tmp_path / "new")
+    assert write_recordings(HubSource(path=str(tmp_path / "saved")), tmp_path / "new") == 11
+    assert "rec05.mp3: MP3 without a LAME delay tag" in (tmp_path / "new/quarantine.csv").read_text()
     with pytest.raises(AnnotationError, match="exists: choose a new folder"):
         write_recordings(HubSource(path=str(tmp_path / "saved")), tmp_path / "saved")

@@ -110,7 +110,15 @@ def test_never_is_never_whatever_else_is_known():
     for order in ((always, never), (never, always), (never, never)):
         mapped = ScoreMap([1.0], [0.0]).shifted(order[0]).shifted(order[1])
         assert mapped(np.array([[0.0], [1.0]])).tolist() == [[0.0], [0.0]]
-    assert ScoreMap([1.0], [0.0]).shifted(always)(np.array([[0.0]])).tolist() == [[1.0]]
+    assert ScoreMap([1.0], [0.0]).shifted(always)(
+        np.array(
+            [
+                [
+                    1e-6,
+                ]
+            ]
+        )
+    ).tolist() == [[1.0]]
 
 
 @pytest.mark.parametrize(

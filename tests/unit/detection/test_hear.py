@@ -106,7 +106,7 @@ def test_a_blink_of_audio_is_heard(model, tmp_path):
 
 @pytest.mark.parametrize("num_samples", [5, 8, 23_995, 23_999])
 def test_no_event_without_length_and_none_beyond_the_end(model, tmp_path, num_samples):
-    soundfile.write(tmp_path / "x.wav", np.zeros(num_samples, dtype=np.float32), 8_000)
+    soundfile.write(tmp_path / "x.wav", noise_bursts(3, 8_000)[:num_samples], 8_000)
     heard = listen(model, tmp_path / "x.wav", DetectSettings(threshold=0.01, min_duration_s=0.0))
     assert bool(heard.events) == (num_samples >= 8), "five samples are less than a millisecond"
     for event in heard.events:
@@ -213,7 +213,7 @@ def test_no_seam_shows_events_move_with_their_sound(tmp_path_factory, offset, st
     path = tmp_path_factory.mktemp("seam") / "a.wav"
     sound = np.zeros(110_000, np.float32)
     for start in starts:
-        sound[start : start + 4_000] = 0.8
+        sound[start : start + 4_000] = np.resize([0.8, -0.8], 4_000)[: 110_000 - start]
     settings = DetectSettings(block_s=1.7, median_s=0.0, merge_gap_s=0.0, batch_size=3)
     ear = Ear((EnergyScorer(),), settings)
     found = []

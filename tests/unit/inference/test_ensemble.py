@@ -193,10 +193,11 @@ def test_a_member_that_hears_no_sample_has_no_say():
     slow = EnsembleSettings(speeds=(1.0, 2.0))
     ensemble = Ensemble([Batches(Toy("x"), 4)], slow)
     stream = ensemble.open()
-    stream.push({100: torch.ones(1), 50: torch.zeros(0)})
+    samples = torch.tensor([1.0, -1.0])
+    stream.push({100: samples, 50: torch.zeros(0)})
     stream.end()
     ensemble.flush()
-    assert torch.equal(stream.ready().frame, Toy("x")(torch.ones(1, 1)).frame[0])
+    assert torch.equal(stream.ready().frame, Toy("x")(samples[None]).frame[0])
 
 
 def test_what_is_not_a_number_is_named():

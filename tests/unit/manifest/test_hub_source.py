@@ -1,4 +1,6 @@
 import datasets
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from rfcx_ssl.config import check_settings
@@ -99,6 +101,18 @@ def test_damaged_rows_are_quarantined(files, tmp_path):
     files[3].write_bytes(b"not audio")
     assert from_hub(tmp_path / "out", parquet(tmp_path / "data", files)).quarantined == 1
     assert f"#train/3/{files[3].name}" in (tmp_path / "out/quarantine.csv").read_text()
+
+
+def test_a_row_that_names_a_file_of_this_machine_is_quarantined(files, tmp_path):
+    rows = [{"audio": {"bytes": None, "path": str(path)}} for path in files[:1]]
+    rows.append({"audio": {"bytes": files[1].read_bytes(), "path": "x" * 290 + ".wav"}})
+    (tmp_path / "data").mkdir()
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "data/train.parquet")
+    report = from_hub(tmp_path / "out", tmp_path / "data", column="audio")
+    assert (report.recordings, report.quarantined) == (1, 1)
+    assert "neither in the data set nor at an address" in (tmp_path / "out/quarantine.csv").read_text()
+    with pytest.raises(ManifestError, match="no column 'place' among audio"):
+        from_hub(tmp_path / "other", tmp_path / "data", column="audio", site_column="place")
 
 
 def test_mistakes_are_named(files, tmp_path):

@@ -46,19 +46,48 @@ def test_problems_stay_until_the_file_changes_or_a_retry(tmp_path):
 
 def test_a_second_build_in_the_same_folder_is_refused(tmp_path):
     code = "import sys, pathlib; from rfcx_ssl.manifest.state import open_state\nwith open_state(pathlib.Path(sys.argv[1])): pass"
-    with open_state(tmp_path) as state:
-        state.see([found(1)])
-        other = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
-    assert "another build is running there" in other.stderr
+    for _ in range(2):  # the second time there is a seal to look at
+        with open_state(tmp_path) as state:
+            state.see([found(1)])
+            other = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+        assert "another build is running there" in other.stderr
     with open_state(tmp_path) as state:
         assert state.count("SELECT COUNT(*) FROM recordings") == 1
 
 
-def test_a_damaged_state_says_what_to_do(tmp_path):
+def test_a_damaged_state_is_set_aside_and_said(tmp_path, caplog):
     (tmp_path / ".state").mkdir()
-    (tmp_path / ".state/state.sqlite").write_text("not a database, and long enough to be read as one" * 99)
-    with pytest.raises(ManifestError, match="delete it and build again"), open_state(tmp_path):
-        pass
+    text = "not a database, and long enough to be read as one" * 99
+    (tmp_path / ".state/state.sqlite").write_text(text)
+    with open_state(tmp_path) as state:
+        assert state.count("SELECT COUNT(*) FROM recordings") == 0
+    assert "damaged (file is not a database); moved to" in caplog.text
+    assert (tmp_path / ".state/state.damaged").read_text() == text
+
+
+def test_damage_that_the_database_cannot_see_is_found(tmp_path, caplog):
+    """One letter of a name: every structure is intact."""
+    with open_state(tmp_path) as state:
+        state.see([found(1), found(2)])
+    path = tmp_path / ".state/state.sqlite"
+    data = path.read_bytes()
+    assert b"/data/000002.wav" in data
+    path.write_bytes(data.replace(b"/data/000002.wav", b"/data/000003.wav"))
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with open_state(tmp_path) as state:
+        assert state.count("SELECT COUNT(*) FROM recordings") == 0
+    assert "it is not what the last build left" in caplog.text
+
+
+def test_a_killed_build_keeps_what_it_stored(tmp_path):
+    with open_state(tmp_path) as state:
+        state.see([found(1)])
+        copy = tmp_path / "killed" / ".state"
+        copy.mkdir(parents=True)
+        (copy / "state.sqlite").write_bytes((tmp_path / ".state/state.sqlite").read_bytes())
+    with open_state(copy.parent) as state:
+        assert state.count("SELECT COUNT(*) FROM recordings") == 1
 
 
 def test_the_state_of_another_version_is_not_misread(tmp_path):

@@ -28,7 +28,7 @@ def read(path):
 @pytest.fixture
 def results(result_of):
     return [
-        result_of("a", start_s=10.0, heard_s=6.0, recorded_at="2023-01-01T00:00:00", arrays=WINDOWS),
+        result_of("a", start_s=10.0, heard_s=6.0, silent_s=1.5, recorded_at="2023-01-01T00:00:00", arrays=WINDOWS),
         result_of("b", clip=None, heard_s=0.0, problem="b.wav: broken"),
         result_of("c", heard_s=3.5, problem="=c.wav: truncated"),
     ]
@@ -38,9 +38,9 @@ def test_scores_and_errors(tmp_path, results):
     write(tmp_path, results)
     times = ["2023-01-01T00:00:10.000", "2023-01-01T00:00:16.000"]
     assert read(tmp_path / "scores.csv") == [
-        ["recording", "heard_s", "start_time", "end_time", "'=Rana", "Bufo"],
-        ["a", "6.000", *times, "0.90000", "0.25000"],
-        ["c", "3.500", "", "", "0.90000", "0.25000"],
+        ["recording", "heard_s", "silent_s", "start_time", "end_time", "'=Rana", "Bufo"],
+        ["a", "6.000", "1.500", *times, "0.90000", "0.25000"],
+        ["c", "3.500", "0.000", "", "", "0.90000", "0.25000"],
     ]
     assert read(tmp_path / "errors.csv") == [
         ["file", "heard_s", "error"],
