@@ -22,7 +22,7 @@ from rfcx_ssl.detection.assemble import Tally
 from rfcx_ssl.detection.detect import MOST_WARNINGS, require_whole, speed_text
 from rfcx_ssl.detection.event_list import EventList
 from rfcx_ssl.detection.fetch import local_copy
-from rfcx_ssl.detection.journal import may_be_full
+from rfcx_ssl.detection.full_disk import may_be_full
 from rfcx_ssl.detection.listing import Listing
 from rfcx_ssl.detection.read import Stretch
 from rfcx_ssl.detection.read_ahead import open_readers

@@ -97,7 +97,15 @@ def _events(frames: FrameArray, shape: Candidate, thresholds: Sequence[float], g
 def _boxes(frames: FrameArray, shape: Candidate, thresholds: Sequence[float], grid: FrameGrid) -> IntArray:
     """The same by change points: where a box is does not depend on the threshold, so that one decoding serves all."""
     names = [str(column) for column in range(frames.shape[1])]
-    every = decide(names, decoder="change_point", threshold=min(thresholds), min_duration_s=0.0, **shape)
+    every = decide(
+        names,
+        decoder="change_point",
+        threshold=min(thresholds),
+        min_duration_s=0.0,
+        step_filter_s=shape["step_filter_s"],
+        merge_absolute=shape["merge_absolute"],
+        merge_relative=shape["merge_relative"],
+    )
     decoder = ChangePointDecoder(every, grid)
     found = [*decoder.push(frames), *decoder.finish()]
     boxes = np.array([(box.species, box.start, box.end) for box in found], np.int64).reshape(-1, 3)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from rfcx_ssl.detection import journal as module
-from rfcx_ssl.detection.journal import Journal, Part, joined_journal, open_journal, parts_of
+from rfcx_ssl.detection.journal import Journal, Part, parts_of
+from rfcx_ssl.detection.open_journal import joined_journal, open_journal
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.species import rfcx_species
