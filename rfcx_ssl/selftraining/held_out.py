@@ -10,7 +10,7 @@ from rich.console import Console
 from rfcx_ssl.annotations.layout import TRUTH_TABLE
 from rfcx_ssl.data import DataSettings, load_truth
 from rfcx_ssl.evaluation.reference import Reference, complete_reference, labelled_reference
-from rfcx_ssl.evaluation.runs import read_run
+from rfcx_ssl.evaluation.runs import read_json, read_run
 from rfcx_ssl.evaluation.systems import Heard, hear_all
 from rfcx_ssl.files import atomic_path
 
@@ -61,23 +61,30 @@ def heard_test(folder: Path, runs: Sequence[Path], reference: Reference, device:
     return Tables(recordings, boxes)
 
 
+def seed_and_fold(run: Path) -> dict[str, int | None]:
+    """What tells the models of an arm apart."""
+    config = read_json(run / "run.json").get("config", {})
+    return {"seed": config.get("seed"), "fold": config.get("fold")}
+
+
 def _tables(reference: Reference, heard: Mapping[str, Heard]) -> Tables:
     import pandas as pd
 
     recordings, boxes = [], []
     for name, system in heard.items():
-        columns: dict[str, object] = {"recording_id": reference.recording_ids, "run": name}
+        run = seed_and_fold(Path(name))
+        columns: dict[str, object] = {"recording_id": reference.recording_ids, **run}
         for species in range(system.clip.shape[1]):
             columns[f"score_{species}"] = system.clip[:, species]
             columns[f"truth_{species}"] = reference.truth[:, species]
             columns[f"known_{species}"] = reference.known[:, species]
         recordings.append(pd.DataFrame(columns))
         rows = [
-            (recording, box.box, box.species_id, box.present, name)
+            (recording, box.box, box.species_id, box.present)
             for recording, of_recording in zip(reference.recording_ids, system.boxes, strict=True)
             for box in of_recording
         ]
-        said = pd.DataFrame(rows, columns=["recording_id", "box", "species_id", "present", "run"])
-        kinds = {"box": "int64", "species_id": "int64", "present": bool}
-        boxes.append(said.astype(kinds).assign(score=system.box_scores))
+        said = pd.DataFrame(rows, columns=["recording_id", "box", "species_id", "present"])
+        said = said.astype({"box": "int64", "species_id": "int64", "present": bool})
+        boxes.append(said.assign(score=system.box_scores, **run))
     return Tables(pd.concat(recordings, ignore_index=True), pd.concat(boxes, ignore_index=True))

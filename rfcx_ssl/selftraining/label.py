@@ -20,6 +20,7 @@ import rfcx_ssl
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.data import Corpus, load_corpus
 from rfcx_ssl.data.prevalence import NONE
+from rfcx_ssl.decoding.prior import refuse_second_prior
 from rfcx_ssl.decoding.species_list import wanted_species
 from rfcx_ssl.detection.detect import IncompleteError
 from rfcx_ssl.detection.sources import find_recordings
@@ -111,11 +112,7 @@ def _assign(request: LabelRequest, teachers: Teachers) -> Assignment:
 
 def _refuse_second_prior(teachers: Teachers, settings: PseudoLabelSettings) -> None:
     for teacher in teachers.members:
-        if settings.prevalence != NONE and teacher.prevalence is not None:
-            raise ConfigError(
-                f"prevalence={settings.prevalence}: {teacher.run} has learned from pseudo-labels that were scaled to "
-                f"prevalence={teacher.prevalence}, so the prior is in its probabilities already; set prevalence=none"
-            )
+        refuse_second_prior(settings.prevalence, str(teacher.run), teacher.prevalence)
 
 
 def _output_names(corpus: Corpus) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The table and the picture of the rounds: rounds.csv, rounds.md, rounds.png, and the table on the terminal."""
 
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,6 +96,8 @@ def _numbers(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
     }
     for part, measure in _judged(rows):
         found |= _columns(f"{part}_{measure}", _value(row, part, measure))
+        verdict = row.verdict(part)
+        found |= _of_seeds(f"{part}_{measure}", [] if verdict is None else verdict.seeds(measure))
         for rival in RIVALS:
             found |= _columns(f"{part}_{measure}_over_{rival}", _over(row, rival, rows, part, measure))
     return found
@@ -103,6 +106,13 @@ def _numbers(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
 def _columns(name: str, interval: Interval) -> dict[str, float | None]:
     ends = zip(("", "_low", "_high"), interval, strict=True)
     return {f"{name}{end}": None if math.isnan(value) else value for end, value in ends}
+
+
+def _of_seeds(name: str, values: Sequence[float]) -> dict[str, float | None]:
+    """Mean and standard deviation over seeds, each seed's models judged by themselves; nothing for one seed."""
+    if len(values) < 2 or math.isnan(values[0]):
+        return {}
+    return {f"{name}_seed_mean": statistics.mean(values), f"{name}_seed_std": statistics.stdev(values)}
 
 
 def _lines(rows: Sequence[Row], shown: Sequence[tuple[str, str]]) -> Iterator[list[str]]:

@@ -28,7 +28,7 @@ from rfcx_ssl.settings import settings
 from rfcx_ssl.species.space import LabelSpace
 from rfcx_ssl.threads import use_threads
 from rfcx_ssl.training.learner import Parts, make_accelerator, seed_everything
-from rfcx_ssl.training.prevalence import train_prevalence
+from rfcx_ssl.training.prevalence import scaled_prevalence, train_prevalence
 from rfcx_ssl.training.rules import check_activity, check_mixing
 from rfcx_ssl.training.settings import EvaluationSettings, LoopSettings
 from rfcx_ssl.training.trainer import fit
@@ -96,6 +96,7 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
     grid, space = model.grid, model.space
     train_set = CropDataset(corpus, settings.fold, grid, space, seed=settings.seed)
     model.config.train_prevalence = train_prevalence(train_set, settings.loss)
+    model.config.scaled_prevalence = scaled_prevalence(settings.data) or model.config.scaled_prevalence  # of its start
     label_rules = {"coverage": settings.data.coverage, "edge_tolerance_s": settings.data.edge_tolerance_s}
     augment = build_augment(settings.augment, grid, space, **label_rules).train()
     validation = None if settings.fold is None else build_validation(corpus, settings.fold, model, settings.evaluation)
