@@ -163,10 +163,10 @@ class _Rounds:
         best = best_round({name: score for name, score in scores.items() if name != arm.name})
         gain = scores[arm.name] - scores[best]
         self.state.record(arm.name, score=scores[arm.name])
-        if not gain < self.settings.min_gain:  # where nothing can be compared, too
+        if not gain <= self.settings.min_gain:  # NaN, where nothing can be compared, ends nothing
             return ""
         return (
-            f"{arm.name}: {self.metric} {scores[arm.name]:.4f} is not min_gain={self.settings.min_gain:g} above the "
+            f"{arm.name}: {self.metric} {scores[arm.name]:.4f} is not more than min_gain={self.settings.min_gain:g} above the "
             f"{scores[best]:.4f} of {best}"
         )
 

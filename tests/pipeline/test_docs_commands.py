@@ -42,6 +42,7 @@ BEGINS = {  # what a program calls when it has read all its words
     "finetune/crossval.py": "rfcx_ssl.training.launch.Launcher.run_all",
     "finetune/sweep.py": "rfcx_ssl.training.launch.Launcher.run_all",
     "finetune/pseudo_label.py": "rfcx_ssl.selftraining.label.label_recordings",
+    "finetune/self_train.py": "rfcx_ssl.selftraining.rounds.self_train",
     "finetune/compare.py": "rfcx_ssl.report.compare.compare",
     "pretrain/run.py": "rfcx_ssl.pretraining.run.engine_command",
     "pretrain/convert.py": "rfcx_ssl.pretraining.export.export_encoder",
