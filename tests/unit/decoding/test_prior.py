@@ -59,6 +59,6 @@ def test_a_prior_that_is_in_the_scores_is_not_added_again():
     refuse_second_prior("none", "model m", "table")
     refuse_second_prior("table", "model m", None)
     with pytest.raises(
-        ConfigError, match="prevalence=estimate: model m has learned from pseudo-labels .*prevalence=table"
+        ConfigError, match=r"prevalence=estimate: model m has learned from pseudo-labels .*prevalence=table"
     ):
         refuse_second_prior("estimate", "model m", "table")

@@ -157,7 +157,7 @@ def test_what_is_trained(whole):
 
 
 def test_rounds_end_where_the_score_does_not_rise(whole):
-    out, made, printed = whole
+    out, _, printed = whole
     rows = table(out)
     scores = {arm: float(row["oof_lwlrap"]) for arm, row in rows.items()}
     assert scores["round_0"] < scores["round_2"] <= scores["round_1"] and list(rows) == [*list(scores)[:3], "control"]
