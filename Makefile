@@ -21,7 +21,7 @@ GATES_demo := --gate best prior 0.1 --gate few_pretrained few_random_init 0.03 -
 DATA := data/$(PRESET)
 RUN  := runs/$(PRESET)
 
-.PHONY: help demo test test-unit lint bench clean
+.PHONY: help demo test test-unit lint bench coverage audit licenses clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,8 @@ help:
 	@echo "make demo PRESET=tiny   the same in a few minutes, too small to learn much: runs/tiny/report.html"
 	@echo "make test               all tests      make test-unit   the fast ones"
 	@echo "make lint               ruff and mypy  make bench       benchmarks (JSON lines)"
+	@echo "make coverage           all tests, and which lines of rfcx_ssl they do not reach (at least 92 % must be)"
+	@echo "make audit              known weaknesses of the pinned packages (needs pypi.org)    make licenses   their licences"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -104,6 +106,22 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+coverage: $(VENV)/.installed
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=rfcx_ssl --cov-report=term:skip-covered --cov-report=html
+
+# In a place of their own: what is looked at must not change by looking.
+TOOLS := $(VENV)/tools
+$(TOOLS)/.installed:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip --disable-pip-version-check install -q 'pip-audit>=2.10' 'pip-licenses>=5.5'
+	touch $@
+
+audit: $(VENV)/.installed $(TOOLS)/.installed
+	$(TOOLS)/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+
+licenses: $(VENV)/.installed $(TOOLS)/.installed
+	$(TOOLS)/bin/pip-licenses --python $(BIN)/python --partial-match --fail-on 'AGPL;GNU General Public;GNU GPL;GPLv2;GPLv3'
 
 clean:
 	rm -rf runs/demo runs/tiny data/demo data/tiny

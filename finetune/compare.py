@@ -18,11 +18,11 @@ from pathlib import Path
 from rich.console import Console
 
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import Parser, add_prevalence, add_threads, run_program
+from rfcx_ssl.program import Answer, Parser, add_prevalence, add_threads, run_program
 from rfcx_ssl.threads import use_threads
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> Answer:
     """Parse, compare, check the gates."""
     parser = Parser(__doc__)
     parser.add_argument("runs", nargs="+", metavar="NAME=RUN_DIR", help="a name for the table and a run folder")
@@ -61,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     console = Console()
     result = compare(request, console if console.is_terminal else Console(width=130))
     require_gates(result.gates)
+    return {"out": args.out, "scores": result.rows, "gates": result.gates}
 
 
 def parse_runs(pairs: Sequence[str]) -> dict[str, Path]:

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.program import Parser, run_program
+from rfcx_ssl.program import Answer, Parser, run_program
 from rfcx_ssl.training.arguments import gather_lists, numbers, words
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> Answer:
     """Parse, launch, pool."""
     parser = Parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the cross-validation")
@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(summary_text(summary))
     counts = f"{summary['recordings']} recordings, {summary['boxes']} boxes, {len(launches)} runs"
     print(f"{counts}: {args.out / 'crossval.json'}", file=sys.stderr)
+    return {"out": args.out, **summary}
 
 
 if __name__ == "__main__":

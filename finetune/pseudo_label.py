@@ -15,11 +15,11 @@ from pathlib import Path
 from rich.console import Console
 
 from rfcx_ssl.config import load_settings
-from rfcx_ssl.program import Parser, add_hearing, run_program
+from rfcx_ssl.program import Answer, Parser, add_hearing, run_program
 from rfcx_ssl.selftraining.settings import PseudoLabelSettings
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> Answer:
     """Parse, hear, write."""
     parser = Parser(__doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders of one data set")
@@ -39,10 +39,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     work = Work(args.device, args.workers, args.readers, args.threads, args.redo)
     console = Console()
-    label_recordings(
+    labelled = label_recordings(
         LabelRequest(args.runs, args.audio, args.out, settings, work),
         console if console.is_terminal else Console(width=160),
     )
+    return {"out": args.out, **labelled.record}
 
 
 if __name__ == "__main__":

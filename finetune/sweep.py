@@ -13,11 +13,11 @@ from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import RunError
-from rfcx_ssl.program import Parser, run_program
+from rfcx_ssl.program import Answer, Parser, run_program
 from rfcx_ssl.training.arguments import gather_lists, words
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> Answer:
     """Parse, launch, summarize."""
     parser = Parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the sweep")
@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(summarize(launches, args.out, args.sort_by))
     if failed:
         raise RunError(f"{len(failed)} of {len(launches)} runs failed; the same command tries them again")
+    return {"out": args.out, "table": args.out / "sweep.csv", "runs": [launch.output_dir for launch in launches]}
 
 
 if __name__ == "__main__":

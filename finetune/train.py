@@ -8,13 +8,15 @@ overrides of configs/finetune/train.yaml: group=file picks a file of configs/fin
 setting. --cfg prints the composed settings and trains nothing. docs/finetuning.md explains them.
 """
 
+import json
+
 import yaml
 
 from rfcx_ssl.config import load_settings, settings_dict
-from rfcx_ssl.program import Parser, run_program
+from rfcx_ssl.program import Answer, Parser, run_program
 
 
-def main() -> None:
+def main() -> Answer:
     """Parse, compose, train."""
     parser = Parser(__doc__)
     parser.add_argument("--cfg", action="store_true", help="print the composed settings, train nothing")
@@ -28,12 +30,13 @@ def main() -> None:
     settings = load_settings(TrainSettings, "finetune", "train", args.overrides)
     if args.cfg:
         print(yaml.safe_dump(settings_dict(settings), sort_keys=False), end="")
-        return
+        return settings_dict(settings)
     from transformers.utils.logging import disable_progress_bar
 
     stop_with_parent()
     disable_progress_bar()  # of every saved model
-    train(settings)
+    folder = train(settings)
+    return {"out": folder, **json.loads((folder / "run.json").read_text(encoding="utf-8"))}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from rfcx_ssl.manifest.excluded import read_recording_ids
 from rfcx_ssl.manifest.places import read_places
 from rfcx_ssl.manifest.roots import parse_roots
 from rfcx_ssl.manifest.settings import ManifestSettings
-from rfcx_ssl.program import Parser, add_workers, run_program
+from rfcx_ssl.program import Answer, Parser, add_workers, run_program
 from rfcx_ssl.progress import progress_bar
 from rfcx_ssl.threads import choose_workers
 from rfcx_ssl.workers import open_workers
@@ -42,7 +42,7 @@ def parser() -> Parser:
     return result
 
 
-def main() -> None:
+def main() -> Answer:
     """Build, then say what was built."""
     args = parser().parse_args()
     settings = load_settings(ManifestSettings, "manifest", "build", args.set)
@@ -64,6 +64,7 @@ def main() -> None:
             )
         )
     print_report(report, args.out)
+    return {"out": args.out, "report": report}
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ from rfcx_ssl.manifest.build import Build, print_report
 from rfcx_ssl.manifest.excluded import read_recording_ids
 from rfcx_ssl.manifest.hub_source import HubSource, build_from_hub
 from rfcx_ssl.manifest.settings import ManifestSettings
-from rfcx_ssl.program import Parser, add_workers, run_program
+from rfcx_ssl.program import Answer, Parser, add_workers, run_program
 from rfcx_ssl.progress import progress_bar
 from rfcx_ssl.threads import choose_workers
 from rfcx_ssl.workers import open_workers
 
 
-def main() -> None:
+def main() -> Answer:
     """Stream, prepare, say what was built."""
     parser = Parser(__doc__)
     parser.add_argument("path", metavar="NAME_OR_PATH", help="hub id or local folder")
@@ -53,6 +53,7 @@ def main() -> None:
         )
         report = build_from_hub(build, source)
     print_report(report, args.out)
+    return {"out": args.out, "report": report}
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ unless --public is given. Only segments that are in train or valid are exported,
 from pathlib import Path
 
 from rfcx_ssl.manifest.hub_export import export_folder, push_folder
-from rfcx_ssl.program import Parser, run_program
+from rfcx_ssl.program import Answer, Parser, run_program
 
 
-def main() -> None:
+def main() -> Answer:
     """Export, then upload where asked."""
     parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="what manifests/build.py --out wrote")
@@ -23,8 +23,10 @@ def main() -> None:
     args = parser.parse_args()
     counts = export_folder(args.folder, args.export)
     print(f"{args.export}: " + ", ".join(f"{count} {name}" for name, count in counts.items()) + " segments")
-    if args.repo_id:
-        print(push_folder(args.export, args.repo_id, private=not args.public))
+    url = push_folder(args.export, args.repo_id, private=not args.public) if args.repo_id else None
+    if url:
+        print(url)
+    return {"out": args.export, "segments": counts, "url": url}
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.validate import load_summary, validate_folder
-from rfcx_ssl.program import Parser, add_workers, run_program
+from rfcx_ssl.program import Answer, Parser, add_workers, run_program
 from rfcx_ssl.progress import progress_bar
 from rfcx_ssl.threads import choose_workers
 from rfcx_ssl.workers import open_workers
 
 
-def main() -> None:
+def main() -> Answer:
     """Validate one folder."""
     parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="what manifests/build.py --out wrote")
@@ -38,8 +38,9 @@ def main() -> None:
     for problem in problems:
         print(problem)
     if problems:
-        raise ManifestError(f"{args.folder}: {len(problems)} problems")
+        raise ManifestError(f"{args.folder}: {len(problems)} problems", {"problems": problems})
     print(f"{args.folder}: {summary['train_segments']} train and {summary['valid_segments']} valid segments are sound")
+    return {"folder": args.folder, **summary}
 
 
 if __name__ == "__main__":

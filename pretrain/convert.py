@@ -10,11 +10,11 @@ the exit code is 2. Writes config.json (with rfcx_ssl.sample_rate_hz), model.saf
 from collections.abc import Sequence
 from pathlib import Path
 
-from rfcx_ssl.program import Parser, add_threads, run_program
+from rfcx_ssl.program import Answer, Parser, add_threads, run_program
 from rfcx_ssl.threads import use_threads
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> Answer:
     """Parse the command line, convert, prove, report."""
     parser = Parser(__doc__)
     parser.add_argument("checkpoint", type=Path, help="checkpoint written by fairseq-hydra-train")
@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if reach_s := report["extractor_reach_s"]:
         print(f"features of a frame depend on the audio within {reach_s:.2f} s of it, and on nothing else")
     print(f"wrote {args.out} ({report['num_updates']} updates, {report['sample_rate_hz']} Hz)")
+    return {"out": args.out, **report}
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ first convolution, or scales the windows of a log-mel, and measures how far that
 from collections.abc import Sequence
 from pathlib import Path
 
-from rfcx_ssl.program import Parser, add_threads, run_program
+from rfcx_ssl.program import Answer, Parser, add_threads, run_program
 from rfcx_ssl.threads import use_threads
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> Answer:
     """Parse the command line, export, prove, report."""
     parser = Parser(__doc__)
     parser.add_argument("encoder", help="encoder directory, or a model on the hub")
@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(
         f"go on with: python pretrain/run.py --config-dir {args.out} --config-name {Path(CONFIG).stem} task.data=DIR"
     )
+    return {"out": args.out, **report}
 
 
 if __name__ == "__main__":

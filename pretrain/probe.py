@@ -9,6 +9,7 @@ the training recordings and are judged on fold 0. Writes probe.json, table.csv, 
 same command again goes on from the features it has.
 """
 
+import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -16,11 +17,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rfcx_ssl.program import Parser, add_threads, run_program
+from rfcx_ssl.program import Answer, Parser, add_threads, run_program
 from rfcx_ssl.threads import use_threads
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> Answer:
     """Parse the command line, probe."""
     parser = Parser(__doc__)
     parser.add_argument("words", nargs="+", metavar="ENCODER", help="encoders, and data=NAME or data.key=value")
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     console = Console()
     probe(request, console if console.is_terminal else Console(width=150))
+    return {"out": args.out, **json.loads((args.out / "probe.json").read_text(encoding="utf-8"))}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ checkpoint_last.pt, checkpoint_best.pt, metrics.csv, health.json, curves.png, te
 The same command again resumes there. Ctrl-C (or SIGTERM) saves and exits; a second one kills.
 """
 
+import json
 import math
 import sys
 import time
@@ -16,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rfcx_ssl.config import config_root
-from rfcx_ssl.program import Parser, add_threads, run_program
+from rfcx_ssl.program import Answer, Parser, add_threads, run_program
 
 if TYPE_CHECKING:
     from rfcx_ssl.pretraining.run import Progress
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> Answer:
     """Parse the command line, train, say where the result is."""
     parser = Parser(__doc__)
     parser.add_argument("--config-name", required=True, help="file in --config-dir, without .yaml")
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     save_dir = run_pretraining(request, _Display())
     print(f"wrote {save_dir}: checkpoint_last.pt, metrics.csv, curves.png")
+    return {"out": save_dir, "health": json.loads((save_dir / "health.json").read_text(encoding="utf-8"))}
 
 
 class _Display:

@@ -2,14 +2,19 @@
 
 import difflib
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
 
 class RfcxError(Exception):
     """Base of every error that is the user's to fix; programs print it on one line and exit with 2."""
 
     exit_code = 2
+
+    def __init__(self, message: str, answer: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.answer = answer or {}  # what was made all the same, for ``--json``
 
 
 class ConfigError(RfcxError):

@@ -4,20 +4,28 @@ Nothing of this happens by importing rfcx_ssl: a notebook keeps its own logging,
 """
 
 import argparse
+import json
 import logging
+import math
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
 
 from rfcx_ssl.errors import ConfigError, RfcxError
 from rfcx_ssl.threads import wait_passively
 
 DEBUG_FLOODS = ("matplotlib", "PIL")  # hundreds of DEBUG lines for one picture
 FIRST_RANK_S = 10.0
+JSON_FLAG = "--json"
+
+Plain = str | bool | int | float | None | list["Plain"] | dict[str, "Plain"]
+Answer = Mapping[str, Any]  # what a program made, for programs: paths, counts, scores
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,6 +33,9 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, description: str | None, prog: str | None = None) -> None:
         super().__init__(prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        self.add_argument(
+            JSON_FLAG, action="store_true", help="print one JSON object to stdout, and all that people read to stderr"
+        )
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print below a usage of many lines."""
@@ -71,21 +82,27 @@ def add_hearing(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
 
 
-def run_program(main: Callable[[], None]) -> None:
+def run_program(main: Callable[[], Answer | None], argv: Sequence[str] | None = None) -> None:
     """Run a program's ``main``. Call it before torch is imported: how threads wait is read when torch loads.
 
     An :class:`RfcxError` becomes one line on stderr and its exit code (2), Ctrl-C one line and 130. A reader that has
-    gone (``| head``) ends the program without a word.
+    gone (``| head``) ends the program without a word. With ``--json`` among the words (``argv``, or the command line's) stdout
+    gets one JSON object and nothing else: what ``main`` returns, or ``error`` and ``exit_code`` (beside what was made all the same).
     """
     wait_passively()
+    stdout = sys.stdout if JSON_FLAG in (sys.argv[1:] if argv is None else argv) and _rank() == 0 else None
     try:
-        with console_logging():
-            main()
+        with console_logging(), ExitStack() as stack:
+            if stdout is not None:
+                stack.enter_context(redirect_stdout(sys.stderr))
+            answer = main()
+        if stdout is not None:
+            _print_json(answer or {}, stdout)
         sys.stdout.flush()
     except RfcxError as error:
-        _end(str(error), error.exit_code)
+        _end(str(error), error.exit_code, stdout, error.answer)
     except KeyboardInterrupt:
-        _end("stopped by Ctrl-C", 128 + signal.SIGINT)
+        _end("stopped by Ctrl-C", 128 + signal.SIGINT, stdout)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
         sys.exit(128 + signal.SIGPIPE)
@@ -137,14 +154,40 @@ class _Line(logging.Handler):
         print(_one_line(message), file=sys.stderr)
 
 
-def _end(message: str, code: int) -> NoReturn:
-    """Say why, and exit. Of several processes with one mistake or one signal the first says it."""
+def _end(message: str, code: int, stdout: TextIO | None, answer: Answer | None = None) -> NoReturn:
+    """Say why, to programs also on ``stdout``, and exit. Of several processes with one mistake or one signal the first says it."""
     if _rank() > 0:
         if code > 128:  # by a signal, which all of them got
             sys.exit(code)
         time.sleep(FIRST_RANK_S)  # the launcher ends this process when the first one has failed
-    print(f"error: {_one_line(message)}", file=sys.stderr)
+    line = _one_line(message)
+    print(f"error: {line}", file=sys.stderr)
+    if stdout is not None:
+        _print_json({**(answer or {}), "error": line, "exit_code": code}, stdout)
     sys.exit(code)
+
+
+def _print_json(answer: Answer, stdout: TextIO) -> None:
+    print(json.dumps(_plain(answer), allow_nan=False), file=stdout, flush=True)
+
+
+def _plain(value: object) -> Plain:
+    """Paths are text, arrays and tuples lists, what is not finite null, fields of dataclasses keys; the rest is text: JSON knows no other."""
+    if isinstance(value, str | bool | int | None):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # numpy and torch
+        return _plain(value.tolist())
+    if isinstance(value, Iterable):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value)
 
 
 def positive(text: str) -> int:

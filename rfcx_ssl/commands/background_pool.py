@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rfcx_ssl.augment.pool import write_pool
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.program import Answer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Write the pool that the parsed arguments describe."""
     if args.sample_rate < 1 or args.seconds <= 0 or args.piece <= 0:
         raise ConfigError("need --sample-rate >= 1, --seconds > 0 and --piece > 0")
     write_pool(args.out, args.audio, args.sample_rate, args.seconds, args.piece, args.seed)
+    return {"out": args.out}

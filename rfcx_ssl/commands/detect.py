@@ -17,7 +17,7 @@ from rich.console import Console
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.detection.settings import CLIPS, FORMATS, SAVES, DetectSettings, journaled
-from rfcx_ssl.program import add_hearing
+from rfcx_ssl.program import Answer, add_hearing
 
 SHORT = {"backend": "torch|onnx", "batch_size": "N|auto", "decoder": "hysteresis|change_point", "prevalence": "SOURCE"}
 
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Detect as the parsed arguments say."""
     from rfcx_ssl.detection.assemble import Tables  # torch comes late: --help answers at once
     from rfcx_ssl.detection.detect import DetectRequest, detect
@@ -95,4 +95,4 @@ def run(args: argparse.Namespace) -> None:
         redo=args.redo,
         summarize=write_summary,
     )
-    detect(request, Console(stderr=True))
+    return {"out": args.out, **detect(request, Console(stderr=True))}

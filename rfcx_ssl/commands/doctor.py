@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rfcx_ssl.errors import RfcxError, first_line
+from rfcx_ssl.program import Answer
 from rfcx_ssl.threads import choose_threads, environment_threads, free_cores, measure_threads, usable_cores
 
 REQUIRED = ("torch", "torchaudio", "transformers", "accelerate", "datasets", "numpy", "pandas", "soundfile", "soxr")
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Print every finding; raise when something needed is broken."""
     findings = examine(args.path)
     width = max(len(finding.name) for finding in findings)
@@ -59,7 +60,8 @@ def run(args: argparse.Namespace) -> None:
             sys.stdout.write(f"{'':<{9 + width}}-> {finding.fix}\n")
     broken = [finding.name for finding in findings if finding.state == "broken"]
     if broken:
-        raise RfcxError(f"doctor: {', '.join(broken)} must be fixed, see above")
+        raise RfcxError(f"doctor: {', '.join(broken)} must be fixed, see above", {"findings": findings})
+    return {"findings": findings}
 
 
 def examine(path: Path) -> list[Finding]:

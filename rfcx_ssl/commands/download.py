@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.archive import ArchiveLayout, fetch_archive, verify_archive
-from rfcx_ssl.program import add_workers
+from rfcx_ssl.program import Answer, add_workers
 from rfcx_ssl.progress import progress_bar
 from rfcx_ssl.threads import choose_workers
 from rfcx_ssl.workers import open_workers
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workers(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Download (or not), verify, say so."""
     if (args.out is None) == (args.verify is None):
         raise ManifestError("download needs OUT, the folder to download into, or --verify ROOT")
@@ -46,5 +46,6 @@ def run(args: argparse.Namespace) -> None:
     for problem in problems:
         sys.stdout.write(f"{problem}\n")
     if problems:
-        raise ManifestError(f"{root}: {len(problems)} problems; download it again")
+        raise ManifestError(f"{root}: {len(problems)} problems; download it again", {"problems": problems})
     sys.stdout.write(f"{root}: complete. Use it as data.root={root}\n")
+    return {"root": root}

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import add_threads, positive
+from rfcx_ssl.program import Answer, add_threads, positive
 from rfcx_ssl.threads import use_threads
 
 FORMATS = ("parquet", "npz", "hoplite")
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Embed as the parsed arguments say."""
     from rfcx_ssl.detection.embed import EmbedRequest, embed  # torch comes late: --help answers at once
     from rfcx_ssl.inference.embedder import open_embedder
@@ -66,4 +66,4 @@ def run(args: argparse.Namespace) -> None:
         batch_size=args.batch_size,
     )
     embedder = open_embedder(args.model, layer=args.layer, windows=windows, device=args.device)
-    embed(request, embedder, Console(stderr=True))
+    return {"out": args.out, **embed(request, embedder, Console(stderr=True))}

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from rfcx_ssl.data.settings import DataSettings
 from rfcx_ssl.errors import ConfigError, did_you_mean
-from rfcx_ssl.program import add_prevalence, add_threads
+from rfcx_ssl.program import Answer, add_prevalence, add_threads
 from rfcx_ssl.threads import use_threads
 
 
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Judge as the parsed arguments say."""
     models, overrides = split_words(args.words)
     from rfcx_ssl.evaluation.evaluate import JudgingOptions  # torch comes late: --help answers at once
@@ -73,7 +73,9 @@ def run(args: argparse.Namespace) -> None:
         command=shlex.join(["rfcx-ssl", *sys.argv[1:]]),
     )
     console = Console()
-    run_evaluation(request, console if console.is_terminal else Console(width=130))
+    evaluation = run_evaluation(request, console if console.is_terminal else Console(width=130))
+    scores = [{"model": verdict.model, "group": verdict.group, **verdict.values} for verdict in evaluation.verdicts]
+    return {"out": args.out, "scores": scores, "notes": evaluation.notes}
 
 
 def split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.files import atomic_folder
+from rfcx_ssl.program import Answer
 
 if TYPE_CHECKING:
     from rfcx_ssl.models.modeling import RainforestSedModel
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Export as the parsed arguments say."""
     from rfcx_ssl.inference.load import load_model  # torch comes late: --help answers at once
 
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
     with atomic_folder(args.out) as temporary:
         for name in dict.fromkeys(args.format or ("hf",)):
             _export(model, args.model, name, temporary)
+    return {"out": args.out, "files": sorted(path.name for path in args.out.iterdir())}
 
 
 def _export(model: "RainforestSedModel", name: str, kind: str, folder: Path) -> None:

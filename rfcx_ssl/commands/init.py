@@ -17,6 +17,7 @@ from rfcx_ssl import __version__
 from rfcx_ssl.annotations.layout import SPECIES_TABLE
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.files import write_text
+from rfcx_ssl.program import Answer
 
 PROJECT_FILE = "project.yaml"
 
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="write project.yaml anew where there is one")
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Look, write, say what comes next."""
     path = args.dir / PROJECT_FILE
     if path.exists() and not args.force:
@@ -59,6 +60,12 @@ def run(args: argparse.Namespace) -> None:
     say(f"wrote {path}; species are in {args.dir / SPECIES_TABLE}. Next:\n")
     for command in next_commands(args.dir):
         say(f"  {command}\n")
+    return {
+        "project": path,
+        "species": args.dir / SPECIES_TABLE,
+        "found": describe(found),
+        "next": next_commands(args.dir),
+    }
 
 
 def next_commands(folder: Path) -> list[str]:

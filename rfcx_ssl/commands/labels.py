@@ -19,7 +19,7 @@ from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.folds import Folds, fold_table
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.pictures.crop import draw_crop
-from rfcx_ssl.program import positive
+from rfcx_ssl.program import Answer, positive
 
 PICTURE_FRAMES_PER_S = 50
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--push", metavar="REPO_ID", help="push the corpus to a private data set on the hub")
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Read, check and report; then write what was asked for."""
     settings = load_data_settings(args.root, args.config, args.overrides)
     if args.tables_only and (args.picture or args.pictures or args.dataset or args.push):
@@ -68,6 +68,8 @@ def run(args: argparse.Namespace) -> None:
         folds.save(args.save_folds)
     if not args.tables_only:
         _write(args, corpus)
+    recordings = {fold: len(folds.valid_ids(fold)) for fold in range(folds.num_folds)}
+    return {"recordings_per_fold": recordings, "test_recordings": len(folds.test_ids), "species": rows}
 
 
 def describe(annotations: Annotations, folds: Folds) -> str:

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.program import Answer
 
 DATA_PREFIX = "data."
 
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Draw crops, augment them, write what came out."""
     from rfcx_ssl.augment.chain import AugmentSettings
     from rfcx_ssl.config import load_settings
@@ -48,3 +49,4 @@ def run(args: argparse.Namespace) -> None:
     dataset = CropDataset(corpus, None, grid, length=args.count, seed=args.seed)
     shown = write_preview(args.out, dataset, args.count, config, args.seed)
     print(f"{args.out}: {', '.join(shown)}; pictures beside the folders of WAV files")  # noqa: T201
+    return {"out": args.out, "shown": shown}

@@ -11,6 +11,7 @@ edited. Then: python finetune/train.py data.extra_tables=[round1.csv] ... (docs/
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from rich.console import Console
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import ConfigError, did_you_mean
-from rfcx_ssl.program import add_threads
+from rfcx_ssl.program import Answer, add_threads
 from rfcx_ssl.review.settings import ReviewSettings, Strategy
 from rfcx_ssl.threads import use_threads
 
@@ -57,14 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Ask, or read answers, as the parsed arguments say."""
     if (args.detections is None) == (args.read is None):
         raise ConfigError("rfcx-ssl review: give the folder of a detection, or --read and the folder of a review")
-    if args.read is not None:
-        _read(args)
-    else:
-        _ask(args)
+    return _ask(args) if args.read is None else _read(args)
 
 
 def parse_strategy(text: str) -> list[str]:
@@ -85,7 +83,7 @@ def parse_strategy(text: str) -> list[str]:
     return [f"strategy.{kind}={share}" for kind, share in shares.items()]
 
 
-def _ask(args: argparse.Namespace) -> None:
+def _ask(args: argparse.Namespace) -> Answer:
     from rfcx_ssl.review.review import ReviewRequest, review  # torch comes late: --help answers at once
 
     given = {key: getattr(args, key) for key in ("budget", "threshold", "seed")}
@@ -94,10 +92,11 @@ def _ask(args: argparse.Namespace) -> None:
     settings = load_settings(ReviewSettings, "inference", "review", [*args.set, *words])
     use_threads(args.threads)
     request = ReviewRequest(args.detections, args.out, args.answered, args.audio, args.sites, args.device)
-    review(request, settings, Console(stderr=True))
+    questions = review(request, settings, Console(stderr=True))
+    return {"out": args.out, "questions": len(questions), "why": Counter(question.why for question in questions)}
 
 
-def _read(args: argparse.Namespace) -> None:
+def _read(args: argparse.Namespace) -> Answer:
     from rfcx_ssl.review.answers import contradictions, read_review
 
     if not args.annotator:
@@ -108,6 +107,7 @@ def _read(args: argparse.Namespace) -> None:
     sys.stdout.write(answers.summary())
     if args.others:
         _report(contradicting)
+    return {"out": args.out, "summary": answers.summary(), "contradictions": contradicting}
 
 
 def _report(lines: Sequence[str]) -> None:

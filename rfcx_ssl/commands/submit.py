@@ -17,7 +17,7 @@ from rich.console import Console
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import add_hearing
+from rfcx_ssl.program import Answer, add_hearing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Submit as the parsed arguments say."""
     if args.fill is not None and not 0 <= args.fill <= 1:
         raise ConfigError(f"--fill {args.fill:g}: must be in [0, 1]")
@@ -76,4 +76,4 @@ def run(args: argparse.Namespace) -> None:
         dask=args.dask,
         redo=args.redo,
     )
-    submit(request, Console(stderr=True))
+    return submit(request, Console(stderr=True))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import add_workers
+from rfcx_ssl.program import Answer, add_workers
 from rfcx_ssl.synth.forest import generate
 from rfcx_ssl.synth.settings import SynthSettings
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw one spectrogram per song type")
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Generate the forest that the parsed arguments describe, draw its calls, or both."""
     out, overrides = args.out, args.overrides
     if out is not None and "=" in out.name:  # no folder was named: the first word is a setting
@@ -35,3 +35,4 @@ def run(args: argparse.Namespace) -> None:
         contact_sheet(args.picture, settings)
     if out is not None:
         generate(out, settings, args.workers)
+    return {"out": out, "picture": args.picture, "settings": settings}

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from rfcx_ssl.commands.evaluate import split_words
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import add_threads
+from rfcx_ssl.program import Answer, add_threads
 from rfcx_ssl.threads import use_threads
 
 
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Answer:
     """Tune as the parsed arguments say."""
     models, overrides = split_words(args.words)
     if args.oof and (overrides or args.config or args.fold is not None):
@@ -83,4 +83,5 @@ def run(args: argparse.Namespace) -> None:
         command=shlex.join(["rfcx-ssl", *sys.argv[1:]]),
     )
     console = Console()
-    run_tuning(request, console if console.is_terminal else Console(width=200))
+    tuned = run_tuning(request, console if console.is_terminal else Console(width=200))
+    return {"out": args.out, "models": tuned}

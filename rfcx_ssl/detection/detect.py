@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import rfcx_ssl
 from rfcx_ssl.batching import batched
@@ -40,6 +39,7 @@ from rfcx_ssl.detection.work import (
 from rfcx_ssl.errors import AudioError, RunError
 from rfcx_ssl.files import write_text
 from rfcx_ssl.inference.load import model_folder
+from rfcx_ssl.progress import counting, say
 from rfcx_ssl.provenance import file_sha256
 from rfcx_ssl.species.table import SpeciesTable
 from rfcx_ssl.workers import open_workers
@@ -70,8 +70,8 @@ class DetectRequest:
     summarize: Callable[[Path], object] = lambda _: None  # told the folder when its tables are written
 
 
-def detect(request: DetectRequest, console: Console) -> None:
-    """Listen to all recordings of ``request`` that were not heard yet, and write every table of the folder.
+def detect(request: DetectRequest, console: Console) -> dict[str, Any]:
+    """Listen to all recordings of ``request`` that were not heard yet, and write every table of the folder; returns detect.json.
 
     Raises:
         IncompleteError: after all is written, if a recording could not be read to its end (exit code 3).
@@ -84,6 +84,7 @@ def detect(request: DetectRequest, console: Console) -> None:
         detection.hear(journal)
         record = detection.write(journal)
     detection.summarize(record)
+    return record
 
 
 @contextmanager
@@ -202,7 +203,7 @@ class _Detection:
         if not left:
             return
         started = time.perf_counter()
-        with self._progress(sum(part.count - journal.heard(part) for part in left)) as advance:
+        with counting(self.console, "listening", sum(part.count - journal.heard(part) for part in left)) as advance:
             if self.request.workers > 1 or self.request.dask:
                 self._hear_in_workers(journal, left, advance)
                 left = [part for part in left if not journal.sealed(part)]  # in work elsewhere, or left by others
@@ -228,14 +229,6 @@ class _Detection:
                 for part in deadly if alone else ():
                     name_deadly(journal, part)
                 left, alone = deadly, True
-
-    @contextmanager
-    def _progress(self, total: int) -> Iterator[Callable[[int], None]]:
-        """A bar over recordings where there is a terminal."""
-        columns = (TextColumn("listening"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.console, disable=not self.console.is_terminal) as bar:
-            task = bar.add_task("listening", total=total)
-            yield lambda count: bar.advance(task, count)
 
     def _tick(self, advance: Callable[[int], None]) -> Callable[[Sequence[Result]], None]:
         def tick(results: Sequence[Result]) -> None:
@@ -316,7 +309,7 @@ class _Detection:
         require_whole(record, self.out)
 
     def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(self.console, text)
 
 
 def speed_text(heard_s: float, seconds: float) -> str:
@@ -328,7 +321,8 @@ def require_whole(record: Mapping[str, Any], out: Path) -> None:
     """Raise IncompleteError where a record says that recordings were ``unreadable``."""
     if record["unreadable"]:
         raise IncompleteError(
-            f"{record['unreadable']} of {record['recordings']} recordings could not be read whole: {out / 'errors.csv'}"
+            f"{record['unreadable']} of {record['recordings']} recordings could not be read whole: {out / 'errors.csv'}",
+            {"out": out, **record},
         )
 
 

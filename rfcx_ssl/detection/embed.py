@@ -38,6 +38,7 @@ from rfcx_ssl.inference.batches import ScoreError
 from rfcx_ssl.inference.cut import Cutter
 from rfcx_ssl.inference.embedder import Embedder, Heard, sums_of_frames
 from rfcx_ssl.inference.load import is_finite
+from rfcx_ssl.progress import say
 
 BLOCK_S = 30.0  # of audio that are decoded at once
 
@@ -54,8 +55,8 @@ class EmbedRequest:
     batch_size: int = 8
 
 
-def embed(request: EmbedRequest, embedder: Embedder, console: Console) -> None:
-    """Write the vectors of every recording of ``request`` into its new folder.
+def embed(request: EmbedRequest, embedder: Embedder, console: Console) -> dict[str, Any]:
+    """Write the vectors of every recording of ``request`` into its new folder; returns embed.json.
 
     Raises:
         IncompleteError: after all is written, if a recording could not be heard to its end (exit code 3).
@@ -70,8 +71,9 @@ def embed(request: EmbedRequest, embedder: Embedder, console: Console) -> None:
         write_text(out / "embed.json", json.dumps(record, indent=1, ensure_ascii=False))
     speed = speed_text(record["audio_s"], time.perf_counter() - started)
     text = f"{record['vectors']} vectors of {record['recordings']} recordings, {speed}: {request.out}"
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    say(console, text)
     require_whole(record, request.out)
+    return record
 
 
 def _write(request: EmbedRequest, embedder: Embedder, out: Path) -> dict[str, Any]:

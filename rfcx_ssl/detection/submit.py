@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.inference.load import model_folder
 from rfcx_ssl.inference.scorer import Scorer
 from rfcx_ssl.inference.settings import EnsembleSettings, WindowSettings
+from rfcx_ssl.progress import say
 
 FloatArray = NDArray[np.float64]
 HIGHEST = "highest"
@@ -65,15 +67,15 @@ class SubmitRequest:
     redo: bool = False
 
 
-def submit(request: SubmitRequest, console: Console) -> None:
-    """Hear what was not heard yet and write the submission.
+def submit(request: SubmitRequest, console: Console) -> dict[str, Any]:
+    """Hear what was not heard yet and write the submission; returns submission.json.
 
     Raises:
         AudioError: a recording has no audio that can be heard, and there is no ``fill``.
         ConfigError: the columns of the sample, or the settings, do not fit the models.
         RfcxError: a model cannot be used, or the sample breaks a rule.
     """
-    _Submission(request, console).make()
+    return _Submission(request, console).make()
 
 
 class _Submission:
@@ -95,8 +97,8 @@ class _Submission:
         }
         self.tally = Tally()
 
-    def make(self) -> None:
-        """From the sample to the submission."""
+    def make(self) -> dict[str, Any]:
+        """From the sample to the submission, and what is to be known of it."""
         request, ids = self.request, self.sample.ids
         self._refuse([name for name in ids if name not in self.paths], f"no such audio below {request.data}")
         if not self.paths:
@@ -113,8 +115,9 @@ class _Submission:
         if request.fill is not None:
             scores[silent] = request.fill
         self.sample.write(request.out, scores)
-        self._record([job.out for job in jobs], unheard)
+        record = self._record([job.out for job in jobs], unheard)
         self._tell(means, unheard)
+        return record
 
     def _refuse(self, names: Sequence[str], why: str) -> None:
         """Refuse to go on without some recordings, unless it is known what to write for them."""
@@ -203,7 +206,7 @@ class _Submission:
 
     # ---- what is said
 
-    def _record(self, heard_in: Sequence[Path], unheard: Sequence[str]) -> None:
+    def _record(self, heard_in: Sequence[Path], unheard: Sequence[str]) -> dict[str, Any]:
         request = self.request
         record = {
             "rfcx_ssl": rfcx_ssl.__version__,
@@ -217,6 +220,7 @@ class _Submission:
             "filled": unheard,
         }
         write_text(request.work / "submission.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        return record
 
     def _tell(self, means: FloatArray, unheard: Sequence[str]) -> None:
         columns = self.sample.columns
@@ -236,7 +240,7 @@ class _Submission:
         )
 
     def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(self.console, text)
 
 
 def hearing(settings: DetectSettings, num_models: int) -> DetectSettings:

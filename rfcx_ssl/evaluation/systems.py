@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rfcx_ssl.audio import read_audio
 from rfcx_ssl.decoding.decisions import Decisions
@@ -21,6 +20,7 @@ from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.predict import predict_recording
 from rfcx_ssl.metrics.arrays import FloatArray
+from rfcx_ssl.progress import open_bars
 
 Frames = NDArray[np.float32]
 MOST_NAMED = 3  # species in a message
@@ -46,8 +46,7 @@ class Heard:
 
 def hear_all(facts: Mapping[str, RunFacts], reference: Reference, device: str, console: Console) -> dict[str, Heard]:
     """Let every model hear all recordings, with a progress bar where ``console`` is a terminal; errors as of :func:`hear`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with open_bars(console) as progress:
         heard = {}
         for name, run in facts.items():
             task = progress.add_task(f"hearing with {name}", total=len(reference.paths))

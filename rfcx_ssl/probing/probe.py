@@ -20,7 +20,7 @@ from rfcx_ssl.probing.listeners import EncoderListener, Listener, MelListener, O
 from rfcx_ssl.probing.report import print_sections, write_sections
 from rfcx_ssl.probing.scores import difference, verdict
 from rfcx_ssl.probing.settings import Measured, ProbeRequest, Role, Section, Verdict
-from rfcx_ssl.progress import Progress, progress_bar
+from rfcx_ssl.progress import Progress, progress_bar, say
 
 CODE_WINDOWS = 64  # heard for the use of codes
 DECIDED = {  # data settings that are not the user's here, and by whom they are
@@ -49,7 +49,7 @@ def probe(request: ProbeRequest, console: Console) -> list[Section]:
     sections = probing.sections()
     print_sections(request, sections, console)
     write_sections(request, sections)
-    console.print(f"wrote {request.out / 'report.html'}, probe.json and table.csv", highlight=False, soft_wrap=True)
+    say(console, f"wrote {request.out / 'report.html'}, probe.json and table.csv")
     return sections
 
 

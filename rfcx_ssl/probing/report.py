@@ -17,6 +17,7 @@ from rfcx_ssl.pictures.panels import save_figure
 from rfcx_ssl.probing.earlier import set_aside
 from rfcx_ssl.probing.figures import section_figures
 from rfcx_ssl.probing.settings import ALL, Bench, Measured, ProbeRequest, Section, Verdict
+from rfcx_ssl.progress import say
 from rfcx_ssl.provenance import versions
 from rfcx_ssl.report.page import frame_page, inline_png, made_by
 from rfcx_ssl.training.journal import plain
@@ -49,7 +50,7 @@ def print_sections(request: ProbeRequest, sections: Sequence[Section], console: 
             table.add_row(*cells)
         console.print(table)
         for line in sentences(section):
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
+            say(console, line)
 
 
 def describe(bench: Bench) -> str:

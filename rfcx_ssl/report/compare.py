@@ -22,6 +22,7 @@ from rfcx_ssl.files import write_text
 from rfcx_ssl.metrics.events import EventMetrics
 from rfcx_ssl.metrics.floors import random_average_precision
 from rfcx_ssl.pictures.panels import save_figure
+from rfcx_ssl.progress import say
 from rfcx_ssl.report.figures import (
     Bars,
     label_curves,
@@ -112,7 +113,7 @@ def compare(request: CompareRequest, console: Console) -> Comparison:
     result = judge_all(request, truth, reference, heard, console)
     print_comparison(table_title(request, truth), result.rows, result.gates, console)
     write(request, result)
-    console.print(f"wrote {request.out / 'report.html'} and comparison.csv beside it", highlight=False, soft_wrap=True)
+    say(console, f"wrote {request.out / 'report.html'} and comparison.csv beside it")
     return result
 
 
@@ -151,7 +152,7 @@ def _events(
         blind = judge_events(reference, first, always(first, judge.prevalence))
         return blind, {name: judge_events(reference, system, system.frames) for name, system in heard.items()}
     except MissingExtraError as error:
-        console.print(f"no event metrics: {error}", highlight=False, soft_wrap=True)
+        say(console, f"no event metrics: {error}")
         return None, {}
 
 

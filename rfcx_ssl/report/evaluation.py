@@ -21,6 +21,7 @@ from rfcx_ssl.evaluation.runs import find_model
 from rfcx_ssl.evaluation.systems import hear_all
 from rfcx_ssl.files import write_csv, write_text
 from rfcx_ssl.pictures.panels import save_figure
+from rfcx_ssl.progress import say
 from rfcx_ssl.report.curves import CSV_COLUMNS, curve_panels, curve_rows, species_curves
 from rfcx_ssl.report.document import Document, Heading, Picture, Text
 from rfcx_ssl.report.evaluation_tables import (
@@ -87,18 +88,16 @@ def run_evaluation(request: EvaluateRequest, console: Console) -> Evaluation:
     if request.options.resample == "site":
         notes += [warning for warning in [few_sites(reference)] if warning]
     for note in notes:
-        console.print(note, highlight=False, soft_wrap=True, markup=False)
+        say(console, note)
     num_species = len(reference.space.species_names)
     snr_db = read_snr_db(reference.root / TRUTH_TABLE, reference.recording_ids, num_species)
     request.out.mkdir(parents=True, exist_ok=True)
     evaluation = evaluate(reference, hear_all(facts, reference, request.device, console), request.options, snr_db)
     for note in evaluation.notes:
-        console.print(note, highlight=False, soft_wrap=True, markup=False)
+        say(console, note)
     print_evaluation(evaluation, console)
     write_evaluation(request, evaluation, [*notes, *evaluation.notes])
-    console.print(
-        f"wrote {request.out / 'report.html'}, report.md and the tables beside it", highlight=False, soft_wrap=True
-    )
+    say(console, f"wrote {request.out / 'report.html'}, report.md and the tables beside it")
     return evaluation
 
 

@@ -18,6 +18,7 @@ from rfcx_ssl.files import atomic_path
 from rfcx_ssl.metrics import Interval
 from rfcx_ssl.metrics.arrays import FloatArray
 from rfcx_ssl.metrics.events import EventMetrics
+from rfcx_ssl.progress import say
 from rfcx_ssl.report.gates import Gate
 
 Cell: TypeAlias = str | float | None
@@ -179,10 +180,10 @@ def print_comparison(title: str, rows: Sequence[Row], gates: Sequence[Gate], con
     for row in rows:
         table.add_row(*shown_cells(row))
     console.print(table)
-    console.print(f"highest: {leaders_text(rows)}", highlight=False, soft_wrap=True)
+    say(console, f"highest: {leaders_text(rows)}")
     for gate in gates:
         verdict = "[green]holds[/]" if gate.holds else "[red]FAILS[/]"
-        console.print(f"gate {verdict}: {gate_text(gate)}", highlight=False, soft_wrap=True)
+        say(console, f"gate {verdict}: {gate_text(gate)}")
 
 
 def gate_text(gate: Gate) -> str:

@@ -22,6 +22,7 @@ from rfcx_ssl.evaluation.systems import hear_all
 from rfcx_ssl.files import write_csv, write_text
 from rfcx_ssl.models.configuration import RainforestSedConfig
 from rfcx_ssl.pictures.panels import save_figure
+from rfcx_ssl.progress import say
 from rfcx_ssl.report.document import Document, Grid, Heading, Picture, Text
 from rfcx_ssl.report.page import made_by
 from rfcx_ssl.report.tuning_tables import (
@@ -97,12 +98,12 @@ def run_tuning(request: TuneRequest, console: Console) -> dict[str, Tuned]:
         tuned = tune(job.evidence, request.options)
         notes = [*job.notes, *_what_was_chosen(tuned), OPTIMISTIC]
         for note in notes[len(job.notes) :]:
-            console.print(note, highlight=False, soft_wrap=True, markup=False)
+            say(console, note)
         _print_grid(species_grid(tuned), console)
         written = _write_decisions(request, job, tuned, notes)
         _write_report(request, job, tuned, notes)
         for path in [*written, job.folder / "report.html"]:
-            console.print(f"wrote {path}", highlight=False, soft_wrap=True, markup=False)
+            say(console, f"wrote {path}")
         done |= dict.fromkeys(job.facts, tuned)
     return done
 
@@ -114,7 +115,7 @@ def _jobs(request: TuneRequest, facts: Mapping[str, RunFacts], console: Console)
         runs = f"the validation sides of {some_of(list(facts), 3)}"
         note = f"Out-of-fold scores of {len(evidence.groups.of_recording)} recordings ({runs}). "
         note += "Where training kept its best weights, they were chosen on these recordings, too."
-        console.print(note, highlight=False, soft_wrap=True, markup=False)
+        say(console, note)
         yield Job(request.out, facts, evidence, runs, [note])
         return
     reference = open_reference(request.labels, request.config, request.overrides, request.fold)
@@ -122,7 +123,7 @@ def _jobs(request: TuneRequest, facts: Mapping[str, RunFacts], console: Console)
     learned = {name: what_it_learned_from(name, run, reference) for name, run in facts.items()}
     for note in (*known, *learned.values()):
         style = "bold red" if note.startswith(WARNING) else None
-        console.print(note, style=style, highlight=False, soft_wrap=True, markup=False)
+        say(console, note, style)
     request.out.mkdir(parents=True, exist_ok=True)
     for name, run in facts.items():
         heard = hear_all({name: run}, reference, request.device, console)[name]

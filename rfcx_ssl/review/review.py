@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import rfcx_ssl
 from rfcx_ssl.annotations import LabelMap, default_label_map, read_extra
@@ -27,6 +26,7 @@ from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.scorer import TorchScorer
 from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.models.modeling import RainforestSedModel
+from rfcx_ssl.progress import counting, say
 from rfcx_ssl.review.choose import Asked, Question, choose
 from rfcx_ssl.review.grammar import check_names
 from rfcx_ssl.review.hear import Pool, embed, hear_pool
@@ -85,7 +85,7 @@ def review(request: ReviewRequest, settings: ReviewSettings, console: Console) -
     counts = Counter(question.why for question in questions)
     text = f"{len(items)} questions ({', '.join(f'{why} {n}' for why, n in counts.items())})"
     few = f"; no more are left of the {settings.budget} asked for" if len(items) < settings.budget else ""
-    console.print(f"{text}{few}: {request.out / 'README.txt'} says what to do", highlight=False, soft_wrap=True)
+    say(console, f"{text}{few}: {request.out / 'README.txt'} says what to do")
     return questions
 
 
@@ -145,10 +145,8 @@ def _hear(
     stretch_s: float,
     console: Console,
 ) -> Pool:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("listening", total=len(recordings))
-        return hear_pool(model, recordings, windows, stretch_s, lambda: bar.advance(task))
+    with counting(console, "listening", len(recordings)) as advance:
+        return hear_pool(model, recordings, windows, stretch_s, lambda: advance(1))
 
 
 def _record(made: Detections, settings: ReviewSettings, threshold: float | NDArray[np.float64]) -> dict[str, Any]:

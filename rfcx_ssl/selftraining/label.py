@@ -29,6 +29,7 @@ from rfcx_ssl.files import atomic_folder
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.labels.judged import JudgedBox
 from rfcx_ssl.labels.pseudo import FloatArray, write_pseudo_labels
+from rfcx_ssl.progress import say
 from rfcx_ssl.selftraining.account import Account, SpeciesAccount
 from rfcx_ssl.selftraining.assign import Assignment, Names, assign
 from rfcx_ssl.selftraining.hear import Group, Work, make_groups
@@ -83,14 +84,14 @@ def write_labels(request: LabelRequest, console: Console) -> Labelled:
     _output_names(teachers.corpus)  # refuses song types before anything is heard
     assignment = _assign(request, teachers)
     for line in _left_out(assignment):
-        console.print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"warning: {line}")
     if not assignment.teachers_of:
         raise AudioError("no recording may be labelled: every model has learned from each of them")
     groups = make_groups(request.out / "heard", teachers.members, assignment.groups)
     problems = []
     for group in groups:
         who = ", ".join(str(teacher.run) for teacher in group.teachers)
-        console.print(f"{len(group.name_of)} recordings by {who}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"{len(group.name_of)} recordings by {who}")
         problems += [said for said in [group.hear(request.settings, request.work, console)] if said]
     labelled = _Writing(request, teachers, groups).write(assignment)._replace(problems=tuple(problems))
     write_report(request.out, labelled.account, labelled.species, labelled.record, console)

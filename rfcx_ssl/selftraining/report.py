@@ -11,6 +11,7 @@ from rich.table import Table
 
 from rfcx_ssl.errors import some_of
 from rfcx_ssl.files import guard_cell, write_csv, write_text
+from rfcx_ssl.progress import say
 from rfcx_ssl.selftraining.account import Account, SpeciesAccount
 
 MOST_NAMED = 30  # species in a warning
@@ -47,7 +48,7 @@ def write_report(
         table.add_row(*_shown(row))
     console.print(table)
     for line in (*(f"warning: {warning}" for warning in warnings), f"{summary}: {out / 'labels'}"):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(console, line)
 
 
 def _warnings(species: Sequence[SpeciesAccount]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from rich.progress import track
+from rich.console import Console
 
 from rfcx_ssl.annotations.layout import (
     ABSENT_TABLE,
@@ -25,6 +25,7 @@ from rfcx_ssl.batching import batched
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.files import atomic_folder, write_csv
+from rfcx_ssl.progress import counting
 from rfcx_ssl.species import rfcx_species
 from rfcx_ssl.synth.boxes import Box, false_boxes, true_boxes
 from rfcx_ssl.synth.notes import SAMPLE_RATE_HZ
@@ -68,8 +69,12 @@ def generate(out: Path, settings: SynthSettings, workers: int | None = None, *, 
         for split in SPLITS:
             (temporary / split).mkdir()
         made = _make_all(temporary, settings, plan, choose_workers(workers))
-        shown = track(made, "synthetic rainforest", len(plan), disable=not progress, transient=True)
-        _write_tables(temporary, settings, list(shown))
+        with counting(Console(stderr=True, quiet=not progress), "synthetic rainforest", len(plan)) as advance:
+            written = []
+            for recording in made:
+                written.append(recording)
+                advance(1)
+        _write_tables(temporary, settings, written)
 
 
 def make_recordings(root: Path, settings: SynthSettings, tasks: list[Task]) -> list[Written]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rfcx_ssl.errors import require_extra
+from rfcx_ssl.progress import open_bars, say
 from rfcx_ssl.training.checkpoint import write_file
 from rfcx_ssl.training.state import TrainState
 
@@ -26,17 +26,8 @@ class Journal:
         self.console = Console(stderr=True)
         self._keep_lines_up_to(start_step)
         self._writers = [open_tracker(kind, folder, start_step) for kind in trackers]
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=self.console,
-            disable=not self.console.is_terminal,
-        )
-        self._task = self._bar.add_task("training", total=max_steps, completed=start_step, note="")
+        self._bar = open_bars(self.console)
+        self._task = self._bar.add_task("training", total=max_steps, completed=start_step)
         self._bar.start()
 
     def write(self, step: int, kind: str, values: Mapping[str, Any], note: str = "") -> None:
@@ -61,7 +52,7 @@ class Journal:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        say(self.console, text)
 
     def progress(self, state: TrainState, max_steps: int, **values: float | bool | None) -> None:
         """Replace progress.json: where the run is, for people and programs that watch it."""

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rfcx_ssl.cli import COMMANDS, main
+from rfcx_ssl.cli import main
+from rfcx_ssl.commands.catalogue import COMMANDS
 from rfcx_ssl.program import run_program
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,16 @@ def test_a_wrong_word_is_one_line_and_exit_code_2(words, said, tmp_path, monkeyp
     assert said in line
     assert shown.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bash_completes_commands_options_and_choices(tmp_path, capsys):
+    main(["completion", "bash"])
+    (tmp_path / "words.sh").write_text(capsys.readouterr().out)
+    ask = """source words.sh; complete -p rfcx-ssl > /dev/null || exit 1
+    for words in "de" "detect --for" "detect --format r"; do COMP_WORDS=(rfcx-ssl $words); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    _shtab_rfcx_ssl; echo "${COMPREPLY[@]}"; done"""
+    done = subprocess.run(["bash", "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["detect", "--format", "raven"]
 
 
 def test_doctor_passes_here_and_names_a_bad_folder(tmp_path):

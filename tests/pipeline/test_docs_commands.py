@@ -8,7 +8,10 @@ are read in the same way.
 """
 
 import ast
+import contextlib
 import importlib.util
+import io
+import json
 import re
 import shlex
 import shutil
@@ -68,6 +71,7 @@ RUN = (
     "rfcx-ssl detect",
     "rfcx-ssl labels",
     "rfcx-ssl export",
+    "rfcx-ssl completion",
 )
 ON_THIS_MACHINE = {  # a config for GPUs refuses a machine without one
     "pretrain/run.py": ("common.cpu=true", "common.bf16=false", "distributed_training.distributed_world_size=1"),
@@ -230,16 +234,20 @@ def read(words):
             assert name in BEGINS, f"{name} is new: say where its work begins, or that it is quick enough to run"
             for target in BEGINS[name].split():
                 patch.setattr(target, begin)
+        words += ["--json"] if name in RUN else []
+        shown = io.StringIO()
         try:
-            if name.startswith("rfcx-ssl"):
-                cli.main([name.split()[1], *words])
-            else:
-                call(ROOT / name, *words)
+            with contextlib.redirect_stdout(shown):
+                if name.startswith("rfcx-ssl"):
+                    cli.main([name.split()[1], *words])
+                else:
+                    call(ROOT / name, *words)
         except Begun:
             return
         except SystemExit as end:
             assert not end.code, f"{name} {shlex.join(words)}: exit code {end.code}"
     assert name in RUN, f"{name} ended before {BEGINS[name]}"
+    assert json.loads(shown.getvalue()), f"{name}: what --json prints is one object that says something"
 
 
 def check(words):

@@ -1,15 +1,21 @@
 """What surrounds every program: errors on one line, Ctrl-C, a closed pipe, logging that no library decides."""
 
+import importlib
 import importlib.util
+import inspect
+import json
 import logging
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rfcx_ssl.commands.catalogue import COMMANDS, module_of
 from rfcx_ssl.errors import ConfigError, RfcxError
-from rfcx_ssl.program import Parser, add_threads, add_workers, console_logging, run_program
+from rfcx_ssl.program import Answer, Parser, add_threads, add_workers, console_logging, run_program
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = sorted(path for stage in ("manifests", "pretrain", "finetune") for path in (ROOT / stage).glob("*.py"))
@@ -58,6 +64,56 @@ def test_one_of_several_processes_says_it(capsys, monkeypatch):
         run_program(lambda: (_ for _ in ()).throw(ConfigError("x")))
     assert capsys.readouterr().err == "error: x\n"
     assert slept  # but the first has time to say it, and the launcher to end this one
+
+
+@dataclass
+class Row:
+    name: str
+    score: float
+
+
+def test_json_is_all_that_stdout_gets(capsys):
+    def main():
+        print("for people")
+        return {
+            "out": Path("a/b"),
+            "scores": np.array([1.5, np.nan]),
+            "rows": (Row("é", np.float32(0.5)),),
+            "none": None,
+        }
+
+    run_program(main, ["--json"])
+    shown = capsys.readouterr()
+    rows = [{"name": "é", "score": 0.5}]
+    assert json.loads(shown.out) == {"out": "a/b", "scores": [1.5, None], "rows": rows, "none": None}
+    assert shown.out.count("\n") == 1
+    assert shown.err == "for people\n"
+    run_program(main, [])
+    assert capsys.readouterr().out == "for people\n"
+
+
+def test_json_says_why_it_ended_and_what_was_made_all_the_same(capsys):
+    def main():
+        raise Refused("3 of 9 were\nunreadable", {"events": 7})
+
+    with pytest.raises(SystemExit, match="3"):
+        run_program(main, ["--json"])
+    assert json.loads(capsys.readouterr().out) == {"events": 7, "error": "3 of 9 were unreadable", "exit_code": 3}
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_an_answer(name):
+    assert inspect.signature(importlib.import_module(module_of(name)).run).return_annotation is Answer
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_program_has_an_answer(path):
+    if path.name == "launch.py":  # its words, and what it prints, are accelerate's
+        return
+    spec = importlib.util.spec_from_file_location("program", path)
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    assert inspect.signature(program.main).return_annotation is Answer
 
 
 def test_a_closed_pipe_is_no_error():
