@@ -48,6 +48,7 @@ BEGINS = {  # what a program calls when it has read all its words
     "finetune/pseudo_label.py": "rfcx_ssl.selftraining.label.label_recordings",
     "finetune/push.py": "rfcx_ssl.hub.facts.find_model_facts",
     "pretrain/push.py": "rfcx_ssl.hub.facts.find_encoder_facts",
+    "finetune/self_train.py": "rfcx_ssl.selftraining.rounds.self_train",
     "finetune/compare.py": "rfcx_ssl.report.compare.compare",
     "pretrain/run.py": "rfcx_ssl.pretraining.run.engine_command",
     "pretrain/convert.py": "rfcx_ssl.pretraining.export.export_encoder",
