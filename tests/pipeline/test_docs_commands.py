@@ -56,7 +56,7 @@ BEGINS = {  # what a program calls when it has read all its words
     "pretrain/export_fairseq.py": "rfcx_ssl.pretraining.export_fairseq.export_fairseq",
     "manifests/from_hub.py": "rfcx_ssl.manifest.hub_source.build_from_hub",
     "manifests/to_hub.py": "rfcx_ssl.manifest.hub_export.export_folder",
-    "rfcx-ssl synth": "rfcx_ssl.commands.synth.generate rfcx_ssl.pictures.song_types.contact_sheet",
+    "rfcx-ssl synth": "rfcx_ssl.synth.forest.generate rfcx_ssl.pictures.song_types.contact_sheet",
     "rfcx-ssl download": "rfcx_ssl.commands.download.fetch_archive",
     "rfcx-ssl preview-augment": "rfcx_ssl.pictures.preview.write_preview",
     "rfcx-ssl background-pool": "rfcx_ssl.commands.background_pool.write_pool",
