@@ -18,7 +18,7 @@ from rfcx_ssl.detection.recording_table import open_recording_table
 from rfcx_ssl.detection.recordings import is_url
 from rfcx_ssl.detection.request import DetectRequest
 from rfcx_ssl.detection.result import Result
-from rfcx_ssl.detection.score_rules import learn_prior, plain_prior
+from rfcx_ssl.detection.score_rules import check_prior, learn_prior, plain_prior
 from rfcx_ssl.detection.settings import CLIPS, PICTURES
 from rfcx_ssl.detection.sources import iter_recordings
 from rfcx_ssl.detection.work import Job, about_models, clip_scores, open_models
@@ -128,6 +128,7 @@ class Preparation:
         job, settings = self.request.job, self.request.job.settings
         if settings.prevalence == NONE:
             return None
+        check_prior(open_models(job), settings)
         count = min(settings.prevalence_recordings, len(listing))
         say(
             self.console,

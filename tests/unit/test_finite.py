@@ -19,6 +19,7 @@ from rfcx_ssl.labels.pseudo import PseudoLabels, write_pseudo_labels
 from rfcx_ssl.manifest.places import read_places
 from rfcx_ssl.program import finite
 from rfcx_ssl.species import read_species, rfcx_species
+from rfcx_ssl.species.prevalence import read_prevalence
 
 WRONG = ("nan", "NaN", "inf", "-inf", "Infinity", "1e308", "1e400", "9" * 5000, "1_0", "", "x", "0x10")
 RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tSpecies\n"
