@@ -3,7 +3,6 @@
 import argparse
 
 import pytest
-from rfcx_ssl.data.prevalence import read_prevalence
 
 from rfcx_ssl.annotations.complete import read_complete
 from rfcx_ssl.annotations.label_map import default_label_map
