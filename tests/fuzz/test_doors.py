@@ -144,8 +144,6 @@ def _hunt(door, data, folder: Path, most: int, seconds: float) -> None:
 
 
 def test_only_errors_of_ours_leave_a_door(door, seeds, tmp_path, request):
-    if door.name.startswith(("model ", "fairseq")):  # item 10 of issue 16 mends these
-        request.applymarker(pytest.mark.xfail(reason="the rules of model files come with item 10", strict=False))
     doors = sum(item.originalname == request.node.originalname for item in request.session.items)
     most = 10**9 if SECONDS else FEW_SLOW if door.is_slow else FEW
     child = os.fork()
