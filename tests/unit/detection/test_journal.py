@@ -229,8 +229,9 @@ def test_the_second_process_joins_the_first(tmp_path):
 
 def test_plans_are_kept_and_foreign_ones_refused(journal):
     assert journal.read_plan() is None
-    journal.write_plan({"runs": [0]})
-    assert journal.read_plan() == {"format": module.FORMAT, "runs": [0]}
+    plan = {"runs": [0], "total": 5}
+    journal.write_plan(plan)
+    assert journal.read_plan() == {"format": module.FORMAT, **plan}
     (journal.folder / "plan.json").write_text('{"format": "other"}')
     with pytest.raises(RunError, match="its format is not"):
         journal.read_plan()
