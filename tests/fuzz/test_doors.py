@@ -22,7 +22,7 @@ from rfcx_ssl.errors import RfcxError
 
 SECONDS = float(os.environ.get("RFCX_FUZZ", 0))
 SEED = int(os.environ.get("RFCX_FUZZ_SEED", 0))
-FEW, FEW_SLOW = 25, 4  # mutations per door in the ordinary run
+FEW, FEW_SLOW = 10, 2  # mutations per door in the ordinary run
 MOST_S = 10  # of CPU for one input
 MOST_BYTES = 1 << 30  # of address space beyond what the process has
 TOKENS = (
