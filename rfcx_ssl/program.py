@@ -135,12 +135,8 @@ def run_program(main: Callable[[], Answer | None], argv: Sequence[str] | None = 
         _end(str(error), error.exit_code, stdout, error.answer)
     except KeyboardInterrupt:
         _end("stopped by Ctrl-C", 128 + signal.SIGINT, stdout)
-    except BrokenPipeError:  # also an OSError
-        if not _is_unread():
-            raise  # of a pipe between processes
-        _end_unread()
-    except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):  # rich makes an exit code of 1 of it
+    except (BrokenPipeError, SystemExit) as error:  # the first is also an OSError
+        if _is_unread(error):
             _end_unread()
         raise
     except Exception as error:
@@ -149,8 +145,10 @@ def run_program(main: Callable[[], Answer | None], argv: Sequence[str] | None = 
         _end(reason, RfcxError.exit_code, stdout)
 
 
-def _is_unread() -> bool:
-    """Whether the reader of stdout or stderr has gone."""
+def _is_unread(error: BaseException) -> bool:
+    """Whether the reader of stdout or stderr has gone; a broken pipe between processes is another matter."""
+    if isinstance(error, SystemExit):
+        return isinstance(error.__context__, BrokenPipeError)  # rich makes an exit code of 1 of it
     look = select.poll()
     for stream in (1, 2):
         look.register(stream, 0)
