@@ -70,7 +70,7 @@ def _text(source: str, lines: TextIO) -> Iterator[Row]:
     try:
         header = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
     except csv.Error as error:
-        raise AnnotationError(f"{source}:1: {error}") from None
+        raise AudioError(f"{source}:1: {error}") from None
     if _column(header, FILE) is None and not source.lower().endswith((".csv", ".tsv")):
         for line, text in enumerate(chain([first], lines), start=1):
             if file := text.rstrip("\r\n"):
