@@ -1,6 +1,6 @@
 """How cost grows with work: files, boxes, length of a recording, species, rows of a pretraining manifest.
 
-Usage: python tests/benchmarks/bench_growth.py [--large] [--only files|boxes|minutes|species|rows]
+Usage: python tests/benchmarks/bench_growth.py [--large] [--only files boxes minutes species rows]
 
 Every measurement is a process of its own, forked after the imports: CPU seconds of it (not the clock's: other programs may run), and the
 memory that it needed beyond what it began with (VmHWM less VmRSS). Then the exponent b of cost = a * work ** b, by least squares of
@@ -9,6 +9,7 @@ the logarithms over the three largest sizes: 1 is linear. ``--large`` adds the l
 
 import argparse
 import json
+import logging
 import multiprocessing
 import tempfile
 import time
@@ -201,12 +202,15 @@ def main() -> None:
     """Print one JSON object a line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", action="store_true", help="the last size of each kind, too")
-    parser.add_argument("--only", choices=[kind.__name__ for kind in SIZES])
+    parser.add_argument(
+        "--only", nargs="+", default=[kind.__name__ for kind in SIZES], choices=[kind.__name__ for kind in SIZES]
+    )
     args = parser.parse_args()
     fork = multiprocessing.get_context("fork")
     torch.set_num_threads(1)
+    logging.getLogger("rfcx_ssl").setLevel(logging.ERROR)
     for kind, all_sizes in SIZES.items():
-        if args.only not in (None, kind.__name__):
+        if kind.__name__ not in args.only:
             continue
         sizes = list(all_sizes if args.large else all_sizes[:-1])
         costs: dict[str, list[float]] = {}
@@ -221,7 +225,10 @@ def main() -> None:
             for name, value in seconds.items():
                 costs.setdefault(name, []).append(value)
             shown = {name: round(value, 4) for name, value in seconds.items()}
-            print(json.dumps({"work": kind.__name__, "count": count, "cpu_s": shown, "peak_mib": round(peak, 1)}), flush=True)
+            print(
+                json.dumps({"work": kind.__name__, "count": count, "cpu_s": shown, "peak_mib": round(peak, 1)}),
+                flush=True,
+            )
         found = {name: exponent(sizes, values) for name, values in costs.items()}
         print(json.dumps({"work": kind.__name__, "exponents": found, "of_memory": exponent(sizes, peaks)}), flush=True)
 
