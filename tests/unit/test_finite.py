@@ -3,13 +3,13 @@
 import argparse
 
 import pytest
-from rfcx_ssl.data.prevalence import read_prevalence
 
 from rfcx_ssl.annotations.complete import read_complete
 from rfcx_ssl.annotations.label_map import default_label_map
 from rfcx_ssl.annotations.read import read_extra
 from rfcx_ssl.annotations.rows import read_table
 from rfcx_ssl.config import load_settings
+from rfcx_ssl.data.prevalence import read_prevalence
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import AnnotationError, ConfigError, ManifestError
 from rfcx_ssl.files import iter_csv
