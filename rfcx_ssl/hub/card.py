@@ -156,8 +156,9 @@ def hashes(values: Mapping[str, str]) -> str:
 
 def citation() -> Section:
     """How to cite the software, from CITATION.cff where that is at hand."""
-    file = Path(rfcx_ssl.__file__).parents[1] / "CITATION.cff"
-    known: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    package = Path(rfcx_ssl.__file__).parent  # a wheel carries the file inside, a repository beside the package
+    found = [path for place in (package, package.parent) if (path := place / "CITATION.cff").is_file()]
+    known: dict[str, Any] = yaml.safe_load(found[0].read_text(encoding="utf-8")) if found else {}
     title = known.get("title", "rfcx-ssl")
     authors = " and ".join(f"{{{author['name']}}}" for author in known.get("authors", ()) if "name" in author)
     year = str(known.get("date-released", ""))[:4]

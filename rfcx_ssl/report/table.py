@@ -182,8 +182,7 @@ def print_comparison(title: str, rows: Sequence[Row], gates: Sequence[Gate], con
     console.print(table)
     say(console, f"highest: {leaders_text(rows)}")
     for gate in gates:
-        verdict = "[green]holds[/]" if gate.holds else "[red]FAILS[/]"
-        say(console, f"gate {verdict}: {gate_text(gate)}")
+        say(console, f"gate {'holds' if gate.holds else 'FAILS'}: {gate_text(gate)}", "green" if gate.holds else "red")
 
 
 def gate_text(gate: Gate) -> str:

@@ -9,7 +9,6 @@ from rfcx_ssl.annotations.label_map import default_label_map
 from rfcx_ssl.annotations.read import read_extra
 from rfcx_ssl.annotations.rows import read_table
 from rfcx_ssl.config import load_settings
-from rfcx_ssl.data.prevalence import read_prevalence
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.errors import AnnotationError, ConfigError, ManifestError
 from rfcx_ssl.files import iter_csv
@@ -19,6 +18,7 @@ from rfcx_ssl.labels.pseudo import PseudoLabels, write_pseudo_labels
 from rfcx_ssl.manifest.places import read_places
 from rfcx_ssl.program import finite
 from rfcx_ssl.species import read_species, rfcx_species
+from rfcx_ssl.species.prevalence import read_prevalence
 
 WRONG = ("nan", "NaN", "inf", "-inf", "Infinity", "1e308", "1e400", "9" * 5000, "1_0", "", "x", "0x10")
 RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tSpecies\n"

@@ -44,7 +44,7 @@ def test_blank_lines_are_skipped_and_counted(tmp_path):
     "row,message",
     [
         ("aaa,-1,1,0,0,1,1", "species_id=-1 is unknown"),
-        ("aaa,x,1,0,0,1,1", "species_id='x' is not a number"),
+        ("aaa,x,1,0,0,1,1", "species_id='x' is not a whole number"),
         ("aaa,2.5,1,0,0,1,1", "species_id='2.5' is not a whole number"),
         ("aaa,3,1,2,0,2,1", "t_min=2 must be below t_max=2"),
         ("aaa,3,1,0,9,1,8", "f_min=9 must be below f_max=8"),

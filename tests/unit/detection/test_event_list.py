@@ -27,8 +27,8 @@ def test_events_come_by_recording_in_their_order(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("a,one,2,owl", "events.csv:2: start_s='one' must be a number of seconds"),
-        ("a,0,inf,owl", "events.csv:2: end_s='inf' must be a number of seconds"),
+        ("a,one,2,owl", "events.csv:2: start_s='one' is not a number"),
+        ("a,0,inf,owl", "events.csv:2: end_s='inf' is not a finite number"),
         ("a,2,2,owl", "events.csv:2: need 0 <= start_s < end_s, got 2 and 2"),
         ("a,-1,2,owl", "events.csv:2: need 0 <= start_s < end_s, got -1 and 2"),
     ],

@@ -81,7 +81,7 @@ def test_parquet_says_the_same(tmp_path):
         ("recording,site\n,x\n", r"where\.csv:2: names no recording"),
         ("recording,site\na,x\na.wav,y\n", r"where\.csv:3: recording 'a' is listed twice"),
         ("recording,latitude\na,91\n", r"where\.csv:2: latitude=91 must be from -90 to 90"),
-        ("recording,longitude\na,nan\n", r"where\.csv:2: longitude=nan must be from -180 to 180"),
+        ("recording,longitude\na,nan\n", r"where\.csv:2: longitude='nan' is not a finite number"),
         ("recording,longitude\na,12°W\n", r"where\.csv:2: longitude='12°W' is not a number"),
         ("recording,datetime\na,15/04/2023\n", r"where\.csv:2: recording a: datetime='15/04/2023' in where\.csv is no date"),
         ("recording,time,site\na,05:30,x\n", r"where\.csv:2: time='05:30' is there without a date"),

@@ -221,7 +221,7 @@ def test_lists_that_cannot_be_read(card):
     with pytest.raises(AudioError, match=r"missing\.csv: no such file"):
         found(lists=[card / "missing.csv"])
     (card / "list.parquet").write_bytes(b"no such thing")
-    with pytest.raises(AudioError, match=r"list\.parquet: not a Parquet file"):
+    with pytest.raises(AudioError, match=r"list\.parquet: cannot be read as Parquet"):
         found(lists=[card / "list.parquet"])
 
 

@@ -85,6 +85,9 @@ def test_a_folder_that_grew_is_built_again_alike_without_its_state(growing, tmp_
     (out / "segments.parquet").write_bytes(b"damaged")
     (out / "manifest.json").write_text('{"kind": "prepared"}')
     shutil.rmtree(out / ".state")
+    with pytest.raises(ManifestError, match=r"manifest\.json: not the manifest\.json of a manifest folder"):
+        build(out, growing, **fewer)  # nothing moves because a file is damaged
+    (out / "manifest.json").unlink()
     build(out, growing, **fewer)  # decides anew
     assert read_folder(out) != grown
 
