@@ -21,7 +21,7 @@ GATES_demo := --gate best prior 0.1 --gate few_pretrained few_random_init 0.03 -
 DATA := data/$(PRESET)
 RUN  := runs/$(PRESET)
 
-.PHONY: help demo test test-unit lint bench coverage audit licenses clean
+.PHONY: help demo test test-unit lint bench coverage mutation audit licenses clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make test               all tests      make test-unit   the fast ones"
 	@echo "make lint               ruff and mypy  make bench       benchmarks (JSON lines)"
 	@echo "make coverage           all tests, and which lines of rfcx_ssl they do not reach (at least 92 % must be)"
+	@echo "make mutation           300 mutants of labels, folds, metrics, losses and sampler: do the tests see them? (20 minutes at most)"
 	@echo "make audit              known weaknesses of the pinned packages (needs pypi.org)    make licenses   their licences"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -109,6 +110,10 @@ bench: $(VENV)/.installed
 
 coverage: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=rfcx_ssl --cov-report=term:skip-covered --cov-report=html
+
+mutation: $(VENV)/.installed
+	$(PIP) install -q 'mutmut==3.8.0'
+	$(BIN)/python tests/mutation/run.py --mutants 300 --minutes 20
 
 # In a place of their own: what is looked at must not change by looking.
 TOOLS := $(VENV)/tools
