@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)(?=[)#])")  # the target in [text](target#anchor), unless it is an address
+LINK = re.compile(
+    r"(?<=\]\()(?!\w+:|#)([^)\s#]+)(?=[)#])"
+)  # the target in [text](target#anchor), unless it is an address
 LANGUAGES = {".sbatch": "bash", ".py": "python", ".yaml": "yaml", ".toml": "toml", ".cff": "yaml", ".sh": "bash"}
 
 

@@ -8,8 +8,9 @@ import importlib
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from settings_source import Note, class_notes, rules, yaml_notes, yaml_values
@@ -60,9 +61,9 @@ class Part(NamedTuple):
 
     prefix: str  # data, model.head; empty at the top
     cls: type[Any]
-    choice: bool  # whether its kind is one of several
-    files: tuple[Path, ...]  # whose keys it has; the first says what is shown as default
-    inside: str  # where its keys are in those files: empty in a file of its own
+    choice: bool = False  # whether its kind is one of several
+    files: tuple[Path, ...] = ()  # whose keys it has; the first says what is shown as default
+    inside: str = ""  # where its keys are in those files: empty in a file of its own
 
 
 def settings_classes() -> set[type[Any]]:
@@ -76,7 +77,7 @@ def settings_classes() -> set[type[Any]]:
     return found
 
 
-def nested(hint: Any) -> list[type[Any]]:
+def nested(hint: object) -> list[type[Any]]:
     """Settings classes in a type: of ``A``, ``A | None``, ``Annotated[A | B, ...]``."""
     if isinstance(hint, type) and "__pydantic_config__" in vars(hint):
         return [hint]
@@ -85,8 +86,7 @@ def nested(hint: Any) -> list[type[Any]]:
 
 def parts(program: Program) -> Iterator[Part]:
     """The tables of a program, each before what is nested in it."""
-    file = CONFIGS / f"{program.file}.yaml"
-    yield from _parts(Part("", program.cls, False, (file,), ""), set())
+    yield from _parts(Part("", program.cls, files=(CONFIGS / f"{program.file}.yaml",)), set())
 
 
 def _parts(part: Part, seen: set[tuple[str, type[Any]]]) -> Iterator[Part]:
@@ -107,14 +107,16 @@ def _parts(part: Part, seen: set[tuple[str, type[Any]]]) -> Iterator[Part]:
 def _group_files(folder: Path, cls: type[Any], *, choice: bool) -> list[Path]:
     """Files of a group (configs/finetune/model) that have the keys of ``cls``; the program's own choice first."""
     files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+    keys = {field.name for field in dataclasses.fields(cls)}
+    files = [path for path in files if yaml_values(path).keys() <= keys]
     if choice:
         files = [path for path in files if yaml_values(path).get("kind") == getattr(cls, "kind", None)]
     program = yaml_values(folder.parent / "train.yaml") if files else {}
     return sorted(files, key=lambda path: yaml_values(path) != program.get(folder.name))
 
 
-def table(part: Part, slug: str = "") -> list[str]:
-    """A table's lines: key, type, default, what it means and what it must be."""
+def table(part: Part, places: Mapping[tuple[str, type[Any]], str] = MappingProxyType({})) -> list[str]:
+    """A table's lines: key, type, default, what it means and what it must be; ``places`` is where nested keys stand."""
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
     values, notes = _values(part), _notes(part)
     hints = typing.get_type_hints(part.cls)
@@ -125,50 +127,53 @@ def table(part: Part, slug: str = "") -> list[str]:
             lines.append(f"| *{_sentence(note.heading)}* | | | |")
         mine = [rule for rule in said if re.match(rf"(need )?([\d.]+ <=? )?{name}\b", rule)]
         said = [rule for rule in said if rule not in mine]
-        meaning = " ".join(map(_sentence, [note.comment, *(rule.removeprefix(f"{name} ") for rule in mine)])).strip()
+        meaning = " ".join([_sentence(note.comment), *(_sentence(_must(rule, name)) for rule in mine)]).strip()
         key = f"{part.prefix}.{name}".lstrip(".")
-        below = f"#{_anchor(slug, key)}" if slug else ""
+        below = {cls: places[key, cls] for cls in nested(hints[name]) if (key, cls) in places}
         lines.append(f"| `{key}` | {_type(hints[name], below)} | {_default(fields[name], values)} | {meaning} |")
     return [*lines, "", *(f"- {_sentence(rule)}" for rule in said)]
 
 
 def reference() -> str:
-    """The page, in Markdown."""
+    """The page, in Markdown. What programs share stands once, with the first of them."""
     lines: list[str] = []
-    left = settings_classes()
+    anchors: dict[Part, str] = {}
     for program in PROGRAMS:
-        slug = re.sub(r"\W+", "-", program.title.lower())
-        lines += ["", f"## {program.title}", "", f"`{program.command}`; all keys with the defaults that it starts from: "]
-        lines[-1] += f"[configs/{program.file}.yaml](../configs/{program.file}.yaml)."
-        for part in parts(program):
-            left -= {*part.cls.__mro__}
-            lines += _section(part, slug)
-    elsewhere = sorted(left, key=lambda cls: (cls.__module__, cls.__name__))
-    if elsewhere:
+        link = f"[configs/{program.file}.yaml](../configs/{program.file}.yaml)"
+        lines += ["", f"## {program.title}", "", f"`{program.command}`; the values that it starts from: {link}."]
+        of_program = list(parts(program))
+        new = [part for part in of_program if part not in anchors]
+        for part in new:
+            anchor = _anchor(program, part)
+            anchors[part] = f"{anchor}-{part.cls.__name__.lower()}" if anchor in anchors.values() else anchor
+        places = {(part.prefix, part.cls): anchors[part] for part in of_program}
+        for part in new:
+            lines += ["", *_heading(part, anchors[part]), _summary(part.cls), "", *table(part, places)]
+    shown = {base for part in anchors for base in part.cls.__mro__}
+    others = sorted(settings_classes() - shown, key=lambda cls: (cls.__module__, cls.__name__))
+    if others:
         lines += ["", f"## {OTHERS}", "", "Settings that other programs build, or that a file of another kind holds."]
-    for cls in elsewhere:
-        lines += ["", f"### `{cls.__name__}`", "", f"`{cls.__module__}`: {_summary(cls)}", "", *table(Part("", cls, False, (), ""))]
+    for cls in others:
+        lines += ["", f"### `{cls.__name__}`", "", f"`{cls.__module__}`: {_summary(cls)}", "", *table(Part("", cls))]
     return "\n".join(lines)
 
 
-def _section(part: Part, slug: str) -> list[str]:
-    """Heading, summary, files and table of a part."""
-    lines = [""]
-    if part.prefix:
-        kind = f" of kind {part.cls.kind}" if part.choice else ""
-        level = "###" if "." not in part.prefix else "####"
-        anchor = _anchor(slug, part.prefix, part.cls if part.choice else None)
-        lines += [f"{level} `{part.prefix}`{kind} {{ #{anchor} }}", ""]
-    lines += [_summary(part.cls), ""]
-    if part.prefix and not part.inside and part.files:
+def _heading(part: Part, anchor: str) -> list[str]:
+    """What stands above a part: its place among the keys, and the files that choose it."""
+    if not part.prefix:
+        return []
+    level = "###" if "." not in part.prefix else "####"
+    lines = [f"{level} `{part.prefix}`{f' of kind {part.cls.kind}' if part.choice else ''} {{ #{anchor} }}", ""]
+    if part.files and not part.inside:
         links = (f"[{part.prefix}={path.stem}](../{path.relative_to(ROOT)})" for path in part.files)
         lines += [f"Files: {', '.join(links)}.", ""]
-    return [*lines, *table(part, slug), ""]
+    return lines
 
 
-def _anchor(slug: str, key: str, kind: type[Any] | None = None) -> str:
-    """Where the table of a key stands on the page; of the first kind where there are several."""
-    return "-".join([slug, *key.split("."), *([kind.kind] if kind else [])])
+def _anchor(program: Program, part: Part) -> str:
+    """Where a part stands on the page."""
+    names = [program.title.lower(), *part.prefix.split("."), *([part.cls.kind] if part.choice else [])]
+    return re.sub(r"[^\w-]+", "-", "-".join(names))
 
 
 def _values(part: Part) -> dict[str, Any]:
@@ -202,12 +207,14 @@ def _notes(part: Part) -> dict[str, Note]:
     }
 
 
-def _type(hint: Any, below: str) -> str:
-    """A type as a user would say it; ``below`` is where the keys of a settings class stand."""
+def _type(hint: object, below: Mapping[type[Any], str]) -> str:
+    """A type as a user would say it; ``below`` says where the keys of settings classes stand."""
     arguments = typing.get_args(hint)
     if classes := nested(hint):
-        kinds = [f"[{cls.kind}]({below}-{cls.kind})" for cls in classes] if len(classes) > 1 else [f"[keys]({below})"]
-        return ", ".join(kinds if below else [cls.__name__ for cls in classes]) + _or_null(arguments)
+        names = [cls.kind if len(classes) > 1 else "keys" for cls in classes]
+        places = (below.get(cls) for cls in classes)
+        links = (f"[{name}](#{place})" if place else name for name, place in zip(names, places, strict=True))
+        return ", ".join(links) + _or_null(arguments)
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         named = [_type(argument, below) for argument in arguments if argument is not type(None)]
         return " or ".join(dict.fromkeys(named)) + _or_null(arguments)
@@ -241,6 +248,12 @@ def _default(field: "dataclasses.Field[Any]", values: dict[str, Any]) -> str:
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`" if value != "" else '`""`'
 
 
+def _must(rule: str, name: str) -> str:
+    """A rule in the row of its key, which need not be said again."""
+    words = rule.removeprefix(f"{name} ")
+    return rule if words == rule else f"{words[0].upper()}{words[1:]}"
+
+
 def _summary(cls: type[Any]) -> str:
     """The first paragraph of a class's docstring, without the markup of Sphinx."""
     text = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
@@ -254,4 +267,4 @@ def _sentence(text: str) -> str:
         return ""
     text = text.replace("``", "`").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
     text = re.sub(r"\bNone\b", "null", re.sub(r"docs/([\w-]+)\.md", r"[\1](\1.md)", text))
-    return f"{text[0].upper()}{text[1:]}{'' if text.endswith(('.', ':', '?')) else '.'}"
+    return text if text.endswith((".", ":", "?")) else f"{text}."

@@ -32,7 +32,9 @@ def class_notes(cls: type[Any]) -> dict[str, Note]:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             beside = [line for line in range(node.lineno, (node.end_lineno or node.lineno) + 1) if line in comments]
             above = list(itertools.takewhile(alone.__contains__, range(node.lineno - 1, 0, -1)))[::-1]
-            notes[node.target.id] = Note(*(" ".join(_text(comments[n].string) for n in part) for part in (beside, above)))
+            notes[node.target.id] = Note(
+                *(" ".join(_text(comments[n].string) for n in part) for part in (beside, above))
+            )
     return notes
 
 

@@ -13,7 +13,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for every file of the repository that some page links to."""
     pages = [(f"docs/{file.src_uri}", _expanded(file.content_string)) for file in files.documentation_pages()]
     for path in sorted(every_file(pages)):
-        files.append(File.generated(config, site_path(path), content=as_page(path), inclusion=InclusionLevel.NOT_IN_NAV))
+        files.append(
+            File.generated(config, site_path(path), content=as_page(path), inclusion=InclusionLevel.NOT_IN_NAV)
+        )
     return files
 
 
