@@ -4,6 +4,7 @@ Nothing of it is kept in a file: ``make docs`` writes it anew, so that it cannot
 """
 
 import dataclasses
+import functools
 import importlib
 import re
 import types
@@ -134,6 +135,7 @@ def table(part: Part, places: Mapping[tuple[str, type[Any]], str] = MappingProxy
     return [*lines, "", *(f"- {_sentence(rule)}" for rule in said)]
 
 
+@functools.cache
 def reference() -> str:
     """The page, in Markdown. What programs share stands once, with the first of them."""
     lines: list[str] = []
