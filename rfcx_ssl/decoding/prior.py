@@ -52,3 +52,16 @@ def prior_log_odds(
         wanted = prevalence[known]
     shift[known] = prior_shift(wanted, train_prevalence[known])
     return shift
+
+
+def refuse_second_prior(source: str, model: str, scaled_to: str | None) -> None:
+    """Refuse to scale what a model says if it learned from labels that were scaled: the prior would count twice.
+
+    Raises:
+        ConfigError: naming the model, and what its labels were scaled to.
+    """
+    if source != NONE and scaled_to is not None:
+        raise ConfigError(
+            f"prevalence={source}: {model} has learned from pseudo-labels that were scaled to prevalence={scaled_to}, so the prior "
+            "is in its probabilities already; set prevalence=none"
+        )

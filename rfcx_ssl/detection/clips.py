@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from rfcx_ssl.audio import audio_info, read_audio, write_flac
 from rfcx_ssl.decoding.detections import Detection
+from rfcx_ssl.detection.fetch import OWN_DISK
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.errors import AudioError
 from rfcx_ssl.files import safe_name
@@ -78,7 +79,11 @@ def save_clips(
             path.parent.mkdir(parents=True, exist_ok=True)
             samples = read_audio(audio, start_samples=start, num_samples=length, channel=channel, partial=True)
             write_flac(path, samples, rate)
-        except (AudioError, OSError) as error:
+        except OSError as error:
+            if error.errno in OWN_DISK:  # so would be the next ones
+                raise
+            problems.append(str(error))
+        except AudioError as error:
             problems.append(str(error))
     return problems
 

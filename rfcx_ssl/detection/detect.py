@@ -25,7 +25,7 @@ from rfcx_ssl.detection.plan import differences, refuse_other, wanted_plan
 from rfcx_ssl.detection.recording_table import open_recording_table
 from rfcx_ssl.detection.recordings import is_url
 from rfcx_ssl.detection.result import Result
-from rfcx_ssl.detection.score_rules import in_words, learn_prior, plain_prior
+from rfcx_ssl.detection.score_rules import check_prior, in_words, learn_prior, plain_prior
 from rfcx_ssl.detection.settings import CLIPS, PICTURES
 from rfcx_ssl.detection.sources import PIPE, check_sources, iter_recordings
 from rfcx_ssl.detection.work import (
@@ -206,6 +206,7 @@ class _Detection:
         job, settings = self.request.job, self.request.job.settings
         if settings.prevalence == NONE:
             return None
+        check_prior(open_models(job), settings)
         count = min(settings.prevalence_recordings, len(listing))
         self._say(f"prevalence={settings.prevalence}: listening to {count} recordings first, to scale scores by")
         places = evenly(count, len(listing))

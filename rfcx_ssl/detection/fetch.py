@@ -14,7 +14,7 @@ from rfcx_ssl.errors import AudioError, first_line
 #: Seconds to wait before the second, third, ... try.
 PAUSES_S = (1.0, 5.0, 20.0)
 _REFUSED = frozenset(range(400, 500)) - {408, 429}  # of http; a timeout and "too many requests" pass
-_OWN_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+OWN_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class UnreachableError(AudioError):
@@ -54,7 +54,7 @@ def _fetch(url: str, copy: Path) -> None:
         except FileNotFoundError:
             raise AudioError(f"{url}: no such file") from None
         except Exception as error:  # every protocol has errors of its own
-            if isinstance(error, OSError) and error.errno in _OWN_DISK:
+            if isinstance(error, OSError) and error.errno in OWN_DISK:
                 raise
             if _is_final(error):
                 raise AudioError(f"{url}: cannot be fetched ({first_line(error)})") from None

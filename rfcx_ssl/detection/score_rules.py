@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from rfcx_ssl.decoding.decisions import Decisions, decisions_in_force
 from rfcx_ssl.decoding.decisions_file import find_decisions, model_decisions
 from rfcx_ssl.decoding.occurrence import OccurrenceTable, read_occurrence
-from rfcx_ssl.decoding.prior import prior_log_odds
+from rfcx_ssl.decoding.prior import prior_log_odds, refuse_second_prior
 from rfcx_ssl.decoding.score_map import ScoreMap
 from rfcx_ssl.decoding.species_list import species_shift, wanted_species
 from rfcx_ssl.detection.recording_table import RecordingTable
@@ -120,6 +120,12 @@ def train_prevalence(scorers: Sequence[Scorer]) -> FloatArray | None:
         return None
     counts = (~np.isnan(known)).sum(axis=0)
     return np.where(counts > 0, np.nansum(known, axis=0) / np.maximum(counts, 1), np.nan)
+
+
+def check_prior(scorers: Sequence[Scorer], settings: DetectSettings) -> None:
+    """Refuse, before anything is heard, to scale a model's scores that have a prior already; ``ConfigError`` says which."""
+    for scorer in scorers:
+        refuse_second_prior(settings.prevalence, f"model {scorer.name}", scorer.scaled_prevalence)
 
 
 def learn_prior(scorers: Sequence[Scorer], settings: DetectSettings, scores: NDArray[np.float32]) -> FloatArray:

@@ -28,7 +28,7 @@ from rfcx_ssl.detection.plan import wanted_plan
 from rfcx_ssl.detection.ranks import scores_by_rank
 from rfcx_ssl.detection.recording_table import open_recording_table
 from rfcx_ssl.detection.result import Result
-from rfcx_ssl.detection.score_rules import ScoreRules, learn_prior, make_rules, plain_prior
+from rfcx_ssl.detection.score_rules import ScoreRules, check_prior, learn_prior, make_rules, plain_prior
 from rfcx_ssl.detection.settings import DetectSettings, HearingSettings
 from rfcx_ssl.detection.submission import audio_of, read_sample
 from rfcx_ssl.detection.work import Job, open_models
@@ -133,6 +133,7 @@ class _Submission:
         self.sample.species_of(species, scorers[0].name)
         make_rules(scorers, settings)
         if settings.prevalence != NONE:
+            check_prior(scorers, settings)
             learn_prior(scorers, settings, np.full((1, len(species)), 0.5, np.float32))
 
     # ---- scores (R, S) as the sample has recordings and columns; NaN for a recording that was not heard

@@ -29,6 +29,7 @@ class OnnxFacts:
     windows: Windows
     embedding_dim: int
     train_prevalence: NDArray[np.float64] | None  # (S,) NaN where unknown
+    scaled_prevalence: str | None  # what its pseudo-labels were scaled to; files before December 2026 do not say
     fixed_samples: int | None  # the one length of window that the graph takes; None where any does
     shortest_samples: int  # shorter windows are not scored as torch scores them
 
@@ -89,7 +90,10 @@ def read_facts(path: Path, metadata: dict[str, str], wanted: WindowSettings) -> 
         fixed = None if values["fixed_samples"] is None else _count(values, "fixed_samples")
         prevalence = _prevalence(values["train_prevalence"], len(space.species))
         shortest = _count(values, "shortest_samples")
-        return OnnxFacts(grid, space, windows, _count(values, "embedding_dim"), prevalence, fixed, shortest)
+        dim, scaled = _count(values, "embedding_dim"), values.get("scaled_prevalence")
+        if not isinstance(scaled, str | None):
+            raise ValueError(f"scaled_prevalence={scaled!r} must be a text or null")
+        return OnnxFacts(grid, space, windows, dim, prevalence, scaled, fixed, shortest)
     except KeyError as error:
         raise CheckpointError(f"{where}: {error.args[0]} is missing") from None
     except (TypeError, ValueError, AttributeError, ConfigError) as error:

@@ -47,6 +47,7 @@ class OnnxScorer:
         self.species = self.facts.space.species
         self.embedding_dim = self.facts.embedding_dim
         self.train_prevalence = self.facts.train_prevalence
+        self.scaled_prevalence = self.facts.scaled_prevalence
         if activity_gate is not None:
             check_activity_gate(activity_gate, name, has_activity)
         self._gate = activity_gate

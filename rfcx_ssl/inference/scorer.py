@@ -35,6 +35,7 @@ class Scorer(Protocol):
     embedding_dim: int
     device: torch.device  # where it runs
     train_prevalence: NDArray[np.float64] | None  # (S,) of its training crops, NaN where unknown; None: nobody says
+    scaled_prevalence: str | None  # what the pseudo-labels that it learned from were scaled to, if they were
 
     def __call__(self, waveform: Tensor) -> WindowScores:
         """Score waveforms (B, N), float32 in [-1, 1] on the CPU."""
@@ -65,6 +66,7 @@ class TorchScorer:
         self.device = model.device
         trained = model.config.train_prevalence
         self.train_prevalence = None if trained is None else np.array(trained, np.float64)
+        self.scaled_prevalence: str | None = model.config.scaled_prevalence
         if activity_gate is not None:
             check_activity_gate(activity_gate, name, model.head.activity is not None)
         self._gate, self._autocast = activity_gate, autocast

@@ -34,6 +34,7 @@ class WindowClassifier:
     """
 
     train_prevalence: NDArray[np.float64] | None = None
+    scaled_prevalence: str | None = None  # nothing is known of what it learned from
 
     def __init__(self, description: Path, name: str, species: SpeciesTable, device: str = "auto") -> None:
         self.about = read_description(description)

@@ -50,7 +50,8 @@ class RainforestSedConfig(PreTrainedConfig):
     encoder; ``normalize_waveform`` says that the model itself scales each clip to zero mean and unit variance;
     ``species`` are the rows of the project's species table; ``windows`` is how it was validated (``window_s``, ``overlap``,
     ``aggregate``), ``train_prevalence`` the prevalence of each species in its training crops (None where that is not
-    known); both are None before training.
+    known); both are None before training. ``scaled_prevalence`` is what the pseudo-labels that it learned from were scaled to,
+    if they were: the prior is then in its probabilities.
     """
 
     model_type = "rainforest_sed"
@@ -64,6 +65,7 @@ class RainforestSedConfig(PreTrainedConfig):
         window_samples: int = 160_000,
         windows: dict[str, Any] | None = None,
         train_prevalence: Sequence[float | None] | None = None,
+        scaled_prevalence: str | None = None,
         normalize_waveform: bool = False,
         species: Sequence[Mapping[str, Any]] = (),
         output_names: Sequence[str] = (),
@@ -90,6 +92,7 @@ class RainforestSedConfig(PreTrainedConfig):
         self.window_samples = window_samples
         self.windows = windows
         self.train_prevalence = None if train_prevalence is None else list(train_prevalence)
+        self.scaled_prevalence = scaled_prevalence
         self.normalize_waveform = normalize_waveform
         self.species = [dict(row) for row in species]
         self.output_names = list(output_names)

@@ -55,6 +55,7 @@ def facts(model: RainforestSedModel) -> dict[str, Any]:
         "window_samples": config.window_samples,
         "windows": config.windows,
         "train_prevalence": config.train_prevalence,
+        "scaled_prevalence": config.scaled_prevalence,
         "embedding_dim": model.embedding_dim,
         "species": config.species,
         "output_names": config.output_names,

@@ -13,16 +13,20 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from rich.console import Console
 
 import rfcx_ssl
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.data import Corpus, load_corpus
+from rfcx_ssl.decoding.prior import refuse_second_prior
+from rfcx_ssl.decoding.species_list import wanted_species
 from rfcx_ssl.detection.detect import IncompleteError
 from rfcx_ssl.detection.sources import find_recordings
 from rfcx_ssl.errors import AudioError, ConfigError, some_of
 from rfcx_ssl.files import atomic_folder
 from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.labels.judged import JudgedBox
 from rfcx_ssl.labels.pseudo import FloatArray, write_pseudo_labels
 from rfcx_ssl.progress import say
 from rfcx_ssl.selftraining.account import Account, SpeciesAccount
@@ -55,8 +59,9 @@ class Labelled(NamedTuple):
     """What came of it."""
 
     account: Account
-    species: list[SpeciesAccount]
+    species: list[SpeciesAccount]  # of those that are not excluded
     record: dict[str, Any]  # pseudo_label.json
+    problems: tuple[str, ...] = ()  # recordings that could not be read to their end
 
 
 def label_recordings(request: LabelRequest, console: Console) -> Labelled:
@@ -66,9 +71,17 @@ def label_recordings(request: LabelRequest, console: Console) -> Labelled:
         IncompleteError: after all is written, if a recording could not be read to its end (exit code 3).
         RfcxError: the runs do not fit each other or their data, or there is nothing to label.
     """
+    labelled = write_labels(request, console)
+    if labelled.problems:
+        raise IncompleteError("; ".join(labelled.problems))
+    return labelled
+
+
+def write_labels(request: LabelRequest, console: Console) -> Labelled:
+    """:func:`label_recordings`, for callers that go on where some recordings cannot be read (``problems``)."""
     teachers = open_teachers(request.runs)
     _refuse_second_prior(teachers, request.settings)
-    names = _output_names(teachers.corpus)
+    _output_names(teachers.corpus)  # refuses song types before anything is heard
     assignment = _assign(request, teachers)
     for line in _left_out(assignment):
         say(console, f"warning: {line}")
@@ -80,11 +93,8 @@ def label_recordings(request: LabelRequest, console: Console) -> Labelled:
         who = ", ".join(str(teacher.run) for teacher in group.teachers)
         say(console, f"{len(group.name_of)} recordings by {who}")
         problems += [said for said in [group.hear(request.settings, request.work, console)] if said]
-    writing = _Writing(request, teachers, names, groups)
-    labelled = writing.write(assignment)
+    labelled = _Writing(request, teachers, groups).write(assignment)._replace(problems=tuple(problems))
     write_report(request.out, labelled.account, labelled.species, labelled.record, console)
-    if problems:
-        raise IncompleteError("; ".join(problems))
     return labelled
 
 
@@ -103,11 +113,7 @@ def _assign(request: LabelRequest, teachers: Teachers) -> Assignment:
 
 def _refuse_second_prior(teachers: Teachers, settings: PseudoLabelSettings) -> None:
     for teacher in teachers.members:
-        if settings.prevalence != NONE and teacher.prevalence is not None:
-            raise ConfigError(
-                f"prevalence={settings.prevalence}: {teacher.run} has learned from pseudo-labels that were scaled to "
-                f"prevalence={teacher.prevalence}, so the prior is in its probabilities already; set prevalence=none"
-            )
+        refuse_second_prior(settings.prevalence, str(teacher.run), teacher.prevalence)
 
 
 def _output_names(corpus: Corpus) -> tuple[str, ...]:
@@ -133,10 +139,8 @@ def _left_out(assignment: Assignment) -> Iterator[str]:
 class _Writing:
     """Labels from the journals of all groups."""
 
-    def __init__(
-        self, request: LabelRequest, teachers: Teachers, names: tuple[str, ...], groups: Sequence[Group]
-    ) -> None:
-        self.request, self.teachers, self.names, self.groups = request, teachers, names, groups
+    def __init__(self, request: LabelRequest, teachers: Teachers, groups: Sequence[Group]) -> None:
+        self.request, self.teachers, self.groups = request, teachers, groups
         self.plans = [group.plan for group in groups]
         first = self.plans[0]
         for group, plan in zip(groups, self.plans, strict=True):
@@ -150,7 +154,13 @@ class _Writing:
         self.grid = FrameGrid(rate_hz, round(self.frame_s * rate_hz))
         # as somebody labelled it; pseudo-labels of an earlier round are nobody's word
         self.judge = load_corpus(replace(teachers.data, sample_rate_hz=rate_hz, cache=False, pseudo=None))
-        self.account = Account(self.judge.space.species_names, self.frame_s, request.settings)
+        species = self.judge.space.species
+        kept = np.flatnonzero(wanted_species(species, exclude=request.settings.exclude)).tolist()
+        self.place_of = {number: place for place, number in enumerate(kept)}  # of the species that are labelled
+        self.species = tuple(species.names[number] for number in kept)
+        outputs = _output_names(teachers.corpus)
+        self.names = tuple(outputs[number] for number in kept)
+        self.account = Account(self.species, self.frame_s, request.settings)
         self.unheard = self.empty = 0
 
     def write(self, assignment: Assignment) -> Labelled:
@@ -184,12 +194,18 @@ class _Writing:
                 if soft is None:
                     self.empty += 1
                     continue
-                self.account.add(soft, self.judge.judged([name], self.grid).boxes[0] if name in labelled else ())
+                self.account.add(soft, self._boxes(name) if name in labelled else ())
                 yield name, soft.scores, soft.weight
 
+    def _boxes(self, name: str) -> Iterator[JudgedBox]:
+        """Judged boxes of a recording, of the species that are labelled and in their order."""
+        for box in self.judge.judged([name], self.grid).boxes[0]:
+            if box.species_id in self.place_of:
+                yield box._replace(species_id=self.place_of[box.species_id])
+
     def _columns(self, heard: Sequence[str]) -> list[int]:
-        """Columns (S,) of what was heard in the order of the labels."""
-        wanted = self.judge.space.species_names
+        """Columns of what was heard in the order of the labels."""
+        wanted = self.species
         if missing := [name for name in wanted if name not in heard]:
             raise ConfigError(f"the models do not know {some_of(missing, SHOWN)}, which the data set names")
         return [heard.index(name) for name in wanted]
@@ -202,6 +218,7 @@ class _Writing:
             "settings": settings_dict(self.request.settings),
             "frame_s": self.frame_s,
             "prevalence": prevalence,
+            "species": len(self.species),
             "groups": [
                 {
                     "heard": group.folder.name,

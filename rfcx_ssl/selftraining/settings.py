@@ -19,6 +19,7 @@ class PseudoLabelSettings(WindowSettings):
     min_probability: float = 0.0
     sum_cap: float | None = None
     confidence: Literal["none", "peak"] = "none"
+    exclude: tuple[str, ...] = ()
     positive: float = 0.5
     max_positive_share: float = 0.5
     precision: Precision = "auto"

@@ -11,7 +11,7 @@ from rfcx_ssl.data.sources import read_sources
 from rfcx_ssl.errors import ConfigError, RunError
 from rfcx_ssl.evaluation.runs import read_json, read_run
 from rfcx_ssl.inference.classifier_file import description_of
-from rfcx_ssl.labels.pseudo import scaled_to
+from rfcx_ssl.training.prevalence import scaled_prevalence
 from rfcx_ssl.training.train import hash_names
 
 DISTILLATION = "distillation"  # what run.json calls the run of a distilled student
@@ -91,7 +91,7 @@ class _Records:
         corpus = self.corpus(data).within_budget(fold)
         _require_same_sides(run, corpus, fold)
         seen = frozenset(corpus.folds.train_ids(fold))
-        prevalence = next((found for path in data.pseudo_files if (found := scaled_to(path))), None)
+        prevalence = scaled_prevalence(data)
         if config.get("start") is None:
             return seen, prevalence
         before, prevalence_before = self.learned(_run_of(run, config["start"]["model"]))

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from rfcx_ssl.data import DataSettings
 from rfcx_ssl.data.crops import CropDataset
+from rfcx_ssl.labels.pseudo import scaled_to
 from rfcx_ssl.losses.settings import LossSettings
 
 MOST_CROPS = 4000  # of the first epoch; a share of so many is right within 0.01
@@ -34,3 +36,8 @@ def train_prevalence(train_set: CropDataset, loss: LossSettings) -> list[float |
             sums += highest
     shares = np.divide(present, total, out=np.zeros_like(total), where=total > 0)
     return [float(share) if 0 < share < 1 else None for share in shares]
+
+
+def scaled_prevalence(data: DataSettings) -> str | None:
+    """What the pseudo-labels that a run learns from were scaled to; None where they were not, or there are none."""
+    return next((found for path in data.pseudo_files if (found := scaled_to(path))), None)

@@ -29,7 +29,7 @@ from rfcx_ssl.settings import settings
 from rfcx_ssl.species.space import LabelSpace
 from rfcx_ssl.threads import use_threads
 from rfcx_ssl.training.learner import Parts, make_accelerator, seed_everything
-from rfcx_ssl.training.prevalence import train_prevalence
+from rfcx_ssl.training.prevalence import scaled_prevalence, train_prevalence
 from rfcx_ssl.training.rules import check_activity, check_mixing
 from rfcx_ssl.training.settings import EvaluationSettings, LoopSettings
 from rfcx_ssl.training.trainer import fit
@@ -99,6 +99,7 @@ def build_parts(settings: TrainSettings, accelerator: Accelerator) -> Parts:
     grid, space = model.grid, model.space
     train_set = CropDataset(corpus, settings.fold, grid, space, seed=settings.seed)
     model.config.train_prevalence = train_prevalence(train_set, settings.loss)
+    model.config.scaled_prevalence = scaled_prevalence(settings.data) or model.config.scaled_prevalence  # of its start
     label_rules = {"coverage": settings.data.coverage, "edge_tolerance_s": settings.data.edge_tolerance_s}
     chain = build_augment(settings.augment, grid, space, **label_rules).train().to(accelerator.device)
     augment, disturb = (chain, None) if settings.mean_teacher is None else chain.split()

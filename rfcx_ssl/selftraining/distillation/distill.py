@@ -60,6 +60,10 @@ def build_parts(settings: DistillSettings, accelerator: Processes) -> Parts:
     model.config.windows = windows_in_force(
         model, settings.evaluation
     )._asdict()  # how the student is heard afterwards
+    priors = (
+        scorer.scaled_prevalence for scorer in opened.scorers
+    )  # what is in a teacher's answers is in the student's
+    model.config.scaled_prevalence = next(filter(None, priors), model.config.scaled_prevalence)
     teachers = Teachers(opened.scorers, settings.teacher, model.space.species, model.grid)
     _require_lessons(settings, teachers)
     accelerator.print(teachers.summary())

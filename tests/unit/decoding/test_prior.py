@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from rfcx_ssl.decoding.prior import prior_log_odds
+from rfcx_ssl.decoding.prior import prior_log_odds, refuse_second_prior
 from rfcx_ssl.decoding.score_map import ScoreMap
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.metrics import estimate_prevalence, match_prevalence, prior_scale
@@ -53,3 +53,12 @@ def test_nothing_moves_where_nothing_is_known():
 def test_what_is_missing_is_said(known, message):
     with pytest.raises(ConfigError, match=message):
         prior_log_odds(*known)
+
+
+def test_a_prior_that_is_in_the_scores_is_not_added_again():
+    refuse_second_prior("none", "model m", "table")
+    refuse_second_prior("table", "model m", None)
+    with pytest.raises(
+        ConfigError, match=r"prevalence=estimate: model m has learned from pseudo-labels .*prevalence=table"
+    ):
+        refuse_second_prior("estimate", "model m", "table")

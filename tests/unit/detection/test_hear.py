@@ -196,7 +196,7 @@ class EnergyScorer:
     name, embedding_dim = "", 1
     grid = FrameGrid(8_000, 160)
     windows = Windows(2.0, 0.5, "max")
-    device, train_prevalence = torch.device("cpu"), None
+    device, train_prevalence, scaled_prevalence = torch.device("cpu"), None, None
     species = rfcx_species()
 
     def __call__(self, waveform):

@@ -29,6 +29,7 @@ def exported(tiny_settings, tmp_path_factory):
     model = build_model(tiny_settings("panns", window_s=0.0625, head={"activity": "auxiliary"}), space).eval()
     model.config.windows = {"window_s": WINDOW / 32_000, "overlap": 0.25, "aggregate": "mean"}
     model.config.train_prevalence = [0.25, None] * 12
+    model.config.scaled_prevalence = "table"
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
     export_onnx(model, path, WINDOW)
     check_onnx(path, TorchScorer(model, "tiny"))
@@ -58,6 +59,7 @@ def test_scores_and_facts_are_those_of_torch(exported):
         assert getattr(ours, key) == getattr(theirs, key), key
     np.testing.assert_array_equal(ours.train_prevalence, theirs.train_prevalence)
     assert np.isnan(ours.train_prevalence).sum() == 12
+    assert ours.scaled_prevalence == theirs.scaled_prevalence == "table"
     assert ours.windows.aggregate == "mean" and ours.facts.shortest_samples == 1
     for batch, num_samples in ((1, WINDOW), (3, WINDOW), (2, 4001), (1, 100)):
         waveform = 0.1 * torch.randn(batch, num_samples)
@@ -120,6 +122,7 @@ def test_what_a_graph_cannot_score_is_said(exported, tmp_path):
         ({"output_species": [99] * 27}, r"output_species=99 must be 0 to 23"),
         ({"output_names": ["a"]}, "one entry per output"),
         ({"train_prevalence": [0.5]}, r"train_prevalence must be 24 shares in \[0, 1\]"),
+        ({"scaled_prevalence": True}, "scaled_prevalence=True must be a text or null"),
         ({"windows": {"overlap": 2}}, r"overlap=2 must be in \[0, 1\)"),
         ({"windows": {"step": 2}}, "windows.step: unknown key"),
     ],

@@ -25,7 +25,7 @@ class MeanModel(torch.nn.Module):
     class config:
         window_samples = 60
         windows = None
-        train_prevalence = None
+        train_prevalence = scaled_prevalence = None
 
     def __init__(self):
         super().__init__()

@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from rfcx_ssl.config import settings_dict
-from rfcx_ssl.data import DataSettings, load_corpus
+from rfcx_ssl.data import Corpus, DataSettings, load_corpus
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
 from rfcx_ssl.species import label_space, rfcx_species
@@ -47,37 +47,49 @@ def data_of(planted: Path) -> Callable[..., DataSettings]:
     return lambda **changes: DataSettings(**{"root": planted, **usual, **changes})
 
 
+def know_by_heart(folder: Path, data: DataSettings, fold: int | None, start: str | None = None) -> Corpus:
+    """Make ``folder`` a finished run whose model is sure of all species that called in its training; returns its data."""
+    corpus = load_corpus(data).within_budget(fold)
+    table = corpus.annotations.select(corpus.folds.train_ids(fold)).table
+    heard = sorted(set(table.loc[table["state"] == "present", "species_id"]))
+    mel = MelSettings(n_fft=256, hop_samples=160, n_mels=8, f_max_hz=4000.0)
+    settings = PannsSettings(
+        sample_rate_hz=8000,
+        channels=(2,),
+        time_pools=(2,),
+        freq_pools=(2,),
+        embedding_dim=2,
+        window_s=2.0,
+        mel=mel,
+    )
+    torch.manual_seed(0 if fold is None else fold)
+    model = build_model(settings, label_space(rfcx_species()))
+    with torch.no_grad():
+        for weight in model.head.classify.parameters():
+            weight.mul_(0.01)
+        model.head.classify.bias.fill_(-SURE)
+        model.head.classify.bias[heard] = SURE
+    model.save_pretrained(folder / "model")
+    config = {"data": settings_dict(data), "fold": fold, "start": None if start is None else {"model": start}}
+    record = {"config": config, "data": data_facts(data, corpus, fold), "finished": True}
+    (folder / "run.json").write_text(json.dumps(record))
+    return corpus
+
+
+@pytest.fixture(scope="session")
+def memorize() -> Callable[..., Corpus]:
+    """:func:`know_by_heart`."""
+    return know_by_heart
+
+
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory: pytest.TempPathFactory, data_of: Callable[..., DataSettings]) -> Callable[..., Path]:
-    """``make_run(fold, name, start, **data)``: a finished run whose model is sure of all species that called in its training."""
+    """``make_run(fold, name, start, **data)``: such a run on the planted forest."""
 
     def make(fold: int | None, name: str | None = None, start: str | None = None, **changes: object) -> Path:
-        data = data_of(**changes)
-        corpus = load_corpus(data).within_budget(fold)
-        table = corpus.annotations.select(corpus.folds.train_ids(fold)).table
-        heard = sorted(set(table.loc[table["state"] == "present", "species_id"]))
-        mel = MelSettings(n_fft=256, hop_samples=160, n_mels=8, f_max_hz=4000.0)
-        settings = PannsSettings(
-            sample_rate_hz=8000,
-            channels=(2,),
-            time_pools=(2,),
-            freq_pools=(2,),
-            embedding_dim=2,
-            window_s=2.0,
-            mel=mel,
-        )
-        torch.manual_seed(0 if fold is None else fold)
-        model = build_model(settings, label_space(rfcx_species()))
-        with torch.no_grad():
-            for weight in model.head.classify.parameters():
-                weight.mul_(0.01)
-            model.head.classify.bias.fill_(-SURE)
-            model.head.classify.bias[heard] = SURE
         folder = tmp_path_factory.mktemp("runs") / (name or f"fold_{fold}")
-        model.save_pretrained(folder / "model")
-        config = {"data": settings_dict(data), "fold": fold, "start": None if start is None else {"model": start}}
-        record = {"config": config, "data": data_facts(data, corpus, fold), "finished": True}
-        (folder / "run.json").write_text(json.dumps(record))
+        folder.mkdir()
+        know_by_heart(folder, data_of(**changes), fold, start)
         return folder
 
     return make

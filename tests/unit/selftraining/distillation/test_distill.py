@@ -85,10 +85,13 @@ def test_resuming_equals_never_stopping(run, monkeypatch):
 def test_another_teacher_is_another_run(run, settings_for, teacher, tmp_path):
     copy = shutil.copytree(teacher, tmp_path / "teacher")
     words = (f"teacher.models=[{copy}]", "max_steps=1", "batch_size=2")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "scaled_prevalence": "table"}))
     run("one", *words, "data.valid_share=0")
+    student = json.loads((tmp_path / "one" / "model" / "config.json").read_text())
+    assert student["scaled_prevalence"] == "table"  # a prior in the teacher's answers is in the student's
     run_file = tmp_path / "one" / "run.json"
     run_file.write_text(json.dumps({**json.loads(run_file.read_text()), "finished": False}))
-    config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "dtype": "float64"}))
     with pytest.raises(RunError, match=r"the data changed since this run started \(.*config.json changed\)"):
         run("one", *words, "data.valid_share=0")
