@@ -50,6 +50,12 @@ PROGRAMS = (
         "rfcx_ssl.selftraining.settings:PseudoLabelSettings",
         "inference/pseudo_label",
     ),
+    Program(
+        "Rounds of self-training",
+        "python finetune/self_train.py rounds",
+        "rfcx_ssl.selftraining.rounds_settings:SelfTrainSettings",
+        "self_train/rounds",
+    ),
     Program("Detection", "rfcx-ssl detect", "rfcx_ssl.detection.settings:DetectSettings", "inference/detect"),
     Program("Reviewing", "rfcx-ssl review", "rfcx_ssl.review.settings:ReviewSettings", "inference/review"),
     Program("Synthetic data", "rfcx-ssl synth", "rfcx_ssl.synth.settings:SynthSettings", "synth/demo"),
