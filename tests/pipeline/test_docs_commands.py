@@ -180,7 +180,7 @@ def shelf(tmp_path_factory, own_recordings):
 def place(shelf, tmp_path, monkeypatch):
     """A working folder in which the docs' names mean something."""
     names = {
-        "forest": ("ROOT", "RFCX", "FOREST", "data/rfcx"),
+        "forest": ("ROOT", "RFCX", "FOREST", "data/rfcx", "data/tutorial"),
         "audio": ("AUDIO_DIR", "media/card1", "media/card2", "card"),
         "dataset": ("FOLDER_OR_HUB_ID",),
         "site1": ("data/site1",),
