@@ -3,10 +3,11 @@
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rfcx_ssl.annotations import default_label_map
 from rfcx_ssl.annotations.exchange import DETECTION_COLUMNS
@@ -89,21 +90,31 @@ def labels_of(session: Session, detections: Path | None) -> dict[str, str]:
     return {name: f"{name} ({counts[name]} event{'' if counts[name] == 1 else 's'})" for name in ordered}
 
 
-def serve(
-    model: str,
-    folders: Sequence[str | Path] = (),
-    *,
-    wait: Callable[[Any], None] = lambda page: page.block_thread(),
-    **more: Any,  # noqa: ANN401 - fields of AppRequest
-) -> Mapping[str, Any]:
-    """Serve the page until Ctrl-C; ``more`` are fields of :class:`AppRequest`. Three lines of a Space's ``app.py`` call this."""
-    return serve_request(AppRequest(model=model, folders=tuple(map(Path, folders)), **more), wait)
+class Served(NamedTuple):
+    """A page that answers."""
+
+    page: Any  # gradio's Blocks
+    url: str
+    session: Session
 
 
-def serve_request(
-    request: AppRequest, wait: Callable[[Any], None] = lambda page: page.block_thread()
-) -> Mapping[str, Any]:
-    """Serve the page that ``request`` describes; ``wait`` is given it when it answers, and returns when it is to end.
+def serve(model: str, folders: Sequence[str | Path] = (), **more: Any) -> Mapping[str, Any]:  # noqa: ANN401 - fields of AppRequest
+    """Serve the page until Ctrl-C; ``more`` are fields of :class:`AppRequest`. The ``app.py`` of a Space calls this."""
+    return serve_request(AppRequest(model=model, folders=tuple(map(Path, folders)), **more))
+
+
+def serve_request(request: AppRequest) -> Mapping[str, Any]:
+    """Serve the page that ``request`` describes until Ctrl-C; raises as :func:`open_page`."""
+    with open_page(request) as served:
+        journal = served.session.journal
+        logger.info("open %s (Ctrl-C ends); answers go to %s", served.url, journal.table)
+        served.page.block_thread()
+        return {"out": request.out, "url": served.url, "marks": Counter(mark.state for mark in journal.marks())}
+
+
+@contextmanager
+def open_page(request: AppRequest) -> Iterator[Served]:
+    """The page, served until the context ends.
 
     Nothing on the disk can be asked for by its path: sound and pictures travel inside the page, recordings are asked for by name,
     and of the paths that gradio serves all are closed but its own files and uploads.
@@ -141,10 +152,7 @@ def serve_request(
         )
     except OSError as error:
         raise ConfigError(f"--port {request.port}: cannot be served on {request.host} ({error})") from None
-    logger.info("open %s (Ctrl-C ends); answers go to %s", url, session.journal.table)
     try:
-        wait(page)
+        yield Served(page, url, session)
     finally:
         page.close(verbose=False)
-    marks = session.journal.marks()
-    return {"out": request.out, "url": url, "answers": Counter(mark.state for mark in marks)}
