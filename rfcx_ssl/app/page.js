@@ -218,6 +218,8 @@ window.addEventListener("pointerup", () => {
   from = null;
 });
 
+window.addEventListener("resize", () => { if (line && shown && root.isConnected) drawTicks(); });
+
 function update() {
   line = props.value ? JSON.parse(props.value) : null;
   shown = props.media ? JSON.parse(props.media) : null;

@@ -45,21 +45,21 @@ def make_page(session: Session, labels: Mapping[str, str], annotator: str = "") 
                 elem_id="rx-pick",
             )
             drop = gr.File(
-                label="Or drop one here", file_types=sorted(AUDIO_SUFFIXES), height=90, scale=2, elem_id="rx-drop"
+                label="Or drop one here", file_types=sorted(AUDIO_SUFFIXES), height=130, scale=2, elem_id="rx-drop"
             )
             who = gr.Textbox(annotator, label="Who listens", max_lines=1, scale=1, min_width=120, elem_id="rx-who")
         view = gr.HTML(
             value="", media="", message=WELCOME, species=list(names),
             html_template=(HERE / "page.html").read_text(encoding="utf-8"),
             css_template=(HERE / "page.css").read_text(encoding="utf-8"),
-            js_on_load=(HERE / "page.js").read_text(encoding="utf-8"), elem_id="rx-view",
+            js_on_load=(HERE / "page.js").read_text(encoding="utf-8"), apply_default_css=False, elem_id="rx-view",
         )  # fmt: skip
-        with gr.Row(equal_height=True):
+        with gr.Row():
             species = gr.Dropdown([ALL, *names], value=ALL, label="Threshold of", scale=2)
             threshold = gr.Slider(
                 0.01, 0.99, acts.threshold(Seat(), ALL), step=0.01, label="Threshold", scale=3, elem_id="rx-threshold"
             )
-            tuned = gr.Button("As tuned", scale=1, min_width=100)
+            tuned = gr.Button("As tuned", scale=1, min_width=100, size="sm")
 
         shown = [seat, view]
         quiet = {"api_visibility": "private", "show_progress": "minimal"}

@@ -74,10 +74,12 @@ def keep(recording: Recording, folder: Path) -> Recording:
 
     Its name carries a hash of what it holds, so the same recording is kept once.
     """
-    source = Path(recording.path)
+    source, folder = Path(recording.path), folder.absolute()
+    if source.parent == folder:
+        return recording
     with source.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
-    target = (folder / f"{safe_name(source.stem, folders=False)}-{digest}{source.suffix.lower()}").absolute()
+    target = folder / f"{safe_name(source.stem, folders=False)}-{digest}{source.suffix.lower()}"
     if not target.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(target, durable=True) as temporary:

@@ -3,7 +3,6 @@
 import csv
 import importlib.util
 import json
-import re
 import socket
 import time
 from pathlib import Path
@@ -16,13 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from rfcx_ssl.data import load_corpus
-from rfcx_ssl.data.settings import load_data_settings
 from rfcx_ssl.species import SpeciesTable, label_space
 
 pytest.importorskip("gradio")
-# its server leaves sockets and event loops for Python to close
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore")  # an error for each warning of its server would end its threads
 spec = importlib.util.spec_from_file_location("browser", Path(__file__).parent / "programs" / "browser.py")
 browser = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(browser)
@@ -96,11 +92,101 @@ def pick(page, name):
     wait_for(page, f"{CLICK_CHOICE}({json.dumps(name)})")
 
 
-def test_a_visit(shop, page, tmp_path):
+def test_a_visit(shop, page):
     """Pick, look, move the threshold, accept by keyboard; the row is one that training reads."""
     assert page.load(shop.url, 1280) == []
     wait_for(page, "document.querySelector('#rx-pick input')")
     pick(page, "<b>first")
     wait_for(page, "document.querySelector('.rx-picture')?.naturalWidth > 100")
-    page.picture(Path("/tmp/work/app_1280.png"))
-    print(page.ask(NUM_EVENTS), page.ask("document.querySelector('.rx-message').textContent"))
+    before = page.ask(NUM_EVENTS)
+    page.ask(f"{SLIDE}(0.99)")
+    wait_for(page, f"{NUM_EVENTS} === 0")
+    page.ask(f"{SLIDE}(0.01)")
+    wait_for(page, f"{NUM_EVENTS} >= {max(before, 1)}")
+    page.ask("document.activeElement.blur()")
+    page.press("ArrowRight")
+    wait_for(page, "document.querySelector('.rx-item[aria-selected=true]')")
+    page.press("a")
+    assert "who listens" in wait_for(page, "document.querySelector('.rx-message').textContent")
+    type_name = """(name => { const box = document.querySelector('#rx-who input, #rx-who textarea');
+        box.value = name; box.dispatchEvent(new Event('input', {bubbles: true})); return true })('ann')"""
+    page.ask(type_name)
+    wait_for(page, "document.querySelector('.rx-message').textContent === ''")
+    page.press("a")
+    wait_for(page, "[...document.querySelectorAll('.rx-item')].some(item => item.innerText.includes('present'))")
+    with (shop.root / "answers" / "answers.csv").open(encoding="utf-8") as lines:
+        (row,) = csv.DictReader(lines)
+    assert (row["state"], row["annotator"], row["file"]) == (
+        "present",
+        "ann",
+        str(shop.root / "card" / "<b>first.wav"),
+    )
+    assert row["label"] in SPECIES
+    elsewhere = [url for url in page.requests() if not url.startswith((shop.url, "data:", "blob:"))]
+    assert elsewhere == []  # no fonts, no scripts, no counters of other people
+    assert page.ask("document.querySelectorAll('.rx b, .rx script').length") == 0
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_wider_than_the_window(shop, page, width):
+    page.load(shop.url, width)
+    wait_for(page, "document.querySelector('#rx-pick input')")
+    pick(page, "second")
+    wait_for(page, "document.querySelector('.rx-picture')?.naturalWidth > 100")
+    assert page.ask("document.documentElement.scrollWidth") <= width
+
+
+def ask(url, data=None, **headers):
+    """Status and body of a request."""
+    try:
+        with urlopen(Request(url, data, headers), timeout=PATIENCE_S) as answer:
+            return answer.status, answer.read().decode("utf-8", "replace")
+    except HTTPError as error:
+        return error.code, error.read().decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    "path", ["secret.txt", "card/secret.txt", "card/second.wav", "card/link.wav", "card/../secret.txt"]
+)
+def test_no_path_leads_to_a_file(shop, path):
+    place = str(shop.root / path)
+    dots = "../" * 12 + place.lstrip("/")
+    for address in (place, quote(place, safe=""), dots, quote(dots, safe=""), "/" + place, place.replace("/", "%2f")):
+        for door in ("/gradio_api/file=", "/file=", "/gradio_api/file/", "/static/", "/assets/", "/theme.css/../"):
+            status, body = ask(f"{shop.url}{door}{address}")
+            assert status >= 400 or (SECRET not in body and "RIFF" not in body), (door, address)
+
+
+def test_a_path_in_the_place_of_an_upload_is_refused(shop):
+    """What a browser says that it has uploaded is only taken from where uploads are."""
+    config = json.loads(ask(f"{shop.url}/config")[1])
+    (drop,) = (part["id"] for part in config["components"] if part["type"] == "file")
+    (number,) = (one["id"] for one in config["dependencies"] if [drop, "upload"] in map(list, one["targets"]))
+    for name in ("outside.wav", "card/second.wav", "secret.txt"):
+        file = {"path": str(shop.root / name), "meta": {"_type": "gradio.FileData"}}
+        sent = {"data": [None, file], "fn_index": number, "session_hash": "thief", "event_data": None}
+        status, body = ask(
+            f"{shop.url}/gradio_api/queue/join", json.dumps(sent).encode(), **{"Content-Type": "application/json"}
+        )
+        if status == 200:
+            status, body = ask(f"{shop.url}/gradio_api/queue/data?session_hash=thief")
+            assert '"success":false' in body.replace(" ", ""), body[-600:]
+        assert "spectrogram" not in body and "data:image" not in body and SECRET not in body
+
+
+def test_uploads_have_a_limit_and_no_path_of_their_own(shop):
+    def upload(name, size):
+        head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()
+        kind = {"Content-Type": "multipart/form-data; boundary=x"}
+        return ask(f"{shop.url}/gradio_api/upload", head + b"0" * size + b"\r\n--x--\r\n", **kind)
+
+    assert upload("big.wav", 2 << 20)[0] == 413
+    status, body = upload("../../../evil.wav", 10)
+    assert status >= 400 or ".." not in json.loads(body)[0]
+    assert list(shop.root.rglob("evil*")) == []
+
+
+def test_the_server_listens_on_this_machine_alone_and_reports_nothing(shop):
+    page = shop.served.page
+    assert page.server_name == "127.0.0.1" and not page.share and not page.analytics_enabled
+    assert page.allowed_paths == []
