@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 from dataclasses import replace
 
@@ -76,7 +75,7 @@ def test_a_threshold_decodes_again_without_hearing_again(session, card, model_di
     one = session.decode(heard, {3: 0.3})
     assert [e for e in one if e.species == NAMES[3]] == [e for e in found if e.species == NAMES[3]]
     assert [e for e in one if e.species != NAMES[3]] == [e for e in session.decode(heard, {}) if e.species != NAMES[3]]
-    with pytest.raises(ConfigError, match="threshold=1.5 must be"):
+    with pytest.raises(ConfigError, match=r"threshold=1\.5 must be"):
         session.decide({0: 1.5})
 
 
@@ -196,7 +195,7 @@ def test_a_file_that_becomes_a_link_is_not_opened(card, tmp_path):
     place = tmp_path / "card"
     shutil.copytree(card, place)
     shelf = Shelf([place])
-    os.replace(place / "short.wav", tmp_path / "moved.wav")
+    (place / "short.wav").replace(tmp_path / "moved.wav")
     (place / "short.wav").symlink_to(tmp_path / "moved.wav")
     with pytest.raises(AudioError, match="leads out"):
         shelf.get("short")
