@@ -4,7 +4,7 @@ PRESET ?= demo
 VENV   := .venv
 BIN    := $(VENV)/bin
 comma := ,
-EXTRAS := pretrain,spectrogram,events,cluster,download,onnx,zarr,docs,dev,bench
+EXTRAS := pretrain,spectrogram,events,cluster,download,onnx,zarr,app,docs,dev,bench
 # A second torch is fetched if pip isolates fairseq's build, so its build tools come first and isolation is off.
 BUILD_TOOLS := torch torchaudio torchvision numpy cython setuptools wheel ninja
 PIP := $(BIN)/python -m pip --disable-pip-version-check
