@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -104,9 +105,15 @@ class Trainings:
         arm, seed, fold = launch.output_dir.parts[-3:]
         assert (arm, seed, fold) not in self.made, "trained twice"
         self.made[arm, seed, fold] = launch.overrides
-        found = load_settings(TrainSettings, "finetune", "train", launch.arguments)
+        own = ("fold=", "seed=", "start.")
+        words = [word for word in launch.overrides if not word.startswith(own)]
+        alike = compose(TrainSettings, "finetune", "train", (*words, "output_dir=RUN"))
+        found = replace(alike, fold=int(fold.removeprefix("fold_")), seed=int(seed.removeprefix("seed_")))
+        starts = [
+            word.removeprefix("start.model=").strip("'") for word in launch.overrides if word.startswith("start.")
+        ]
         launch.output_dir.mkdir(parents=True)
-        corpus = self.memorize(launch.output_dir, found.data, found.fold, found.start and found.start.model)
+        corpus = self.memorize(launch.output_dir, found.data, found.fold, *starts)
         judged = corpus.judged(corpus.folds.valid_ids(found.fold), GRID)
         rng = np.random.default_rng(found.fold)
         sure = SURE_OF[arm]
