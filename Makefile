@@ -4,7 +4,7 @@ PRESET ?= demo
 VENV   := .venv
 BIN    := $(VENV)/bin
 comma := ,
-EXTRAS := pretrain,spectrogram,events,cluster,download,onnx,zarr,dev,bench
+EXTRAS := pretrain,spectrogram,events,cluster,download,onnx,zarr,app,docs,dev,bench
 # A second torch is fetched if pip isolates fairseq's build, so its build tools come first and isolation is off.
 BUILD_TOOLS := torch torchaudio torchvision numpy cython setuptools wheel ninja
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -21,7 +21,7 @@ GATES_demo := --gate best prior 0.1 --gate few_pretrained few_random_init 0.03 -
 DATA := data/$(PRESET)
 RUN  := runs/$(PRESET)
 
-.PHONY: help demo test test-unit lint bench coverage audit licenses clean
+.PHONY: help demo test test-unit lint bench docs coverage mutation audit licenses clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,7 +29,9 @@ help:
 	@echo "make demo PRESET=tiny   the same in a few minutes, too small to learn much: runs/tiny/report.html"
 	@echo "make test               all tests      make test-unit   the fast ones"
 	@echo "make lint               ruff and mypy  make bench       benchmarks (JSON lines)"
+	@echo "make docs               the documentation site: build/site/index.html"
 	@echo "make coverage           all tests, and which lines of rfcx_ssl they do not reach (at least 92 % must be)"
+	@echo "make mutation           300 mutants of labels, folds, metrics, losses and sampler: do the tests see them? (20 minutes at most)"
 	@echo "make audit              known weaknesses of the pinned packages (needs pypi.org)    make licenses   their licences"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -107,8 +109,16 @@ lint: $(VENV)/.installed
 bench: $(VENV)/.installed
 	for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "open build/site/index.html, or with search: $(BIN)/python -m http.server -d build/site"
+
 coverage: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=rfcx_ssl --cov-report=term:skip-covered --cov-report=html
+
+mutation: $(VENV)/.installed
+	$(PIP) install -q 'mutmut==3.8.0'
+	$(BIN)/python tests/mutation/run.py --mutants 300 --minutes 20
 
 # In a place of their own: what is looked at must not change by looking.
 TOOLS := $(VENV)/tools

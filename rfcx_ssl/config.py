@@ -39,7 +39,7 @@ def load_settings(cls: type[T], group: str, name: str, overrides: Sequence[str] 
         ConfigError: naming every unknown key, wrong type and broken rule with its full key.
     """
     directory = (config_root() / group).resolve()
-    if not (directory / f"{name}.yaml").is_file():
+    if not _is_there(directory / f"{name}.yaml"):
         known = sorted(path.stem for path in directory.glob("*.yaml"))
         raise ConfigError(f"no config {name!r} in {directory}; have {', '.join(known) or 'none'}")
     forced = [_force(override, directory) for override in expand_project(overrides)]
@@ -101,8 +101,16 @@ def _own_groups(directory: Path) -> Iterator[None]:
 def _force(override: str, directory: Path) -> str:
     """Let a plain ``key=value`` reach the schema even if the YAML lacks the key: the schema names all mistakes."""
     key = override.split("=", 1)[0]
-    is_group = (directory / key.split("@", 1)[0].replace(".", "/")).is_dir()
+    is_group = _is_there(directory / key.split("@", 1)[0].replace(".", "/"))
     return override if is_group or override.startswith(("+", "~")) else f"++{override}"
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file or folder exists; a name that is too long for one is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _kind_hint(message: str, overrides: Sequence[str], directory: Path) -> str:
@@ -111,7 +119,7 @@ def _kind_hint(message: str, overrides: Sequence[str], directory: Path) -> str:
     hints = [
         f"; write {group}={kind} instead of {group}.kind={kind}"
         for group, kind in chosen
-        if f" {group}." in message and (directory / group / f"{kind}.yaml").is_file()
+        if f" {group}." in message and _is_there(directory / group / f"{kind}.yaml")
     ]
     return "".join(hints)
 

@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import re
+import select
 import signal
 import sys
 import time
@@ -134,13 +135,30 @@ def run_program(main: Callable[[], Answer | None], argv: Sequence[str] | None = 
         _end(str(error), error.exit_code, stdout, error.answer)
     except KeyboardInterrupt:
         _end("stopped by Ctrl-C", 128 + signal.SIGINT, stdout)
-    except BrokenPipeError:  # also an OSError
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
-        sys.exit(128 + signal.SIGPIPE)
+    except (BrokenPipeError, SystemExit) as error:  # the first is also an OSError
+        if _is_unread(error):
+            _end_unread()
+        raise
     except Exception as error:
         if (reason := _machine_says(error)) is None:
             raise
         _end(reason, RfcxError.exit_code, stdout)
+
+
+def _is_unread(error: BaseException) -> bool:
+    """Whether the reader of stdout or stderr has gone; a broken pipe between processes is another matter."""
+    if isinstance(error, SystemExit):
+        return isinstance(error.__context__, BrokenPipeError)  # rich makes an exit code of 1 of it
+    look = select.poll()
+    for stream in (1, 2):
+        look.register(stream, 0)
+    return any(event & select.POLLERR for _, event in look.poll(0))
+
+
+def _end_unread() -> NoReturn:
+    for stream in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)  # Python flushes once more when it ends
+    sys.exit(128 + signal.SIGPIPE)
 
 
 def _machine_says(error: Exception) -> str | None:

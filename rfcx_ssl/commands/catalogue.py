@@ -15,6 +15,7 @@ GROUPS = {
     "labels and training data": {
         "labels": "check label tables, folds and conflicts; draw one crop; export the corpus",
         "review": "choose what a person should listen to next; turn the answers into labels",
+        "app": "look at recordings in a browser: events, thresholds, answers that become labels",
         "preview-augment": "write WAVs and before/after pictures of the augmentations",
         "background-pool": "write a pool of unlabelled audio to mix into crops",
     },

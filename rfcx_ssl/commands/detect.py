@@ -65,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Answer:
     """Detect as the parsed arguments say."""
     from rfcx_ssl.detection.assemble import Tables  # torch comes late: --help answers at once
-    from rfcx_ssl.detection.detect import DetectRequest, detect
+    from rfcx_ssl.detection.detect import detect
+    from rfcx_ssl.detection.request import DetectRequest
     from rfcx_ssl.detection.work import Job
     from rfcx_ssl.pictures.events import save_event_picture
     from rfcx_ssl.report.detections import write_summary

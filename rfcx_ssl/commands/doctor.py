@@ -25,6 +25,8 @@ OPTIONAL = {
     "distributed": "cluster",
     "kagglehub": "download",
     "onnxruntime": "onnx",
+    "gradio": "app",
+    "zarr": "zarr",
 }
 MIN_PYTHON = (3, 11)
 MIN_FREE_GB = 5.0

@@ -1,6 +1,7 @@
-"""Choose thresholds, smoothing and calibration for every species of a trained model.
+"""Choose thresholds, smoothing (or change points) and calibration for every species of a trained model.
 
   rfcx-ssl tune RUN --labels ROOT --out tuned
+  rfcx-ssl tune RUN --labels ROOT --decoder change_point --out tuned
   rfcx-ssl tune RUN --oof --criterion precision=0.9 --out tuned
 
 With --labels, models hear the recordings of ROOT (as rfcx-ssl evaluate takes it, with key=value for its settings); use
@@ -45,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="judge by single calls with times, boxes or whole recordings (default: what most species have enough of)",
     )
     parser.add_argument(
+        "--decoder",
+        choices=("hysteresis", "change_point"),
+        default="hysteresis",
+        help="what makes events of scores, and which parameters are chosen: hysteresis (default), or change_point, by calls only",
+    )
+    parser.add_argument(
         "--min-positives",
         type=int,
         default=5,
@@ -73,7 +80,7 @@ def run(args: argparse.Namespace) -> Answer:
     request = TuneRequest(
         models=models,
         out=args.out,
-        options=TuneOptions(read_criterion(args.criterion), args.judge, args.min_positives),
+        options=TuneOptions(read_criterion(args.criterion), args.judge, args.min_positives, args.decoder),
         labels=args.labels,
         config=args.config,
         overrides=overrides,

@@ -1,6 +1,6 @@
 """Tables of a whole output folder, from the results of its parts alone, one recording after the other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,12 @@ class ModelFacts:
     sample_rate_hz: int
     frame_s: float
     window_s: float
+
+    @classmethod
+    def of(cls, plan: Mapping[str, Any]) -> "ModelFacts":
+        """As the plan of a folder has them."""
+        species, window_s = SpeciesTable.from_rows(plan["species"]), plan["windows"]["window_s"]
+        return cls(species, plan["sample_rate_hz"], plan["frame_s"], window_s)
 
 
 @dataclass

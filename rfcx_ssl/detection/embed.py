@@ -22,7 +22,7 @@ from rfcx_ssl.detection.assemble import Tally
 from rfcx_ssl.detection.detect import MOST_WARNINGS, require_whole, speed_text
 from rfcx_ssl.detection.event_list import EventList
 from rfcx_ssl.detection.fetch import local_copy
-from rfcx_ssl.detection.journal import may_be_full
+from rfcx_ssl.detection.full_disk import may_be_full
 from rfcx_ssl.detection.listing import Listing
 from rfcx_ssl.detection.read import Stretch
 from rfcx_ssl.detection.read_ahead import open_readers
@@ -205,8 +205,11 @@ def _embed_windows(embedder: Embedder, empty: Result, recording: Recording, path
 def _embed_events(
     embedder: Embedder, empty: Result, path: Path, events: Sequence[tuple[float, float]], batch_size: int
 ) -> Result:
-    """The frames of each event, heard in windows around it; of one that is longer than a window, in several."""
-    rate = embedder.grid.sample_rate_hz
+    """The frames of each event, heard in windows around it; of one that is longer than a window, in several.
+
+    An event of which no frame holds a signal has no vector.
+    """
+    rate, hop = embedder.grid.sample_rate_hz, embedder.grid.hop_samples
     info = audio_info(path, partial=True)
     total = resampled_samples(info.frames, info.sample_rate_hz, rate)
     for start_s, end_s in events:
@@ -214,17 +217,24 @@ def _embed_events(
             raise AudioError(f"{empty.path}: has {total / rate:.3f} s, but an event from {start_s:g} to {end_s:g} s")
     sums = torch.zeros(len(events), embedder.dim, dtype=torch.float64)
     counts = torch.zeros(len(events), dtype=torch.int64)
+    sounding = torch.zeros(len(events), dtype=torch.bool)
     places = [(row, place) for row, event in enumerate(events) for place in _places(embedder, event, total)]
     for batch in batched(places, batch_size):  # all of one length, for it is the window's or the recording's
-        found, numbers = sums_of_frames(embedder, [_read(path, place, total, embedder) for _, place in batch])
+        pieces = [_read(path, place, total, embedder) for _, place in batch]
+        found, numbers = sums_of_frames(embedder, pieces)
         rows = torch.tensor([row for row, _ in batch])
         sums.index_add_(0, rows, found)
         counts.index_add_(0, rows, numbers)
-    result = replace(empty, heard_s=total / rate, sample_rate_hz=info.sample_rate_hz, problem=info.problem)
-    if not events:
+        for (row, (first, kept)), piece in zip(batch, pieces, strict=True):
+            sounding[row] |= sounding_frames(piece.samples[: total - first * hop], hop)[kept].any()
+    warnings = () if sounding.all() else (NO_VECTOR,)
+    result = replace(
+        empty, heard_s=total / rate, sample_rate_hz=info.sample_rate_hz, problem=info.problem, warnings=warnings
+    )
+    if not sounding.any():
         return result
-    starts, ends = np.array(events).T
-    vectors = _means(sums, counts, empty.recording)
+    starts, ends = np.array(events)[sounding.numpy()].T
+    vectors = _means(sums[sounding], counts[sounding], empty.recording)
     return replace(result, arrays={"windows_s": starts, "windows_end_s": ends, "embeddings": vectors})
 
 

@@ -16,15 +16,15 @@ import json
 import os
 import re
 import shutil
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from rfcx_ssl.detection.full_disk import may_be_full
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.rows import join_rows, read_rows, unreachable_rows, write_rows
 from rfcx_ssl.errors import RunError, first_line
@@ -36,8 +36,6 @@ FORMAT = "rfcx-ssl detection/2"
 POLL_S = 0.5
 FOLDER_BYTE = 0  # of the lock file: the folder itself; part k is byte 2 + k
 TABLES_BYTE = 1
-_joining = threading.Lock()
-_joined: dict[Path, tuple[int, int]] = {}  # of this process: the open lock of a folder, and how many use it
 
 
 class OtherFormatError(RunError):
@@ -54,7 +52,7 @@ class Part:
 
 
 class Journal:
-    """The journal of one output folder; :func:`open_journal` locks it."""
+    """The journal of one output folder; :func:`rfcx_ssl.detection.open_journal.open_journal` locks it."""
 
     def __init__(self, out: Path, lock: int) -> None:
         self.out, self._lock = out, lock
@@ -275,84 +273,10 @@ class Journal:
                 yield temporary
 
 
-@contextmanager
-def may_be_full(place: Path, then: str = "what was heard is kept, and the same command goes on") -> Iterator[None]:
-    """A disk that is full or not there is the user's to mend; ``then`` says what becomes of what was heard.
-
-    Raises:
-        RunError: for an OSError, but not when it is the reader of our output that has gone.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        raise RunError(f"{error.filename or place}: {what}; {then}") from None
-
-
 @dataclass(frozen=True, slots=True)
 class _Group:
     path: Path
     stop: int  # index behind its last recording
-
-
-@contextmanager
-def open_journal(out: Path, prepare: Callable[[Journal], None], check: Callable[[Journal], None]) -> Iterator[Journal]:
-    """The journal of ``out``, which this process shares with others that hear for the same folder.
-
-    The first of them ``prepare``s it (lists, plans) while it is alone; one that joins others ``check``s that they do what
-    it would.
-
-    Raises:
-        RunError: the folder cannot be written.
-    """
-    try:
-        (out / "journal" / "parts").mkdir(parents=True, exist_ok=True)
-        lock = os.open(out / "journal" / "lock", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise RunError(f"--out {out}: cannot be written ({error.strerror})") from None
-    journal = Journal(out, lock)
-    try:
-        if _try(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            prepare(journal)
-            fcntl.lockf(lock, fcntl.LOCK_SH, 1, FOLDER_BYTE)
-        else:
-            fcntl.lockf(lock, fcntl.LOCK_SH, 1, FOLDER_BYTE)
-            check(journal)
-        yield journal
-    finally:
-        os.close(lock)
-
-
-@contextmanager
-def joined_journal(out: Path) -> Iterator[Journal]:
-    """The journal of ``out``, for a worker of a process that opened it.
-
-    Threads of one process (a worker of Dask has several) share the open lock: whoever closes a file gives back all locks on
-    it that his process holds, those of the other threads too.
-    """
-    with _joining:
-        lock, users = _joined.get(out) or (os.open(out / "journal" / "lock", os.O_RDWR), 0)
-        _joined[out] = lock, users + 1
-    try:
-        fcntl.lockf(lock, fcntl.LOCK_SH, 1, FOLDER_BYTE)
-        yield Journal(out, lock)
-    finally:
-        with _joining:
-            lock, users = _joined.pop(out)
-            if users > 1:
-                _joined[out] = lock, users - 1
-            else:
-                os.close(lock)
-
-
-def _try(lock: int, kind: int) -> bool:
-    try:
-        fcntl.lockf(lock, kind, 1, FOLDER_BYTE)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
 
 
 def parts_of(plan: Mapping[str, Any]) -> list[Part]:

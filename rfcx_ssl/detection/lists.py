@@ -67,7 +67,10 @@ def _text(source: str, lines: TextIO) -> Iterator[Row]:
     """A CSV (or a table with tabs) if its first line has a column of files or its name says so; else a path per line."""
     first = next(lines, "")
     delimiter = "\t" if "\t" in first else ","
-    header = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
+    try:
+        header = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise AudioError(f"{source}:1: {error}") from None
     if _column(header, FILE) is None and not source.lower().endswith((".csv", ".tsv")):
         for line, text in enumerate(chain([first], lines), start=1):
             if file := text.rstrip("\r\n"):

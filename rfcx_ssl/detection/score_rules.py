@@ -16,6 +16,7 @@ from rfcx_ssl.decoding.decisions_file import find_decisions, model_decisions
 from rfcx_ssl.decoding.occurrence import OccurrenceTable, read_occurrence
 from rfcx_ssl.decoding.prior import prior_log_odds, refuse_second_prior
 from rfcx_ssl.decoding.score_map import ScoreMap
+from rfcx_ssl.decoding.settings import PARAMETERS, USED_BY
 from rfcx_ssl.decoding.species_list import species_shift, wanted_species
 from rfcx_ssl.detection.recording_table import RecordingTable
 from rfcx_ssl.detection.settings import DetectSettings
@@ -152,20 +153,32 @@ def plain_prior(prior: FloatArray) -> list[float]:
 
 def in_words(decisions: Mapping[str, Any]) -> str:
     """What :func:`describe` says, as a line."""
-    low, high = min(decisions["threshold"].values()), max(decisions["threshold"].values())
-    text = f"{decisions['decoder']}, threshold {low:.2g}" + (f" to {high:.2g}, one per species" if low < high else "")
+    text = f"{decisions['decoder']}, threshold {_range(decisions['threshold'])}"
+    for key in PARAMETERS:  # records from before December 2026 hold the threshold only
+        if key not in ("threshold", "low_threshold") and {*decisions.get(key, {}).values()} - {
+            PARAMETERS[key].default
+        }:
+            text += f", {key} {_range(decisions[key])}"
     about = decisions["about"]
     told = ", ".join(f"{key} {about[key]}" for key in ("criterion", "data", "made") if key in about)
     text += f"; tuned ({told})" if told else "; not tuned (rfcx-ssl tune)"
     return text + (", calibrated" if decisions["calibrated"] else "")
 
 
+def _range(values: Mapping[str, float]) -> str:
+    low, high = min(values.values()), max(values.values())
+    return f"{low:.2g}" + (f" to {high:.2g}, one per species" if low < high else "")
+
+
 def describe(rules: ScoreRules, settings: DetectSettings) -> Mapping[str, Any]:
-    """What a user is told about the thresholds in force."""
+    """What a user is told about the decisions in force."""
     decisions = rules.decisions
     return {
         "decoder": decisions.decoder,
-        "threshold": dict(zip(decisions.species, decisions.threshold.tolist(), strict=True)),
+        **{
+            key: dict(zip(decisions.species, getattr(decisions, key).tolist(), strict=True))
+            for key in USED_BY[decisions.decoder]
+        },
         "calibrated": not decisions.calibration.is_identity,
         "about": dict(decisions.about),
         "prevalence": settings.prevalence,

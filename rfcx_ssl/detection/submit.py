@@ -23,10 +23,12 @@ import rfcx_ssl
 from rfcx_ssl.config import settings_dict
 from rfcx_ssl.decoding.recording_score import score_of_highest
 from rfcx_ssl.detection.assemble import Tables, Tally
-from rfcx_ssl.detection.detect import DetectRequest, evenly, heard
+from rfcx_ssl.detection.detect import heard
 from rfcx_ssl.detection.plan import wanted_plan
+from rfcx_ssl.detection.prepare import evenly
 from rfcx_ssl.detection.ranks import scores_by_rank
 from rfcx_ssl.detection.recording_table import open_recording_table
+from rfcx_ssl.detection.request import DetectRequest
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.score_rules import ScoreRules, check_prior, learn_prior, make_rules, plain_prior
 from rfcx_ssl.detection.settings import DetectSettings, HearingSettings

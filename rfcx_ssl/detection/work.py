@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from rfcx_ssl.detection.clips import save_clips
 from rfcx_ssl.detection.fetcher import Fetcher
 from rfcx_ssl.detection.hear import Ear, Heard
-from rfcx_ssl.detection.journal import Journal, Part, joined_journal
+from rfcx_ssl.detection.journal import Journal, Part
 from rfcx_ssl.detection.listing import Listed, Listing
+from rfcx_ssl.detection.open_journal import joined_journal
 from rfcx_ssl.detection.own_files import picture_path
 from rfcx_ssl.detection.read_ahead import ReadAhead, open_readers
 from rfcx_ssl.detection.recording_table import open_recording_table

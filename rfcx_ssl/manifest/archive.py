@@ -1,6 +1,5 @@
 """The RFCX competition archive: fetch it from Kaggle, and verify what arrived."""
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,8 @@ from rfcx_ssl.annotations.layout import ABSENT_TABLE, BOX_COLUMNS, PRESENT_TABLE
 from rfcx_ssl.audio import audio_info
 from rfcx_ssl.audio.flac import check_flac
 from rfcx_ssl.batching import batched
-from rfcx_ssl.errors import AudioError, ManifestError, first_line, require_extra
+from rfcx_ssl.errors import AnnotationError, AudioError, ManifestError, first_line, require_extra
+from rfcx_ssl.files import iter_csv
 from rfcx_ssl.progress import Progress, no_progress
 from rfcx_ssl.workers import DEATH, Workers
 
@@ -105,15 +105,9 @@ def verify_archive(
 
 def _recording_ids(path: Path, columns: tuple[str, ...], problems: list[str]) -> Iterator[str]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            missing = [name for name in columns if name not in (rows.fieldnames or ())]
-            if missing:
-                problems.append(f"{path}:1: lacks column {', '.join(missing)}")
-            elif rows.fieldnames:
-                yield from (row["recording_id"] for row in rows)
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path}: cannot be read ({first_line(error)})")
+        yield from (row["recording_id"] for _, row in iter_csv(path, columns, optional=None))
+    except AnnotationError as error:
+        problems.append(str(error))
 
 
 def _check_files(paths: list[Path], *, rate_hz: int | None, checksums: bool) -> list[str]:

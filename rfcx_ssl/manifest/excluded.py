@@ -1,11 +1,11 @@
 """Keep held-out recordings out of pretraining, and notice where test folds would leak in."""
 
-import csv
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rfcx_ssl.annotations.layout import PRESENT_TABLE, SUBMISSION_TABLE
-from rfcx_ssl.errors import ManifestError
+from rfcx_ssl.errors import AnnotationError, ManifestError
+from rfcx_ssl.files import iter_csv
 from rfcx_ssl.manifest.roots import Root
 from rfcx_ssl.manifest.state import BuildState
 
@@ -14,7 +14,7 @@ def read_recording_ids(path: str | Path, fold: int | None = None) -> set[str]:
     """Ids from a text file (one per line) or a CSV with a ``recording_id`` column, of one ``fold`` where asked.
 
     Raises:
-        ManifestError: no such file, no ids, or no ``recording_id`` or ``fold`` column.
+        ManifestError: no such file, no ids, no ``recording_id`` or ``fold`` column, or a ragged row.
     """
     path = Path(path)
     try:
@@ -23,7 +23,7 @@ def read_recording_ids(path: str | Path, fold: int | None = None) -> set[str]:
         raise ManifestError(f"{path}: cannot read recording ids ({error})") from None
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if "," in (lines[0] if lines else "") or (lines and lines[0].strip() == "recording_id"):
-        ids = _from_table(path, lines, fold)
+        ids = _from_table(path, fold)
     elif fold is None:
         ids = {line.strip() for line in lines}
     else:
@@ -75,11 +75,12 @@ def leak_warnings(state: BuildState, roots: Sequence[Root]) -> list[str]:
     return warnings
 
 
-def _from_table(path: Path, lines: list[str], fold: int | None) -> set[str]:
-    rows = csv.DictReader(lines)
-    for needed in ("recording_id",) if fold is None else ("recording_id", "fold"):
-        if needed not in (rows.fieldnames or ()):
-            raise ManifestError(f"{path}:1: no column {needed!r}; has {', '.join(rows.fieldnames or ())}")
+def _from_table(path: Path, fold: int | None) -> set[str]:
+    columns = ("recording_id",) if fold is None else ("recording_id", "fold")
+    try:
+        rows = [row for _, row in iter_csv(path, columns, optional=None)]
+    except AnnotationError as error:
+        raise ManifestError(str(error)) from None
     return {row["recording_id"] for row in rows if fold is None or row["fold"] == str(fold)}
 
 

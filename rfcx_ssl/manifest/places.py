@@ -1,10 +1,10 @@
 """Where each recording was made, from a table, when neither its name nor its header says."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from rfcx_ssl.errors import ManifestError
+from rfcx_ssl.errors import AnnotationError, ManifestError
+from rfcx_ssl.files import iter_csv
 from rfcx_ssl.manifest.excluded import names_of
 from rfcx_ssl.manifest.state import BuildState
 
@@ -15,23 +15,22 @@ def read_places(path: str | Path) -> Places:
     """``(site, recorder)`` by recording, from a CSV with ``recording_id`` and ``site`` or ``recorder`` (or both).
 
     Raises:
-        ManifestError: the file cannot be read or lacks these columns.
+        ManifestError: the file cannot be read, lacks these columns, lists none or one twice, or has a ragged row.
     """
     path = Path(path)
+    places: dict[str, tuple[str | None, str | None]] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            fields = set(rows.fieldnames or ())
-            if "recording_id" not in fields or not fields & {"site", "recorder"}:
-                raise ManifestError(f"{path}:1: needs columns recording_id and site or recorder; has {sorted(fields)}")
-            places: dict[str, tuple[str | None, str | None]] = {}
-            for row in rows:
-                if row["recording_id"] in places:
-                    raise ManifestError(f"{path}:{rows.line_num}: recording {row['recording_id']} is listed twice")
-                places[row["recording_id"]] = row.get("site") or None, row.get("recorder") or None
-            return places
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(f"{path}: cannot be read ({error})") from None
+        for line, row in iter_csv(path, ("recording_id",), ("site", "recorder")):
+            if len(row) == 1:
+                raise ManifestError(f"{path}:1: needs a column site or recorder beside recording_id")
+            if row["recording_id"] in places:
+                raise ManifestError(f"{path}:{line}: recording {row['recording_id']} is listed twice")
+            places[row["recording_id"]] = row.get("site") or None, row.get("recorder") or None
+    except AnnotationError as error:
+        raise ManifestError(str(error)) from None
+    if not places:
+        raise ManifestError(f"{path}: lists no recordings")
+    return places
 
 
 def place_recordings(state: BuildState, places: Places) -> None:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 import rfcx_ssl
 from rfcx_ssl.decoding.decisions_file import DECISIONS_FILE, write_decisions
+from rfcx_ssl.decoding.settings import DEFAULT_DECODER
 from rfcx_ssl.errors import ConfigError, some_of
 from rfcx_ssl.evaluation.known import WARNING, what_is_known, what_it_learned_from
 from rfcx_ssl.evaluation.reference import open_reference
@@ -50,8 +51,10 @@ READING = (
     "between the default and an own smoothing has seen all groups, so that cv is a little too good where smoothing was chosen.",
     "calls: an event is right where at least half of it lies on calls of its species, a call is found where at least half of it "
     "is covered by right events, and every other event is a false alarm. boxes, recordings: the best frame reaches the threshold.",
-    "Thresholds in decisions.json are on calibrated probabilities; the column threshold is on the model's own. A calibration "
-    "makes other numbers of the same events. It holds where a species is as frequent as among the cells it was fitted to.",
+    "Thresholds in decisions.json are on calibrated probabilities; the column threshold is on the model's own, with hysteresis: "
+    "there, a calibration makes other numbers of the same events. Change points are found in calibrated probabilities, and the "
+    "column is of these; the calibration has seen all groups. It holds where a species is as frequent as among the cells it was "
+    "fitted to.",
 )
 
 
@@ -135,8 +138,9 @@ def _jobs(request: TuneRequest, facts: Mapping[str, RunFacts], console: Console)
 def _what_was_chosen(tuned: Tuned) -> Iterator[str]:
     """How many species stand by themselves, which do not, and what could not be reached."""
     need, own = tuned.options.min_positives, [row for row in tuned.species if row.own]
+    decoder = "" if tuned.options.decoder == DEFAULT_DECODER else f", decoder {tuned.options.decoder}"
     yield (
-        f"Judged by {tuned.kind}, criterion {tuned.options.criterion}: {len(own)} of {len(tuned.species)} species by themselves; "
+        f"Judged by {tuned.kind}, criterion {tuned.options.criterion}{decoder}: {len(own)} of {len(tuned.species)} species by themselves; "
         f"left out in turn: {tuned.folds} of {tuned.groups}."
     )
     if tuned.shared:

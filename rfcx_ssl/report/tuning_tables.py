@@ -5,20 +5,31 @@ from typing import Literal
 
 import numpy as np
 
+from rfcx_ssl.decoding.settings import PARAMETERS
 from rfcx_ssl.pictures.reliability import Panel, reliability_figure
 from rfcx_ssl.report.document import Grid, Picture
 from rfcx_ssl.report.evaluation_tables import NOTHING, csv_cell
 from rfcx_ssl.tuning.calibrate import KINDS
 from rfcx_ssl.tuning.choose import Worth
 from rfcx_ssl.tuning.reliability import BINS, Reliability, reliability
+from rfcx_ssl.tuning.tally import SHAPES
 from rfcx_ssl.tuning.tune import SpeciesTuning, Tuned
 
+CHOSEN = ("threshold", *(key for key in PARAMETERS if any(key in shapes for shapes in SHAPES.values())))
 TUNE_COLUMNS = (
     "species", "decided_by", "judged_by", "positives", "negatives", "hours", "criterion", "reached",
-    "threshold", "median_s", "min_duration_s",
+    "decoder", *CHOSEN,
     *Worth._fields, *(f"cv_{name}" for name in Worth._fields), *(f"default_{name}" for name in Worth._fields),
     "calibration", *(f"log_loss_{kind}" for kind in KINDS), "ece_before", "ece_after",
 )  # fmt: skip
+WORDS = {
+    "threshold": "threshold",
+    "median_s": "median s",
+    "min_duration_s": "shortest s",
+    "step_filter_s": "step filter s",
+    "merge_absolute": "merge below",
+    "merge_relative": "merge factor",
+}
 BIN_COLUMNS = ("species", "stage", "from", "to", "cells", "mean_probability", "share_present")
 
 
@@ -28,7 +39,8 @@ def tune_rows(tuned: Tuned) -> Iterator[list[str]]:
         before, after = stages(row)
         cells = [
             row.name, "own" if row.own else "shared", tuned.kind, row.positives, row.negatives, row.hours or None,
-            str(tuned.options.criterion), row.decided.reached, *row.choice,
+            str(tuned.options.criterion), row.decided.reached,
+            tuned.options.decoder, *(row.choice.get(key) for key in CHOSEN),
             *row.decided.here, *row.decided.crossed, *row.untuned,
             row.calibration.kind, *row.calibration.losses.values(), before.error, after.error,
         ]  # fmt: skip
@@ -43,9 +55,7 @@ def species_grid(tuned: Tuned) -> Grid:
         "by",
         "present",
         "absent",
-        "threshold",
-        "median s",
-        "shortest s",
+        *(WORDS[key] for key in tuned.everyone.choice),
         "default F1",
         "F1",
         "cv F1",
@@ -64,7 +74,7 @@ def species_grid(tuned: Tuned) -> Grid:
         worth = [row.untuned.f1, row.decided.here.f1, crossed.f1, crossed.precision, crossed.recall]
         worth += [crossed.false_per_hour] if hours else []
         cells = ["own" if row.own else "shared", str(row.positives), str(row.negatives)]
-        cells += [f"{value:.3g}" for value in row.choice]
+        cells += [f"{value:.3g}" for value in row.choice.values()]
         rows.append([row.name, *cells, *map(_number, worth), kind, _number(losses["none"]), _number(losses[kind])])
     return Grid(headers, rows)
 

@@ -147,12 +147,9 @@ def read_answers(
     rows: list[dict[str, Any]] = []
     outcome: dict[Item, str] = {}
     for item in items[:upto]:
-        found = by_clip.get(item.question, [])
-        said, no = [read.said for read in found], read_label("no", item.species, names)
-        rows += [read.row for read in found if read.said.present is not None]
-        if is_ruled_out(said, no.species_id):
-            rows.append(_row(item, Label("", "", *item.box_s, None), no, names.species, common))
-        outcome[item] = _outcome(said, no.species_id)
+        said = [(read.said, read.row) for read in by_clip.get(item.question, [])]
+        spoken, outcome[item] = _speak(item, said, names, common)
+        rows += spoken
     return Answers(table, rows, outcome)
 
 
@@ -178,6 +175,35 @@ def contradictions(answers: Answers, others: Sequence[Path]) -> list[str]:
                     f"{row['annotator']}, {other['state']} for {other['annotator']}"
                 )
     return lines
+
+
+def answer_rows(
+    item: Item, text: str, names: LabelMap, *, annotator: str, weight: float = 1.0
+) -> tuple[list[dict[str, Any]], str]:
+    """What one label ``text``, with the box where ``item`` has it, says: rows of :data:`ANSWER_COLUMNS`, and the outcome.
+
+    The outcome is of the species that was asked about, as in :class:`Answers`.
+
+    Raises:
+        AnnotationError: the text names an unknown species, or the box is broken.
+    """
+    common = {"weight": weight, "annotator": annotator}
+    try:
+        read = _read(Label("", text, *item.box_s, None, item.clip), [item], names, common)
+    except ValueError as error:
+        raise AnnotationError(f"{item.recording}, {item.start_s:.2f} s: {error}") from None
+    return _speak(item, [(read.said, read.row)], names, common)
+
+
+def _speak(
+    item: Item, labels: Sequence[tuple[Said, dict[str, Any]]], names: LabelMap, common: dict[str, Any]
+) -> tuple[list[dict[str, Any]], str]:
+    """The rows of a question's labels, one more where they rule out the species that was asked about, and the outcome."""
+    said, no = [what for what, _ in labels], read_label("no", item.species, names)
+    rows = [row for what, row in labels if what.present is not None]
+    if is_ruled_out(said, no.species_id):
+        rows.append(_row(item, Label("", "", *item.box_s, None), no, names.species, common))
+    return rows, _outcome(said, no.species_id)
 
 
 class _Read(NamedTuple):

@@ -9,8 +9,10 @@ from typing import Any
 from rich.console import Console
 
 from rfcx_ssl.detection.assemble import Tables
-from rfcx_ssl.detection.detect import DetectRequest, IncompleteError, detect
-from rfcx_ssl.detection.journal import joined_journal, parts_of
+from rfcx_ssl.detection.detect import IncompleteError, detect
+from rfcx_ssl.detection.journal import parts_of
+from rfcx_ssl.detection.open_journal import joined_journal
+from rfcx_ssl.detection.request import DetectRequest
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.detection.settings import DetectSettings
 from rfcx_ssl.detection.work import Job

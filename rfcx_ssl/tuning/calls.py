@@ -8,17 +8,18 @@ with both tolerances at 0.5, as in DCASE's intersection-based F-score).
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rfcx_ssl.decoding.change_point import ChangePointDecoder
 from rfcx_ssl.decoding.decisions import decide
 from rfcx_ssl.decoding.frame_events import FrameArray, whole_frames
 from rfcx_ssl.decoding.hysteresis import EventDecoder
 from rfcx_ssl.decoding.median import MedianFilter
+from rfcx_ssl.decoding.settings import DecoderKind
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.metrics.arrays import FloatArray
 from rfcx_ssl.tuning.evidence import Timed
 from rfcx_ssl.tuning.groups import Groups
-from rfcx_ssl.tuning.tally import IntArray, Tally
+from rfcx_ssl.tuning.tally import Candidate, IntArray, Shapes, Tally, blocks
 
 TOLERANCE = 0.5
 
@@ -27,29 +28,31 @@ def count_calls(
     timed: Timed,
     num_species: int,
     groups: Groups,
+    decoder: DecoderKind,
     thresholds: Sequence[float],
-    medians_s: Sequence[float],
-    min_durations_s: Sequence[float],
+    shapes: Shapes,
 ) -> list[Tally]:
     """A tally per species: candidates in the order of :func:`rfcx_ssl.tuning.tally.candidates`."""
-    smoothings = len(medians_s) * len(min_durations_s)
+    events_of = _boxes if decoder == "change_point" else _events
+    decoded = blocks({key: values for key, values in shapes.items() if key != "min_duration_s"})
+    shortest = np.maximum(whole_frames(np.array(shapes["min_duration_s"]), timed.grid), 1)
+    smoothings = len(decoded) * len(shortest)
     counts = np.zeros((2, num_species, groups.count, smoothings, len(thresholds)), np.int64)
     there, hours = np.zeros((num_species, groups.count), np.int64), np.zeros(groups.count)
-    shortest = np.maximum(whole_frames(np.array(min_durations_s), timed.grid), 1)
     for recording, frames in timed.frames.items():
         group, duration_s = groups.of_recording[recording], timed.durations_s[recording]
         calls = np.array(timed.calls[recording], np.float64).reshape(-1, 3)
         np.add.at(there, (calls[:, 2].astype(np.int64), group), 1)
         hours[group] += duration_s / 3600
-        for place, median_s in enumerate(medians_s):
-            events = _events(_smooth(frames, median_s, timed.grid), thresholds, timed.grid)
+        for place, shape in enumerate(decoded):
+            events = events_of(frames, shape, thresholds, timed.grid)
             for species in np.unique(events[:, 0]).tolist():
                 own, mine = events[events[:, 0] == species], calls[calls[:, 2] == species, :2]
                 for order, least in enumerate(shortest.tolist()):
                     long = own[own[:, 3] - own[:, 2] >= least]
                     span_s = np.minimum(long[:, 2:] * timed.grid.frame_s, duration_s)
                     found = match(span_s, long[:, 1], mine, len(thresholds))
-                    counts[:, species, group, place * len(min_durations_s) + order] += found
+                    counts[:, species, group, place * len(shortest) + order] += found
     flat = counts.reshape(2, num_species, groups.count, -1)
     return [Tally(flat[0, s], flat[1, s], there[s], hours) for s in range(num_species)]
 
@@ -80,12 +83,32 @@ def _smooth(frames: FrameArray, median_s: float, grid: FrameGrid) -> FrameArray:
     return np.concatenate(parts)
 
 
-def _events(frames: FrameArray, thresholds: Sequence[float], grid: FrameGrid) -> NDArray[np.int64]:
-    """Species, threshold, first frame and end of every event (n, 4) of every species at every threshold."""
-    size = len(thresholds)
+def _events(frames: FrameArray, shape: Candidate, thresholds: Sequence[float], grid: FrameGrid) -> IntArray:
+    """Species, threshold, first frame and end of every event (n, 4) of every species at every threshold, by hysteresis."""
+    size, frames = len(thresholds), _smooth(frames, shape["median_s"], grid)
     names = [str(column) for column in range(frames.shape[1] * size)]
     columns = decide(names, threshold=np.tile(thresholds, frames.shape[1]), median_s=0.0, min_duration_s=0.0)
     decoder = EventDecoder(columns, grid)
     found = [*decoder.push(np.repeat(frames, size, axis=1)), *decoder.finish()]
     rows = [(*divmod(event.species, size), event.start, event.end) for event in found]
     return np.array(rows, np.int64).reshape(-1, 4)
+
+
+def _boxes(frames: FrameArray, shape: Candidate, thresholds: Sequence[float], grid: FrameGrid) -> IntArray:
+    """The same by change points: where a box is does not depend on the threshold, so that one decoding serves all."""
+    names = [str(column) for column in range(frames.shape[1])]
+    every = decide(
+        names,
+        decoder="change_point",
+        threshold=min(thresholds),
+        min_duration_s=0.0,
+        step_filter_s=shape["step_filter_s"],
+        merge_absolute=shape["merge_absolute"],
+        merge_relative=shape["merge_relative"],
+    )
+    decoder = ChangePointDecoder(every, grid)
+    found = [*decoder.push(frames), *decoder.finish()]
+    boxes = np.array([(box.species, box.start, box.end) for box in found], np.int64).reshape(-1, 3)
+    scores = np.array([box.score for box in found], np.float32)
+    box, threshold = np.nonzero(scores[:, None] >= np.array(thresholds, np.float32))  # as the decoder compares
+    return np.column_stack([boxes[box, 0], threshold, boxes[box, 1:]])

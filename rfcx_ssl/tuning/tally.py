@@ -1,39 +1,50 @@
 """Candidate decisions, counted: what each of them finds, and what it takes for a call that is none."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_ssl.decoding.settings import PARAMETERS
+from rfcx_ssl.decoding.settings import PARAMETERS, DecoderKind
 from rfcx_ssl.metrics.arrays import FloatArray
 from rfcx_ssl.metrics.prior import to_probability
 
 IntArray: TypeAlias = NDArray[np.int64]
+Candidate: TypeAlias = Mapping[str, float]  # what is decided for a species, by the names of PARAMETERS
+Shapes: TypeAlias = Mapping[str, Sequence[float]]  # what is tried of each parameter but the threshold
 
 THRESHOLDS: FloatArray = to_probability(np.arange(28, -29, -1) / 4)  # from 0.999 down to 0.001 by 0.25 in log odds
-MEDIANS_S = (PARAMETERS["median_s"].default, 0.0, 0.25, 0.5)  # what all species share by default comes first
-MIN_DURATIONS_S = (PARAMETERS["min_duration_s"].default, 0.2, 0.4)
+_OTHERS: Mapping[DecoderKind, Shapes] = {
+    "hysteresis": {"median_s": (0.0, 0.25, 0.5), "min_duration_s": (0.2, 0.4)},
+    "change_point": {
+        "step_filter_s": (0.25, 1.0),
+        "merge_absolute": (0.1, 1.0),
+        "merge_relative": (1.5, 4.0),
+        "min_duration_s": (0.2, 0.4),
+    },
+}
+SHAPES: Mapping[DecoderKind, Shapes] = {  # the default of each comes first, min_duration_s last
+    decoder: {key: (PARAMETERS[key].default, *values) for key, values in others.items()}
+    for decoder, others in _OTHERS.items()
+}
 
 
-class Candidate(NamedTuple):
-    """What is decided for a species."""
-
-    threshold: float
-    median_s: float
-    min_duration_s: float
+def defaults(decoder: DecoderKind) -> Shapes:
+    """Nothing but the default of each."""
+    return {key: values[:1] for key, values in SHAPES[decoder].items()}
 
 
-def candidates(medians_s: Sequence[float], min_durations_s: Sequence[float]) -> list[Candidate]:
-    """Every threshold with every smoothing; of equals the first one is taken, so the defaults and high thresholds lead."""
-    return [
-        Candidate(threshold, median_s, shortest_s)
-        for median_s in medians_s
-        for shortest_s in min_durations_s
-        for threshold in THRESHOLDS.tolist()
-    ]
+def blocks(shapes: Shapes) -> list[Candidate]:
+    """Every combination of the shapes, the defaults first and the last parameter fastest."""
+    return [dict(zip(shapes, values, strict=True)) for values in product(*shapes.values())]
+
+
+def candidates(shapes: Shapes) -> list[Candidate]:
+    """Every threshold with every shape; of equals the first one is taken, so the defaults and high thresholds lead."""
+    return [{"threshold": threshold, **block} for block in blocks(shapes) for threshold in THRESHOLDS.tolist()]
 
 
 class Counts(NamedTuple):

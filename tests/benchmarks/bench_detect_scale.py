@@ -153,7 +153,8 @@ def assemble(results: int, out: Path) -> None:
     """Tables of parts that are all the same one: 64 recordings of two events each."""
     from rfcx_ssl.decoding.detections import make_detection
     from rfcx_ssl.detection.assemble import ModelFacts, Tables
-    from rfcx_ssl.detection.journal import PART_RECORDINGS, Part, open_journal
+    from rfcx_ssl.detection.journal import PART_RECORDINGS, Part
+    from rfcx_ssl.detection.open_journal import open_journal
     from rfcx_ssl.detection.result import Result
     from rfcx_ssl.detection.rows import write_rows
     from rfcx_ssl.report.detections import write_summary

@@ -61,6 +61,7 @@ BEGINS = {  # what a program calls when it has read all its words
     "rfcx-ssl preview-augment": "rfcx_ssl.pictures.preview.write_preview",
     "rfcx-ssl background-pool": "rfcx_ssl.commands.background_pool.write_pool",
     "rfcx-ssl review": "rfcx_ssl.review.review.review rfcx_ssl.review.answers.read_review",
+    "rfcx-ssl app": "rfcx_ssl.app.serve.serve_request",
     "rfcx-ssl embed": "rfcx_ssl.inference.embedder.open_embedder",
     "rfcx-ssl submit": "rfcx_ssl.detection.submit.heard",
     "rfcx-ssl evaluate": "rfcx_ssl.report.evaluation.hear_all",
@@ -180,7 +181,7 @@ def shelf(tmp_path_factory, own_recordings):
 def place(shelf, tmp_path, monkeypatch):
     """A working folder in which the docs' names mean something."""
     names = {
-        "forest": ("ROOT", "RFCX", "FOREST", "data/rfcx"),
+        "forest": ("ROOT", "RFCX", "FOREST", "data/rfcx", "data/tutorial"),
         "audio": ("AUDIO_DIR", "media/card1", "media/card2", "card"),
         "dataset": ("FOLDER_OR_HUB_ID",),
         "site1": ("data/site1",),

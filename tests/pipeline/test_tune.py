@@ -96,6 +96,37 @@ def test_complete_truth_decides_and_evaluate_uses_it(run, forest, tmp_path, caps
     assert float(tuned["segment_f1"]) > float(untuned["segment_f1"]) and tuned["psds"] == untuned["psds"]
 
 
+def test_change_points_are_tuned_and_detect_uses_them(run, forest, tmp_path, capsys):
+    words = ["--device", "cpu", "--threads", "1"]
+    main(
+        [
+            "tune",
+            str(run),
+            "--labels",
+            str(forest),
+            "--decoder",
+            "change_point",
+            *words,
+            "--out",
+            str(tmp_path / "tuned"),
+        ]
+    )
+    assert "Judged by calls, criterion f1, decoder change_point" in capsys.readouterr().out
+    decisions = read_decisions(run / "model" / "decisions.json")
+    assert decisions.decoder == "change_point"
+    rows = {row["species"]: row for row in rows_of(tmp_path / "tuned" / "tune.csv")}
+    for species, name in enumerate(decisions.species):
+        row = rows.get(name, rows["all species"])
+        assert row["decoder"] == "change_point" and row["median_s"] == ""
+        for key in ("threshold", "step_filter_s", "merge_absolute", "merge_relative", "min_duration_s"):
+            assert float(row[key]) == pytest.approx(getattr(decisions, key)[species], rel=1e-5)
+    out = tmp_path / "found"
+    main(["detect", str(forest / "test"), "--model", str(run / "model"), *words, "--readers", "0", "--out", str(out)])
+    assert "events: change_point, threshold " in (said := capsys.readouterr().err) and "tuned (criterion f1" in said
+    told = json.loads((out / "detect.json").read_text())["decisions"]
+    assert list(told["step_filter_s"].values()) == decisions.step_filter_s.tolist() and "median_s" not in told
+
+
 def test_recordings_that_a_model_learned_from_are_a_warning_that_stays(run, forest, tmp_path, capsys):
     words = [
         "--labels",

@@ -100,6 +100,14 @@ def test_all_mistakes_are_named_at_once():
     assert "\n" not in message
 
 
+def test_a_word_too_long_for_a_file_is_a_wrong_word():
+    for word in ("9" * 5000, f"model.kind={'9' * 5000}", f"{'9' * 5000}=1"):
+        with pytest.raises(ConfigError):
+            load_settings(Outer, "finetune", "train", [word])
+    with pytest.raises(ConfigError, match="no config '999"):
+        load_settings(Outer, "finetune", "9" * 5000)
+
+
 def test_broken_rule_names_key_and_rule():
     with pytest.raises(ConfigError, match=r"inner.*share=2.0 must lie in \[0, 1\]"):
         check_settings(Outer, {"name": "x", "inner": {"share": 2}}, source="here")

@@ -203,3 +203,12 @@ def test_the_real_tables_fold_evenly():
     assert (absent.min(axis=1) >= 0.9 * absent.sum(axis=1) / 5).all()
     sizes = Counter(folds.fold_of.values())
     assert max(sizes.values()) - min(sizes.values()) <= 60
+
+
+def test_the_highest_fold_is_one_below_the_limit(tmp_path):
+    path = tmp_path / "folds.csv"
+    path.write_text("recording_id,fold,group\na,9999,a\n", encoding="utf-8")
+    assert Folds.load(path).num_folds == 10_000
+    path.write_text("recording_id,fold,group\na,9999,a\nb,10000,b\n", encoding="utf-8")
+    with pytest.raises(AnnotationError, match=r"folds.csv:3: fold=10000 must be below 10000"):
+        Folds.load(path)

@@ -28,6 +28,13 @@ def test_seconds_are_rounded_not_cut():
     assert seconds_to_samples(0.29, 100) == 29  # int(0.29 * 100) is 28
 
 
-def test_a_grid_without_samples_is_refused():
-    with pytest.raises(ValueError, match="hop_samples"):
-        FrameGrid(32000, 0)
+@pytest.mark.parametrize(("rate", "hop"), [(32_000, 0), (0, 640), (-1, 640), (32_000, -1)])
+def test_a_grid_without_samples_is_refused(rate, hop):
+    with pytest.raises(ValueError, match=f"got .*sample_rate_hz={rate}, hop_samples={hop}"):
+        FrameGrid(rate, hop)
+
+
+def test_the_smallest_grid_is_one():
+    grid = FrameGrid(1, 1)
+    assert grid.frame_s == 1.0
+    assert grid.frame_slice(2.0, 4.0, 9) == slice(2, 4)

@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import json
 import logging
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -116,12 +117,32 @@ def test_every_program_has_an_answer(path):
     assert inspect.signature(program.main).return_annotation is Answer
 
 
-def test_a_closed_pipe_is_no_error():
-    code = "from rfcx_ssl.program import run_program; run_program(lambda: print('x' * 10**6))"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        process.stdout.close()
-        assert process.stderr.read() == b""
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("writer", ["print('x', file=sys.{})", "Console(file=sys.{}).print('x')"])
+def test_a_closed_pipe_is_no_error(writer, stream):
+    code = f"""
+import sys
+from rich.console import Console
+from rfcx_ssl.program import run_program
+sys.stdin.read()
+run_program(lambda: {writer.format(stream)})
+"""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        getattr(process, stream).close()
+        process.stdin.close()
+        assert (process.stderr if stream == "stdout" else process.stdout).read() == b""
     assert process.returncode == 141
+
+
+def test_a_broken_pipe_between_processes_keeps_its_traceback():
+    def main():
+        reader, writer = os.pipe()
+        os.close(reader)
+        os.write(writer, b"x")
+
+    with pytest.raises(BrokenPipeError):
+        run_program(main, [])
 
 
 @pytest.mark.parametrize(

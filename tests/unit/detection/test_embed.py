@@ -162,6 +162,21 @@ def test_an_event_after_the_end_is_a_problem_of_its_recording(card, model_dir, t
     assert embed_recording(embedder, 0, recording, [], 4, tmp_path).problem is None
 
 
+def test_silent_events_have_no_vector_and_the_others_have_theirs(model_dir, tmp_path):
+    noise = np.random.default_rng(1).uniform(-0.1, 0.1, 2 * RATE)
+    soundfile.write(tmp_path / "half.wav", np.r_[np.zeros(2 * RATE), noise, np.full(2 * RATE + 5, 0.5)], RATE)
+    embedder, recording = open_embedder(str(model_dir), device="cpu"), Recording("half", str(tmp_path / "half.wav"))
+    events = [(0.5, 1.0), (2.5, 3.0), (0.0, 3.5), (4.5, 6.1)]
+    result = embed_recording(embedder, 0, recording, events, 4, tmp_path)
+    assert result.arrays["windows_s"].tolist() == [2.5, 0.0] and result.arrays["windows_end_s"].tolist() == [3.0, 3.5]
+    for vector, event in zip(result.arrays["embeddings"], events[1:3], strict=True):
+        alone = embed_recording(embedder, 0, recording, [event], 4, tmp_path)
+        np.testing.assert_allclose(vector, alone.arrays["embeddings"][0], rtol=1e-5, atol=1e-6)
+        assert not alone.warnings
+    assert ["without any signal" in line for line in result.warnings] == [True]
+    assert not embed_recording(embedder, 0, recording, events[:1], 4, tmp_path).arrays
+
+
 def test_features_that_are_no_numbers_are_a_problem_too(card, model_dir, tmp_path):
     embedder = open_embedder(str(model_dir), device="cpu")
     with torch.no_grad():

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from rfcx_ssl.detection import journal as module
-from rfcx_ssl.detection.journal import Journal, Part, joined_journal, open_journal, parts_of
+from rfcx_ssl.detection import open_journal as opening
+from rfcx_ssl.detection.journal import Journal, Part, parts_of
+from rfcx_ssl.detection.open_journal import joined_journal, open_journal
 from rfcx_ssl.detection.result import Result
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.species import rfcx_species
@@ -191,7 +193,7 @@ def test_a_thread_that_ends_leaves_the_claims_of_the_others(tmp_path):
     answers = fork.Queue()
 
     def other():
-        module._joined.clear()  # what the fork brought along: it is another process
+        opening._joined.clear()  # what the fork brought along: it is another process
         with joined_journal(tmp_path) as journal, journal.claim(PART) as mine:
             answers.put(mine)
 

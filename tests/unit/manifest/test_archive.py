@@ -55,7 +55,7 @@ def test_everything_missing_or_damaged_is_named(write_archive, tmp_path):
     text = "\n".join(verify(root))
     assert f"{root}/train: 1 recordings of the tables are missing, e.g. bb" in text
     assert f"{root}/train: 2 recordings, must be 3" in text
-    assert "train_tp.csv:1: lacks column species_id, songtype_id" in text
+    assert "train_tp.csv:1: missing column species_id, songtype_id" in text
     assert "sample_submission.csv: cannot be read" in text
     assert f"{root}/test/dd.flac: its samples do not have the checksum in its header" in text
     assert f"{root}/test/ee.flac" in text

@@ -1,6 +1,7 @@
 import pytest
 
 from rfcx_ssl.errors import ManifestError
+from rfcx_ssl.files import write_csv
 from rfcx_ssl.manifest.excluded import names_of, read_recording_ids
 
 
@@ -24,6 +25,9 @@ def test_lists_and_tables_are_read(tmp_path):
     assert read_recording_ids(tmp_path / "folds.csv", fold=0) == {"aa", "cc"}
     (tmp_path / "one.csv").write_text("recording_id\naa\n")
     assert read_recording_ids(tmp_path / "one.csv") == {"aa"}
+    write_csv(tmp_path / "guarded.csv", ["recording_id", "fold"], [["=1+1", 0], ["a\u2028b", 0], ["c\nd", 1]])
+    assert read_recording_ids(tmp_path / "guarded.csv", fold=0) == {"=1+1", "a\u2028b"}
+    assert read_recording_ids(tmp_path / "guarded.csv") == {"=1+1", "a\u2028b", "c\nd"}
 
 
 @pytest.mark.parametrize(
@@ -31,9 +35,11 @@ def test_lists_and_tables_are_read(tmp_path):
     [
         ("", None, "names no recordings"),
         ("aa\nbb\n", 0, "needs a CSV with recording_id and fold columns"),
-        ("id,fold\naa,0\n", None, r"x\.csv:1: no column 'recording_id'; has id, fold"),
-        ("recording_id,x\naa,0\n", 0, "no column 'fold'"),
+        ("id,fold\naa,0\n", None, r"x\.csv:1: missing column recording_id; the header is 'id,fold'"),
+        ("recording_id,x\naa,0\n", 0, "missing column fold"),
         ("recording_id,fold\naa,0\n", 7, "names no recordings of fold 7"),
+        ("recording_id,fold\naa,0\nbb\n", None, r"x\.csv:3: 1 cells, the header has 2"),
+        ("recording_id,fold,fold\naa,0,1\n", 0, "column 'fold' is there twice"),
     ],
 )
 def test_wrong_lists_are_named(tmp_path, text, fold, message):

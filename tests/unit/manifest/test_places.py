@@ -22,9 +22,17 @@ def test_a_table_places_recordings_and_groups_the_split(recordings, tmp_path, bu
 
 def test_wrong_tables_are_named(recordings, tmp_path, build):
     table = tmp_path / "recordings.csv"
-    table.write_text("recording,site\na,b\n")
-    with pytest.raises(ManifestError, match=r"recordings\.csv:1: needs columns recording_id and site or recorder"):
-        read_places(table)
+    for text, message in (
+        ("recording,site\na,b\n", "1: missing column recording_id"),
+        ("recording_id,place\na,b\n", "1: needs a column site or recorder"),
+        ("recording_id,site\na,b\nc\n", "3: 1 cells, the header has 2"),
+        ("recording_id,site\n", " lists no recordings"),
+    ):
+        table.write_text(text)
+        with pytest.raises(ManifestError, match=rf"recordings\.csv:{message}"):
+            read_places(table)
+    table.write_text("recording_id,site\n'=a,'+b\n")
+    assert read_places(table) == {"=a": ("+b", None)}
     with pytest.raises(ManifestError, match="cannot be read"):
         read_places(tmp_path / "missing.csv")
     with pytest.raises(ManifestError, match="none of the 1 recordings of the table is here"):

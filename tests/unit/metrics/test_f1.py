@@ -73,6 +73,14 @@ def test_pooling_by_definition():
         pool_segments(target, known, scores, 0)
 
 
+def test_labels_count_as_yes_from_one_half_on():
+    half, below = np.full((2, 1), 0.5), np.full((2, 1), np.nextafter(0.5, 0))
+    scores = np.zeros((2, 1))
+    assert pool_segments(half, half, scores, 2)[:2] == (True, True)
+    assert pool_segments(below, half, scores, 2)[:2] == (False, True)
+    assert pool_segments(half, below, scores, 2)[:2] == (False, False)
+
+
 def test_segment_f1_of_complete_labels_equals_sed_scores_eval():
     rng = np.random.default_rng(3)
     scores = np.repeat(rng.random((20, 2)), 5, axis=0)

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from transformers import AutoFeatureExtractor
 
 from rfcx_ssl.models.export_code import exported_source, needed_modules, save_with_code, write_code
+from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.models.wav2vec2_mel import AUTO_CLASSES, Wav2Vec2MelConfig, Wav2Vec2MelModel
 
 NEEDED = ("torch", "transformers")  # as docs/models.md says
@@ -199,11 +200,26 @@ def test_the_exported_code_is_closed():
 
 
 def test_the_exported_code_imports_torch_transformers_and_the_standard_library_only():
-    packages = set()
-    for module in needed_modules("rfcx_ssl.models.modeling"):
+    packages, asked, importers = set(), set(), set()
+    for module in {
+        name for kind in (RainforestSedModel, Wav2Vec2MelModel) for name in needed_modules(kind.__module__)
+    }:
         for node in ast.walk(ast.parse(exported_source(module))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "require_extra":
+                asked.add(ast.literal_eval(node.args[0]).split(".")[0])
+            if getattr(node, "attr", "") == "import_module" or getattr(node, "id", "") in (
+                "__import__",
+                "exec",
+                "eval",
+            ):
+                importers.add(module)
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module]
             packages |= {name.split(".")[0] for name in names}
     assert packages - sys.stdlib_module_names == {"torch", "transformers"}
+    assert asked == {"timm", "torchaudio"}  # by layers of theirs, where a model has some
+    assert importers == {
+        "rfcx_ssl.errors",
+        "rfcx_ssl.settings",
+    }  # require_extra itself, and pydantic where it reads settings

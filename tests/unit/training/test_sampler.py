@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rfcx_ssl.errors import ConfigError
+from rfcx_ssl.errors import AudioError, ConfigError, RunError
 from rfcx_ssl.training.sampler import KeyedDataset, StepSampler, accumulation_steps
 
 
@@ -71,6 +71,65 @@ def test_keyed_dataset_sets_the_epoch():
     data = KeyedDataset(Data())
     keys = [(3, 1), (3, 0), (4, 1), (3, 2)]
     assert [data[key] for key in keys] == keys
+
+
+class Failing:
+    """Four items; the third cannot be made, for a reason that a test chooses."""
+
+    def __init__(self, error):
+        self.error = error
+        self.epochs = []
+
+    def __len__(self):
+        return 4
+
+    def set_epoch(self, epoch):
+        self.epochs.append(epoch)
+
+    def __getitem__(self, index):
+        if index == 2:
+            raise self.error
+        return index
+
+
+def test_items_come_as_a_batch_and_an_epoch_is_set_once():
+    inner = Failing(AudioError("a.flac: is broken"))
+    data = KeyedDataset(inner)
+    assert data.__getitems__([(0, 1), (0, 3), (1, 0), (1, 1)]) == [1, 3, 0, 1]
+    assert inner.epochs == [0, 1]
+    assert len(data) == 4
+
+
+def test_what_breaks_a_batch_is_answered_and_only_a_bug_is_raised():
+    error = AudioError("a.flac: is broken")
+    assert KeyedDataset(Failing(error)).__getitems__([(0, 1), (0, 2)]) is error
+    for foreign in (OSError("disk gone\nmore"), MemoryError("none left")):
+        answer = KeyedDataset(Failing(foreign)).__getitems__([(0, 2)])
+        assert type(answer) is RunError
+        assert str(answer) == f"a training crop cannot be made: {str(foreign).splitlines()[0]}"
+    with pytest.raises(ZeroDivisionError):
+        KeyedDataset(Failing(ZeroDivisionError())).__getitems__([(0, 2)])
+
+
+def test_orders_of_epochs_that_are_over_are_forgotten():
+    sampler = StepSampler(num_items=3, batch_size=4, accumulation=1, rank=0, num_processes=1, seed=0)
+    list(islice(sampler, 50))
+    assert len(sampler._orders) <= 3  # of about 66 epochs
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"num_items": 0}, "holds no crops"),
+        ({"batch_size": 10}, "batch_size=10 must be a multiple of .* = 2 x 3"),
+        ({"batch_size": 9}, "batch_size=9 must be a multiple of .* = 2 x 3"),
+    ],
+)
+def test_a_stream_that_cannot_be_is_refused(changed, message):
+    right = dict(num_items=1, batch_size=12, accumulation=3, rank=0, num_processes=2, seed=0)
+    StepSampler(**right)
+    with pytest.raises(ConfigError, match=message):
+        StepSampler(**right | changed)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Events of all candidates at once against decoding them one by one and matching in loops."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from rfcx_ssl.decoding.decisions import decide
-from rfcx_ssl.decoding.hysteresis import EventDecoder
+from rfcx_ssl.decoding.decode import make_decoder
 from rfcx_ssl.frames import FrameGrid
 from rfcx_ssl.metrics.events import merge_calls
 from rfcx_ssl.tuning.calls import count_calls, match
@@ -57,28 +59,43 @@ def timed():
     return Timed(frames, calls, dict.fromkeys(frames, 3.97), GRID)
 
 
-def test_counts_equal_decoding_candidates_one_by_one(timed):
-    thresholds, medians_s, shortest_s = [0.8, 0.6, 0.4], [0.1, 0.0, 0.25], [0.1, 0.3]
-    groups = Groups(np.array([0, 1, 2, 0, 1]), 3, "recordings")
-    tallies = count_calls(timed, 2, groups, thresholds, medians_s, shortest_s)
+@pytest.mark.parametrize(
+    ("decoder", "shapes"),
+    [
+        ("hysteresis", {"median_s": (0.1, 0.0, 0.25), "min_duration_s": (0.1, 0.3)}),
+        (
+            "change_point",
+            {
+                "step_filter_s": (0.5, 0.2),
+                "merge_absolute": (0.2, 0.05),
+                "merge_relative": (2.0, 1.2),
+                "min_duration_s": (0.1, 0.3),
+            },
+        ),
+    ],
+)
+def test_counts_equal_decoding_candidates_one_by_one(timed, decoder, shapes):
+    thresholds, groups = [0.8, 0.6, 0.4], Groups(np.array([0, 1, 2, 0, 1]), 3, "recordings")
+    tallies = count_calls(timed, 2, groups, decoder, thresholds, shapes)
     column = 0
-    for median_s in medians_s:
-        for least_s in shortest_s:
-            for threshold in thresholds:
-                chosen = decide(("a", "b"), threshold=threshold, median_s=median_s, min_duration_s=least_s)
-                counts = np.zeros((2, 2, 3), np.int64)
-                for recording, frames in timed.frames.items():
-                    decoder = EventDecoder(chosen, GRID)
-                    found = [*decoder.push(frames), *decoder.finish()]
-                    for species in range(2):
-                        spans = [(e.start * 0.05, min(e.end * 0.05, 3.97)) for e in found if e.species == species]
-                        mine = [call[:2] for call in timed.calls[recording] if call[2] == species]
-                        counts[species, :, groups.of_recording[recording]] += slow_match(spans, mine)
-                for species, tally in enumerate(tallies):
-                    np.testing.assert_array_equal(tally.hits[:, column], counts[species, 0])
-                    np.testing.assert_array_equal(tally.false[:, column], counts[species, 1])
-                column += 1
+    for *shape, threshold in product(*shapes.values(), thresholds):
+        values = dict(zip(shapes, shape, strict=True))
+        chosen = decide(("a", "b"), decoder=decoder, threshold=threshold, **values)
+        counts = np.zeros((2, 2, 3), np.int64)
+        for recording, frames in timed.frames.items():
+            one = make_decoder(chosen, GRID)
+            found = [*one.push(frames), *one.finish()]
+            for species in range(2):
+                spans = [(e.start * 0.05, min(e.end * 0.05, 3.97)) for e in found if e.species == species]
+                mine = [call[:2] for call in timed.calls[recording] if call[2] == species]
+                counts[species, :, groups.of_recording[recording]] += slow_match(spans, mine)
+        for species, tally in enumerate(tallies):
+            np.testing.assert_array_equal(tally.hits[:, column], counts[species, 0])
+            np.testing.assert_array_equal(tally.false[:, column], counts[species, 1])
+        column += 1
     assert tallies[0].hits.shape == (3, column) and tallies[0].hits.any() and tallies[0].false.any()
+    blocks = np.stack([part.reshape(3, -1, 3) for tally in tallies for part in (tally.hits, tally.false)])
+    assert len({blocks[:, :, block].tobytes() for block in range(column // 3)}) > 3, "what is tried makes a difference"
     mine = [sum(call[2] == 0 for call in timed.calls[r]) for r in range(5)]
     assert tallies[0].there.tolist() == [mine[0] + mine[3], mine[1] + mine[4], mine[2]]
     np.testing.assert_allclose(tallies[0].hours * 3600, [7.94, 7.94, 3.97])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import fbeta_score, precision_score, recall_score
 
-from rfcx_ssl.tuning.tally import THRESHOLDS, Counts, candidates, count_scores
+from rfcx_ssl.decoding.settings import PARAMETERS, USED_BY
+from rfcx_ssl.tuning.tally import SHAPES, THRESHOLDS, Counts, candidates, count_scores
 
 
 def test_every_threshold_counts_as_scikit_learn_does():
@@ -34,8 +35,12 @@ def test_what_cannot_be_said_is_nan():
 
 
 def test_candidates_are_blocks_of_thresholds_the_defaults_first():
-    grid = candidates((0.1, 0.0), (0.1, 0.4))
     size = len(THRESHOLDS)
-    assert len(grid) == 4 * size and grid[0].median_s == 0.1 and grid[0].min_duration_s == 0.1
-    for block in range(4):
-        assert [c.threshold for c in grid[block * size : (block + 1) * size]] == THRESHOLDS.tolist()
+    for decoder, shapes in SHAPES.items():
+        grid = candidates(shapes)
+        keys = ("threshold", *shapes)
+        assert set(keys) == {*USED_BY[decoder]} - {"low_threshold", "merge_gap_s"}
+        assert {key: grid[0][key] for key in shapes} == {key: PARAMETERS[key].default for key in shapes}
+        assert len({tuple(c.values()) for c in grid}) == len(grid) == size * np.prod([len(v) for v in shapes.values()])
+        for block in range(len(grid) // size):
+            assert [c["threshold"] for c in grid[block * size : (block + 1) * size]] == THRESHOLDS.tolist()
