@@ -14,12 +14,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rfcx_ssl.program import Parser, add_hearing, run_program
+from rfcx_ssl.program import Answer, Parser, add_hearing, run_program
 from rfcx_ssl.selftraining.rounds_settings import open_rounds
 from rfcx_ssl.training.arguments import gather_lists, words
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> Answer:
     """Parse, and do the rounds."""
     parser = Parser(__doc__)
     parser.add_argument("config", metavar="CONFIG", help="name in configs/self_train/, or the path of a YAML file")
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     launcher = Launcher(program, args.launcher or default_launcher(), args.devices, args.out / "logs")
     work = Work(args.device, args.workers, args.readers, args.threads)
     console = Console()
-    self_train(
+    return self_train(
         RoundsRequest(settings, args.out, launcher, work), console if console.is_terminal else Console(width=160)
     )
 

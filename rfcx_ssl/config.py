@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
+from yaml import YAMLError
 
 from rfcx_ssl.errors import ConfigError, did_you_mean
 from rfcx_ssl.project import expand_project
@@ -47,7 +48,12 @@ def load_settings(cls: type[T], group: str, name: str, overrides: Sequence[str] 
             composed = compose(name, forced)
             missing = OmegaConf.missing_keys(composed)
             values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
-    except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a number of 5,000 digits
+    except (
+        HydraException,
+        OmegaConfBaseException,
+        YAMLError,
+        ValueError,
+    ) as error:  # ValueError: a number of 5,000 digits
         message = " ".join(str(error).split()).partition(" Config search path:")[0]
         raise ConfigError(f"{group}/{name}.yaml {' '.join(overrides)}: {message}") from None
     try:

@@ -23,6 +23,7 @@ from rfcx_ssl.data import DataSettings
 from rfcx_ssl.detection.detect import IncompleteError
 from rfcx_ssl.detection.work import open_models
 from rfcx_ssl.errors import ConfigError, RunError, some_of
+from rfcx_ssl.program import Answer
 from rfcx_ssl.selftraining.arms import CONTROL, Arm, Arms
 from rfcx_ssl.selftraining.hear import Work
 from rfcx_ssl.selftraining.held_out import heard_test, out_of_fold, test_reference
@@ -49,8 +50,8 @@ class RoundsRequest:
     work: Work  # how recordings are heard
 
 
-def self_train(request: RoundsRequest, console: Console) -> None:
-    """Do what is left of the rounds, and write their table and picture after each.
+def self_train(request: RoundsRequest, console: Console) -> Answer:
+    """Do what is left of the rounds, and write their table and picture after each; returns which round is best, and by what.
 
     Raises:
         IncompleteError: after all is done, if a recording could not be read to its end (exit code 3).
@@ -60,7 +61,7 @@ def self_train(request: RoundsRequest, console: Console) -> None:
     folder = RunFolder(request.out)
     folder.create()
     with folder.lock(LOCK_TIMEOUT_S):
-        _Rounds(request, arms, console).run()
+        return _Rounds(request, arms, console).run()
 
 
 class _Rounds:
@@ -82,7 +83,7 @@ class _Rounds:
         self.metric: str | None = None
         self.problems: list[str] = []
 
-    def run(self) -> None:
+    def run(self) -> Answer:
         """All that is left."""
         self._finish(self.arms.teachers)
         before, ended = self.arms.teachers, ""
@@ -97,7 +98,7 @@ class _Rounds:
             assert control.config is not None  # it is trained
             self.state.require_arm(CONTROL, control.config)
             self._finish(control)
-        self._tell(ended)
+        return self._tell(ended)
 
     # ---- the stages
 
@@ -177,15 +178,19 @@ class _Rounds:
             for row in self.rows
         }
 
-    def _tell(self, ended: str) -> None:
-        best = best_round(self._scores())
+    def _tell(self, ended: str) -> Answer:
+        scores = self._scores()
+        best = best_round(scores)
         folder = next(row.arm.folder for row in self.rows if row.arm.name == best)
-        self.state.finish(finished=True, metric=self.metric, best=best, ended=ended or "all rounds are done")
+        verdict = {"metric": self.metric, "best": best, "ended": ended or "all rounds are done"}
+        self.state.finish(finished=True, **verdict)
         if ended:
             self._say(f"stopped: {ended}")
         self._say(f"best: {best} by out-of-fold {self.metric}: {folder}")
+        answer = {"out": self.out, **verdict, "folder": folder, "scores": scores}
         if self.problems:
-            raise IncompleteError("; ".join(dict.fromkeys(self.problems)))
+            raise IncompleteError("; ".join(dict.fromkeys(self.problems)), answer)
+        return answer
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)

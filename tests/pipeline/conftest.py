@@ -1,9 +1,15 @@
-"""A bioacoustician's folder: made-up calls of seven species, 44.1 kHz WAVs in nested folders, a Raven table beside each."""
+"""What tests of programs share: folders of recordings that people might have, a tiny model, programs run in this process."""
 
+import multiprocessing
+import os
+import runpy
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
@@ -12,8 +18,10 @@ from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
 from rfcx_ssl.species import label_space, rfcx_species
 
+ROOT = Path(__file__).parents[2]
 RATE = 44_100
 LENGTH_S = 8.0
+TONES_HZ = 16_000
 #: Name -> lowest and highest frequency in Hz, length in seconds, whether the call rises.
 CALLS = {
     "Gould's finch": (6000, 7500, 0.4, True),
@@ -37,7 +45,7 @@ def call_of(name: str) -> np.ndarray:
 
 
 def make_recordings(root: Path, *, count: int = 28) -> Path:
-    """``count`` recordings in which two or three species call, each call marked."""
+    """A bioacoustician's folder: WAVs in nested folders, a Raven table beside each. ``count`` recordings in which two or three species call, each call marked."""
     rng = np.random.default_rng(0)
     names = list(CALLS)
     for number in range(count):
@@ -86,3 +94,76 @@ def build_tiny(rate_hz: int, *, seed: int = 0, window_s: float = 1.0, space=None
 def tiny_model() -> Callable:
     """:func:`build_tiny`."""
     return build_tiny
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory):
+    """Twelve recordings of noise, in the layout of RFCX; each of three species is a tone, boxed once in most of them."""
+    root = tmp_path_factory.mktemp("rfcx")
+    (root / "train").mkdir()
+    rng = np.random.default_rng(0)
+    present, absent = [], []
+    for i in range(12):
+        name, species = f"rec{i:02d}", i % 3
+        wave = 0.05 * rng.standard_normal(TONES_HZ * 4)
+        wave[TONES_HZ : 2 * TONES_HZ] += 0.3 * np.sin(
+            2 * np.pi * (1000 + 1500 * species) * np.arange(TONES_HZ) / TONES_HZ
+        )
+        soundfile.write(root / "train" / f"{name}.flac", wave, TONES_HZ)
+        present.append((name, species, 1, 1.0, 800.0, 2.0, 6000.0))
+        absent.append((name, (species + 1) % 3, 1, 2.5, 800.0, 3.5, 6000.0))
+    columns = ["recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max"]
+    pd.DataFrame(present, columns=columns).to_csv(root / "train_tp.csv", index=False)
+    pd.DataFrame(absent, columns=columns).to_csv(root / "train_fp.csv", index=False)
+    return root
+
+
+class Forked:
+    """Stands in for Popen where a program starts others: a child of this process, which has their imports."""
+
+    def __init__(self, command, env, **_):
+        self._child = multiprocessing.get_context("fork").Process(target=self._run, args=(command[1:], env))
+        self._child.start()
+        self.pid = self._child.pid
+
+    def _run(self, command, env):
+        os.environ |= env
+        sys.argv = command
+        runpy.run_path(command[0], run_name="__main__")
+
+    def wait(self):
+        self._child.join()
+        return self._child.exitcode
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """``run(program, *words, code=0)``: a program as the interpreter would run it, in this process, which has its imports.
+
+    What it starts by itself is forked; with ``--launcher`` it is started as a user would.
+    """
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    monkeypatch.setattr("rfcx_ssl.training.signals.stop_with_parent", lambda: None)
+    monkeypatch.chdir(ROOT)
+
+    def start(program, *words, code=0):
+        if "--launcher" not in words:
+            monkeypatch.setattr("rfcx_ssl.training.launch.subprocess", SimpleNamespace(Popen=Forked))
+        monkeypatch.setattr(sys, "argv", [program, *map(str, words)])
+        capfd.readouterr()
+        found = 0
+        try:
+            runpy.run_path(program, run_name="__main__")
+        except SystemExit as stop:
+            found = stop.code or 0
+        said = capfd.readouterr()
+        assert found == code, said.err[-3000:]
+        return SimpleNamespace(stdout=said.out, stderr=said.err)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def forked() -> type:
+    """:class:`Forked`."""
+    return Forked

@@ -2,18 +2,13 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 import yaml
 
 from rfcx_ssl.models.modeling import RainforestSedModel
@@ -27,24 +22,10 @@ SMALL = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Twelve recordings of noise; each of three species is a tone, boxed once in most of them."""
-    root = tmp_path_factory.mktemp("rfcx")
-    (root / "train").mkdir()
-    rng = np.random.default_rng(0)
-    present, absent = [], []
-    for i in range(12):
-        name, species = f"rec{i:02d}", i % 3
-        wave = 0.05 * rng.standard_normal(RATE * SECONDS)
-        wave[RATE : 2 * RATE] += 0.3 * np.sin(2 * np.pi * (1000 + 1500 * species) * np.arange(RATE) / RATE)
-        soundfile.write(root / "train" / f"{name}.flac", wave, RATE)
-        present.append((name, species, 1, 1.0, 800.0, 2.0, 6000.0))
-        absent.append((name, (species + 1) % 3, 1, 2.5, 800.0, 3.5, 6000.0))
-    columns = ["recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max"]
-    pd.DataFrame(present, columns=columns).to_csv(root / "train_tp.csv", index=False)
-    pd.DataFrame(absent, columns=columns).to_csv(root / "train_fp.csv", index=False)
-    return root
+@pytest.fixture
+def data(tones):
+    """:func:`tones`."""
+    return tones
 
 
 def launched(*command):
@@ -56,51 +37,6 @@ def launched(*command):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return done
-
-
-class Forked:
-    """Stands in for Popen where a program starts others: a child of this process, which has their imports."""
-
-    def __init__(self, command, env, **_):
-        self._child = multiprocessing.get_context("fork").Process(target=self._run, args=(command[1:], env))
-        self._child.start()
-        self.pid = self._child.pid
-
-    def _run(self, command, env):
-        os.environ |= env
-        sys.argv = command
-        runpy.run_path(command[0], run_name="__main__")
-
-    def wait(self):
-        self._child.join()
-        return self._child.exitcode
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """``run(program, *words, code=0)``: a program as the interpreter would run it, in this process, which has its imports.
-
-    What it starts by itself is forked; with ``--launcher`` it is started as a user would.
-    """
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    monkeypatch.setattr("rfcx_ssl.training.signals.stop_with_parent", lambda: None)
-    monkeypatch.chdir(ROOT)
-
-    def start(program, *words, code=0):
-        if "--launcher" not in words:
-            monkeypatch.setattr("rfcx_ssl.training.launch.subprocess", SimpleNamespace(Popen=Forked))
-        monkeypatch.setattr(sys, "argv", [program, *map(str, words)])
-        capfd.readouterr()
-        found = 0
-        try:
-            runpy.run_path(program, run_name="__main__")
-        except SystemExit as stop:
-            found = stop.code or 0
-        said = capfd.readouterr()
-        assert found == code, said.err[-3000:]
-        return SimpleNamespace(stdout=said.out, stderr=said.err)
-
-    return start
 
 
 def test_cross_validation_by_accelerate_launch(data, tmp_path):

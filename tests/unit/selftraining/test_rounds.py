@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
+from functools import cache
 from io import StringIO
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from rfcx_ssl.inference.load import load_model
 from rfcx_ssl.inference.predict import predict_recording
 from rfcx_ssl.labels.pseudo import PseudoLabels
 from rfcx_ssl.metrics import lwlrap
+from rfcx_ssl.selftraining import arms
 from rfcx_ssl.selftraining.hear import Work
 from rfcx_ssl.selftraining.rounds import RoundsRequest, self_train
 from rfcx_ssl.selftraining.rounds_settings import RoundSettings, SelfTrainSettings
@@ -69,6 +72,20 @@ def settings_in(world):
     return lambda **changes: SelfTrainSettings(**usual | changes)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def composed():
+    """Words are composed once: it takes a quarter of a second each time, and gives the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arms, "load_settings", lambda *words: compose(*words[:-1], tuple(words[-1])))
+        yield
+
+
+@cache
+def compose(kind, group, name, overrides):
+    """The settings of some words."""
+    return load_settings(kind, group, name, overrides)
+
+
 class Trainings:
     """Stands in for the launcher: models that know by heart, whose out-of-fold scores are as good as ``SURE_OF`` says."""
 
@@ -88,9 +105,15 @@ class Trainings:
         arm, seed, fold = launch.output_dir.parts[-3:]
         assert (arm, seed, fold) not in self.made, "trained twice"
         self.made[arm, seed, fold] = launch.overrides
-        found = load_settings(TrainSettings, "finetune", "train", launch.arguments)
+        own = ("fold=", "seed=", "start.")
+        words = [word for word in launch.overrides if not word.startswith(own)]
+        alike = compose(TrainSettings, "finetune", "train", (*words, "output_dir=RUN"))
+        found = replace(alike, fold=int(fold.removeprefix("fold_")), seed=int(seed.removeprefix("seed_")))
+        starts = [
+            word.removeprefix("start.model=").strip("'") for word in launch.overrides if word.startswith("start.")
+        ]
         launch.output_dir.mkdir(parents=True)
-        corpus = self.memorize(launch.output_dir, found.data, found.fold, found.start and found.start.model)
+        corpus = self.memorize(launch.output_dir, found.data, found.fold, *starts)
         judged = corpus.judged(corpus.folds.valid_ids(found.fold), GRID)
         rng = np.random.default_rng(found.fold)
         sure = SURE_OF[arm]
@@ -99,8 +122,7 @@ class Trainings:
         validation = Validation(
             judged, corpus, lambda model, waveform: None, prior=np.full(24, 0.5), space=corpus.space, grid=GRID
         )
-        folder = RunFolder(launch.output_dir)
-        validation.write(folder.oof, folder.oof_boxes, Scores(scores, boxes, scores), found.fold, found.seed)
+        validation.write(launch.output_dir, Scores(scores, boxes, scores), found.fold, found.seed)
         facts = {"fold": found.fold, "metrics": {}, "selected": "last", "train_s": 1.0, "steps": found.max_steps}
         record = json.loads((launch.output_dir / "run.json").read_text())
         record["config"] |= {"seed": found.seed}

@@ -1,11 +1,16 @@
 """Runs that go on from a trained model, for its own species and for others."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 
+from rfcx_ssl.cli import main
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import CheckpointError, ConfigError
 from rfcx_ssl.inference.load import load_model
+from rfcx_ssl.labels.pseudo import write_pseudo_labels
 from rfcx_ssl.species import SpeciesTable, rfcx_species, write_species
 from rfcx_ssl.training.train import TrainSettings, train
 
@@ -53,3 +58,25 @@ def test_the_same_architecture_is_wanted(run):
 def test_a_start_that_is_not_there(run, tmp_path):
     with pytest.raises(CheckpointError, match="nowhere"):
         run("first", f"start.model={tmp_path / 'nowhere'}")
+
+
+def test_a_prior_in_the_labels_is_in_all_models_that_come_of_them(run, copied_forest, tmp_path, monkeypatch, capsys):
+    scores, file = np.full((20, 24), 0.5, np.float32), tmp_path / "scaled.parquet"
+    rows = [(f"rec{number:02d}", scores, 1.0) for number in range(12)]
+    write_pseudo_labels(file, rows, output_names=[f"s{k}" for k in range(24)], frame_s=0.2, prevalence="table")
+    first = run("first", f"data.pseudo.files=[{file}]")
+    second = run("second", f"start.model={first}")
+    (copied_forest / "train").rename(copied_forest / "test")
+    wanted = ["recording_id," + ",".join(f"s{k}" for k in range(24)), "rec00" + ",0" * 24]
+    (copied_forest / "sample_submission.csv").write_text("\n".join(wanted) + "\n")
+    monkeypatch.setattr(
+        "rfcx_ssl.inference.scorer.TorchScorer.__call__", lambda *_: pytest.fail("something was heard")
+    )
+    for model in (first, second):
+        assert json.loads((model / "config.json").read_text())["scaled_prevalence"] == "table"
+        more = ["--out", tmp_path / "out", "--threads", "1", "--set", "prevalence=table"]
+        for words in (["detect", copied_forest / "test", "--model"], ["submit", "--data", copied_forest, "--models"]):
+            with pytest.raises(SystemExit) as stop:
+                main([str(word) for word in (*words, model, *more)])
+            error = capsys.readouterr().err.strip().splitlines()[-1]
+            assert stop.value.code == 2 and "prevalence=table: model" in error and "the prior is in its" in error
