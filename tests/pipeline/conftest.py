@@ -118,6 +118,18 @@ def tones(tmp_path_factory):
     return root
 
 
+def children_can_train():
+    """Whether autograd works in children of this process: where an earlier test gave it threads, it does not."""
+
+    def backward():
+        torch.ones(1, requires_grad=True).sum().backward()
+
+    child = multiprocessing.get_context("fork").Process(target=backward)
+    child.start()
+    child.join()
+    return child.exitcode == 0
+
+
 class Forked:
     """Stands in for Popen where a program starts others: a child of this process, which has their imports."""
 
@@ -147,7 +159,7 @@ def run(monkeypatch, capfd):
     monkeypatch.chdir(ROOT)
 
     def start(program, *words, code=0):
-        if "--launcher" not in words:
+        if "--launcher" not in words and children_can_train():
             monkeypatch.setattr("rfcx_ssl.training.launch.subprocess", SimpleNamespace(Popen=Forked))
         monkeypatch.setattr(sys, "argv", [program, *map(str, words)])
         capfd.readouterr()
@@ -161,6 +173,12 @@ def run(monkeypatch, capfd):
         return SimpleNamespace(stdout=said.out, stderr=said.err)
 
     return start
+
+
+@pytest.fixture(name="children_can_train")
+def _children_can_train():
+    """:func:`children_can_train`, asked when a test begins."""
+    return children_can_train()
 
 
 @pytest.fixture(scope="session")

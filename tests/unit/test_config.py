@@ -145,13 +145,13 @@ def test_wrong_overrides_are_config_errors(overrides, said):
     assert all(part in str(caught.value) for part in said)
 
 
-@pytest.mark.usefixtures("shipped")
 def test_a_file_that_is_no_yaml_is_a_config_error(tmp_path):
     (tmp_path / "own.yaml").write_text("train: [a=[]]\n")
     with pytest.raises(ConfigError, match=r"own\.yaml.*line 1"):
         load_settings(Choice, str(tmp_path), "own")
 
 
+@pytest.mark.usefixtures("shipped")
 def test_unknown_config_lists_the_known():
     with pytest.raises(ConfigError, match="have top"):
         load_settings(Outer, "demo", "tpo")
