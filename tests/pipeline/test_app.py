@@ -1,6 +1,8 @@
 """The page as a browser sees it, and what its server gives to nobody."""
 
+import asyncio
 import csv
+import gc
 import importlib.util
 import json
 import socket
@@ -55,6 +57,9 @@ def shop(tmp_path_factory, tiny_model):
     )  # fmt: skip
     with open_page(request) as served:
         yield SimpleNamespace(root=root, served=served, url=served.url.rstrip("/"))
+    for left in gc.get_objects():  # gradio leaves a loop open, whose sockets another test would be blamed for
+        if isinstance(left, asyncio.BaseEventLoop) and not left.is_running():
+            left.close()
 
 
 @pytest.fixture(scope="module")
