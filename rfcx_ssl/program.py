@@ -64,6 +64,11 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--device``; :func:`rfcx_ssl.inference.load.pick_device` knows what it means."""
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+
+
 def add_prevalence(parser: argparse.ArgumentParser) -> None:
     """Declare ``--prevalence``, which :func:`rfcx_ssl.species.prevalence.known_prevalence` reads."""
     parser.add_argument(
@@ -82,7 +87,7 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
 
 def add_hearing(parser: argparse.ArgumentParser) -> None:
     """Declare ``--device``, ``--workers``, ``--readers`` and ``--threads`` of programs that hear recordings into a journal."""
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_device(parser)
     parser.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that hear (default 1)")
     parser.add_argument(
         "--readers",

@@ -11,7 +11,7 @@ python finetune/train.py data.extra_tables=[answers/answers.csv] ... (docs/app.m
 import argparse
 from pathlib import Path
 
-from rfcx_ssl.program import Answer, add_threads, positive
+from rfcx_ssl.program import Answer, add_device, add_threads, positive
 from rfcx_ssl.threads import use_threads
 
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine alone)")
     parser.add_argument("--port", type=positive, default=7860, metavar="N", help="port to serve on (default 7860)")
     parser.add_argument("--upload-mb", type=positive, default=200, metavar="N", help="largest upload (default 200)")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_device(parser)
     add_threads(parser)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import Answer, add_threads, finite, positive
+from rfcx_ssl.program import Answer, add_device, add_threads, finite, positive
 from rfcx_ssl.threads import use_threads
 
 FORMATS = ("parquet", "npz", "hoplite")
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--window-s", type=finite, metavar="S", help="default: as validated; of a bare encoder 5")
     parser.add_argument("--overlap", type=finite, metavar="SHARE", help="default: as validated; of a bare encoder 0")
     parser.add_argument("--batch-size", type=positive, default=8, metavar="N", help="windows at once (default 8)")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_device(parser)
     add_threads(parser)
 
 

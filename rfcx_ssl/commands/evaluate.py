@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from rfcx_ssl.errors import ConfigError, did_you_mean
-from rfcx_ssl.program import Answer, add_prevalence, add_threads, finite
+from rfcx_ssl.program import Answer, add_device, add_prevalence, add_threads, finite
 from rfcx_ssl.threads import use_threads
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resamples", type=int, default=1000, help="how often intervals draw (default 1000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws (default 0)")
     add_prevalence(parser)
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_device(parser)
     add_threads(parser)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rfcx_ssl.commands.evaluate import answer, split_words
-from rfcx_ssl.program import Answer, add_prevalence, add_threads, positive
+from rfcx_ssl.program import Answer, add_device, add_prevalence, add_threads, finite, positive
 from rfcx_ssl.threads import use_threads
 
 
@@ -46,11 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="best and worst recordings shown, of each (default 3)",
     )
     parser.add_argument("--no-audio", action="store_true", help="no players: a page to share without the sounds")
-    parser.add_argument("--max-mb", type=float, default=25.0, metavar="MB", help="largest page (default 25)")
+    parser.add_argument("--max-mb", type=finite, default=25.0, metavar="MB", help="largest page (default 25)")
     parser.add_argument("--resamples", type=int, default=1000, help="how often intervals draw (default 1000)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (default 0)")
     add_prevalence(parser)
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_device(parser)
     add_threads(parser)
 
 

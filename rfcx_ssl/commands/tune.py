@@ -20,7 +20,7 @@ from rich.console import Console
 
 from rfcx_ssl.commands.evaluate import split_words
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.program import Answer, add_threads
+from rfcx_ssl.program import Answer, add_device, add_threads
 from rfcx_ssl.threads import use_threads
 
 
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", help="rfcx, synth or annotations: how to read the labels (default: by what is there)"
     )
     parser.add_argument("--fold", type=int, metavar="N", help="the validation side of this fold of the labels")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_device(parser)
     add_threads(parser)
 
 
