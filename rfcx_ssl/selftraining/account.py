@@ -26,6 +26,11 @@ class SpeciesAccount(NamedTuple):
     average_precision: float  # of the boxes, each scored as its best frame
     warning: str = ""  # why the species should not be trained on without a look
 
+    @property
+    def misleads(self) -> bool:
+        """Its labels claim calls that are doubtful; those of a species that nobody claims to hear only say that it is rare."""
+        return bool(self.warning) and self.recordings > 0
+
 
 class Account:
     """Counts while labels are written.

@@ -134,12 +134,12 @@ class _Rounds:
             wanted = self.arms.label_settings[number - 1]
             request = LabelRequest(before.runs, self.arms.audio, self.arms.labels(number), wanted, self.request.work)
             labelled = write_labels(request, self.console)
-            flagged = {row.species: row.warning for row in labelled.species if row.warning}
+            flagged = {row.species: row.warning for row in labelled.species if row.misleads}
             if flagged and self.settings.drop_flagged:
                 if len(flagged) == len(labelled.species):
                     raise ConfigError(
                         f"{name}: every species is flagged ({some_of(list(flagged.values()), 1)}): nothing is left to learn; "
-                        "lower positive for models that are less sure, or set drop_flagged=false"
+                        "look at report.md of its labels, or set drop_flagged=false"
                     )
                 self._say(f"{name}: without {len(flagged)} species that are flagged: {some_of(list(flagged), SHOWN)}")
                 labelled = write_labels(

@@ -65,7 +65,7 @@ def settings_in(world):
     more = ("data.num_folds=3", "data.audio_folders=[train,more]", f"data.complete_file={world / 'complete.csv'}")
     usual = {
         "train": (*words, *more),
-        "label": ("overlap=0.5", "batch_size=2", "precision=fp32", "max_positive_share=1.0"),
+        "label": ("overlap=0.5", "batch_size=2", "precision=fp32", "max_positive_share=0.9"),
         "rounds": (RoundSettings(), RoundSettings(start="previous", student=("max_steps=7",)), RoundSettings()),
         "resamples": 20,
     }
@@ -210,8 +210,16 @@ def test_flagged_species_are_not_taught(whole, plant):
     out, rows = whole[0], table(whole[0])
     left_out = rows["round_1"]["left_out"].split("; ")
     soft = PseudoLabels.load(out / "round_1" / "labels" / "labels")
-    assert len(soft.output_names) == 24 - len(left_out) and f"s{plant[1]}" in soft.output_names
-    assert "nothing reaches positive=0.5" in (out / "rounds.md").read_text()
+    assert left_out and len(soft.output_names) == 24 - len(left_out) and f"s{plant[1]}" in soft.output_names
+    assert "in 100% of all frames, more than max_positive_share=0.9" in (out / "rounds.md").read_text()
+
+
+def test_species_that_are_heard_nowhere_are_taught_as_rare(whole):
+    folder = whole[0] / "round_1" / "labels"
+    with (folder / "report.csv").open() as file:
+        warnings = [row["warning"] for row in csv.DictReader(file)]
+    assert set(warnings) == {"", "nothing reaches positive=0.5"}
+    assert len(PseudoLabels.load(folder / "labels").output_names) == len(warnings)
 
 
 def test_killed_anywhere_the_same_command_goes_on_to_the_same_end(whole, settings_in, memorize, tmp_path, monkeypatch):
@@ -290,7 +298,7 @@ def test_settings_without_a_meaning(settings_in, changes, said):
         ({"teacher": ("max_stepz=3",)}, "max_stepz: unknown key"),
         ({"teachers": (Path("nowhere"),)}, "teachers=nowhere: neither a run folder"),
         ({"metric": "box_auc"}, "metric=box_auc: rounds cannot be judged out of fold, which needs absent boxes"),
-        ({"label": ("positive=1.0", "max_positive_share=1.0")}, "round_1: every species is flagged"),
+        ({"label": ("positive=0.000001",)}, "round_1: every species is flagged"),
     ],
 )
 def test_mistakes_are_said_before_they_cost(settings_in, memorize, tmp_path, changes, said):

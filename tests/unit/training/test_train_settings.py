@@ -7,7 +7,7 @@ import torch
 
 from rfcx_ssl.config import config_root, load_settings, settings_dict
 from rfcx_ssl.errors import ConfigError
-from rfcx_ssl.losses.settings import AsymmetricSettings, BceSettings, FocalSettings, LossSettings
+from rfcx_ssl.losses.settings import AsymmetricSettings, BceSettings, FocalSettings, LossSettings, UnknownSettings
 from rfcx_ssl.training import train as train_module
 from rfcx_ssl.training.optim import AdamWSettings, SgdSettings
 from rfcx_ssl.training.schedule import (
@@ -85,7 +85,15 @@ PARTS = {
 
 @pytest.mark.parametrize(("override", "keys"), PARTS.items())
 def test_a_part_is_off_until_a_key_of_it_is_set_and_null_turns_it_off_again(override, keys):
-    given = ["model.encoder=x", "data.root=x", "output_dir=x", "max_steps=10", "evaluation.every=5", "augment=none"]
+    given = [
+        "model.encoder=x",
+        "data.root=x",
+        "output_dir=x",
+        "max_steps=10",
+        "evaluation.every=5",
+        "augment=none",
+        "loss=bce",
+    ]
     part = override.split("=")[0].rpartition(".")[0]
 
     def shown(*overrides):
@@ -124,7 +132,8 @@ def test_the_yaml_says_what_the_schema_says(toy):
         "save_every",
     ):
         assert getattr(loaded, key) == getattr(plain, key), key
-    assert loaded.loss == LossSettings()
+    assert load_settings(TrainSettings, "finetune", "train", [*REQUIRED, "loss=bce"]).loss == LossSettings()
+    assert loaded.loss == LossSettings(unknown=UnknownSettings(weight=0.1))
 
 
 @pytest.mark.parametrize(
