@@ -218,6 +218,8 @@ window.addEventListener("pointerup", () => {
   from = null;
 });
 
+window.addEventListener("pointercancel", () => { from = null; });  // a finger scrolls the page
+
 window.addEventListener("resize", () => { if (line && shown && root.isConnected) drawTicks(); });
 
 function update() {

@@ -66,6 +66,18 @@ class Page:
             text = {"text": typed} if typed and kind == "keyDown" else {}
             self._ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
 
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press the mouse at ``start``, move it to ``end`` (both in pixels from the left and the top of the window), let go."""
+        between = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+        steps = [("mousePressed", start), ("mouseMoved", between), ("mouseMoved", end), ("mouseReleased", end)]
+        for kind, (x, y) in steps:
+            self._ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+
+    def choose_file(self, selector: str, path: Path) -> None:
+        """Choose a file in the input that ``selector`` finds, as a person does in the window that it opens."""
+        found = self._ask("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")["result"]
+        self._ask("DOM.setFileInputFiles", files=[str(path)], objectId=found["objectId"])
+
     def picture(self, path: Path, *, whole: bool = True) -> None:
         """A PNG of the page."""
         data = self._ask("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
