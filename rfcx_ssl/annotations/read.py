@@ -125,7 +125,10 @@ def read_truth_events(path: Path, *, species: SpeciesTable, split: str | None = 
     """
     table = read_table(path, state="present", species=species, need_songtypes=False).table
     if split is not None:
-        rows = [(line, cells.get("split")) for line, cells in iter_csv(path, ("recording_id",), ("split",), others=TRUTH_COLUMNS)]
+        rows = [
+            (line, cells.get("split"))
+            for line, cells in iter_csv(path, ("recording_id",), ("split",), others=TRUTH_COLUMNS)
+        ]
         names = sorted({name for _, name in rows if name is not None})
         if names and split not in names:
             raise AnnotationError(f"{path}: no row has split={split!r}; have {', '.join(names)}")

@@ -40,5 +40,8 @@ def run(args: argparse.Namespace) -> Answer:
         from rfcx_ssl.synth.forest import generate
 
         generate(out, settings, args.workers)
-        say(Console(), f"wrote {out}: {settings.train_recordings} training and {settings.test_recordings} test recordings")
+        say(
+            Console(),
+            f"wrote {out}: {settings.train_recordings} training and {settings.test_recordings} test recordings",
+        )
     return {"out": out, "picture": args.picture, "settings": settings}

@@ -196,7 +196,15 @@ def test_no_message_says_where_files_lie(ear, card, tmp_path, caplog):
     (out / "answers.jsonl").unlink()
     (out / "answers.csv").mkdir()  # so the table cannot be replaced: an error of the system
     messages.append(acts.act(seat, "ann", answer)[1]["message"])
-    starts = ("cut.wav: ", "broken.wav: ", "late.wav: ", "mine.wav: ", "answers/answers.jsonl: ", "answers/answers.jsonl:1: ", "[Errno ")
+    starts = (
+        "cut.wav: ",
+        "broken.wav: ",
+        "late.wav: ",
+        "mine.wav: ",
+        "answers/answers.jsonl: ",
+        "answers/answers.jsonl:1: ",
+        "[Errno ",
+    )
     for message, start in zip(messages, starts, strict=True):
         assert message.startswith(start), (message, start)
         assert str(tmp_path) not in message and "gradio" not in message and "here is" not in message, message
@@ -250,6 +258,8 @@ def test_an_upload_is_kept_when_it_is_answered(session, card, tmp_path):
     (kept,) = (session.journal.folder / "recordings").iterdir()
     assert kept.read_bytes() == path.read_bytes() and seat.recording.path == str(kept)
     path.unlink()
-    assert len(desk.show(seat)["timeline"]["marks"]) == 2
+    shown = desk.show(seat)["timeline"]  # each answer, with the event that it is about or by itself
+    states = {one["species"]: one["state"] for one in [*shown["events"], *shown["marks"]] if one["state"]}
+    assert states == dict.fromkeys(NAMES[:2], "present")
     with pytest.raises(AudioError, match="no audio file"):
         uploaded(tmp_path / "page.html")
