@@ -178,7 +178,7 @@ def test_no_message_says_where_files_lie(ear, card, tmp_path, caplog):
     acts = Acts(Desk(Session(ear, Shelf([place]), Journal(out, LABELS))))
     seat, shown = acts.pick(Seat(), "cut")
     messages = [shown["message"], acts.pick(Seat(), "broken")[1]["message"]]
-    late, _ = acts.pick(Seat(), "late")
+    acts.pick(Seat(), "late")
     (place / "late.wav").write_bytes(b"nothing")
     messages.append(acts.pick(Seat(), "late")[1]["message"])
     upload = tmp_path / "gradio" / "0a1b" / "mine.wav"
