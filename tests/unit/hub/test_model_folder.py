@@ -127,7 +127,10 @@ def test_an_evaluation_in_the_run_folder_is_on_the_card_as_long_as_it_is_of_this
     write_record(run / "evaluation", "forest_b", [f"60 recordings of {run}."], models, learned)
     write_record(run / "stale", "forest_c", [], {"mine": run / "plots"}, learned)
     text = (write(run) / "README.md").read_text()
-    assert "60 recordings of cnn. This model: it has learned from none of these recordings." in text and "nobody knows" not in text
+    assert (
+        "60 recordings of cnn. This model: it has learned from none of these recordings." in text
+        and "nobody knows" not in text
+    )
     assert re.search(r"LWLRAP, raw \| 0\.631 \| 0\.580 to 0\.679 \| 0\.253 \| 0\.713", text)
     assert re.search(r"F1, pooled \| 0\.250 \| +\| +\| 0\.230", text) and "forest_c" not in text
     of_test = [one for one in ModelCard(text).data.eval_results if one.dataset_name == "forest_b"]

@@ -43,7 +43,9 @@ def test_everything_is_written_agrees_and_is_explained(forest, tmp_path):
     assert float(everything["two"]["lwlrap"]) == pytest.approx(value, rel=1e-5)
     (judged,) = find_judged(tmp_path, Path(models["two"]))
     assert judged.folder == out and judged.values["lwlrap"] == pytest.approx(value, rel=1e-5)
-    assert judged.notes[0].startswith("3 recordings") and judged.notes[-1].startswith("This model: no run folder tells")
+    assert judged.notes[0].startswith("3 recordings") and judged.notes[-1].startswith(
+        "This model: no run folder tells"
+    )
     assert everything["one"]["box_auc"] == "" and int(everything["one"]["parameters"]) > 100
     species = read(out / "species.csv")
     assert len(species) == 48 and [row["present"] for row in species[:4]] == ["1", "0", "0", "2"]
