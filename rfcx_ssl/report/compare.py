@@ -25,6 +25,7 @@ from rfcx_ssl.progress import say
 from rfcx_ssl.report.figures import Bars, pick_recording, recording_figure, species_bars
 from rfcx_ssl.report.gates import BEST, PRIOR, Gate, Promise, judge_promise
 from rfcx_ssl.report.label_curves import label_curves, name_series
+from rfcx_ssl.report.markup import scrolled
 from rfcx_ssl.report.page import inline_png, made_by, render_page
 from rfcx_ssl.report.runs.learning import fine_tuning_parts
 from rfcx_ssl.report.table import (
@@ -164,11 +165,9 @@ def write(request: CompareRequest, result: Comparison) -> None:
     told = f"Bars per species, the most frequent first, for {', '.join(result.heard)}: {' and '.join(one.title for one in panels)}"
     facts = {name: one.facts for name, one in result.heard.items()}
     sections: dict[str, Sequence[str]] = {
-        "Species": [inline_png(bars, f"{told}. The numbers are in species.csv")],
+        "Species": [scrolled(inline_png(bars, f"{told}. The numbers are in species.csv"))],
         "One test recording": [
-            inline_png(
-                heard, f"Spectrogram of {result.truth.recording_ids[row]} with every call, and what {best} hears"
-            )
+            scrolled(inline_png(heard, f"{result.truth.recording_ids[row]}: every call, and what {best} hears"))
         ],
         "Training": list(fine_tuning_parts(facts)),
     }
