@@ -40,7 +40,7 @@ def _lose_nothing(error: Exception, batch: object) -> None:
 class HandOver:
     """``collate``, and the batch into shared memory where somebody hears of a failure; errors travel as they are.
 
-    The loop gets a :class:`Batch`, or the :class:`RfcxError` to raise: torch would turn it into a traceback.
+    The loop gets what ``collate`` made, or the :class:`RfcxError` to raise: torch would turn it into a traceback.
     """
 
     collate: Callable[[Any], Batch]
@@ -53,7 +53,7 @@ class HandOver:
         if get_worker_info() is None:
             return batch
         try:
-            return Batch(*(tensor.share_memory_() for tensor in batch))  # type: ignore[no-untyped-call]
+            return type(batch)(*(tensor.share_memory_() for tensor in batch))  # type: ignore[no-untyped-call]
         except (OSError, RuntimeError) as error:
             return RunError(f"a data worker cannot hand over its batch ({first_line(error)}); {SHARED_MEMORY}")
 
