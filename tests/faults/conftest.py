@@ -165,7 +165,7 @@ PROGRAMS = {
     "pseudo_label": Program(
         lambda inputs, out: [*program("finetune/pseudo_label.py"), *(str(inputs / "cv" / "seed_0" / f"fold_{n}") for n in range(2)),
                              "--audio", str(inputs / "data" / "train"), "--out", str(out), "--device", "cpu", "--threads", "1"],
-        lambda out: files(out, "labels/*", "report.csv"), 1_000, needs=("cv",), underway="*",
+        lambda out: files(out, "labels/*", "report.csv"), 1_000, needs=("cv",), underway="heard/*/journal/parts/*.parquet",
     ),
     "tune": Program(
         lambda inputs, out: [*CLI, "tune", *(str(inputs / "cv" / "seed_0" / f"fold_{n}") for n in range(2)), "--oof", "--dry-run",
@@ -179,7 +179,7 @@ PROGRAMS = {
     ),
     "detect": Program(
         lambda inputs, out: [*CLI, "detect", str(inputs / "data" / "train"), "--model", str(inputs / "model"), "--out", str(out), "--threshold", "0.01", "--threads", "1"],
-        lambda out: files(out, "events.csv", "errors.csv", "scores.csv"), 1_000, underway="*",
+        lambda out: files(out, "events.csv", "errors.csv", "scores.csv"), 1_000, underway="journal/plan.json",
     ),
     "review": Program(
         lambda inputs, out: [*CLI, "review", str(inputs / "found"), "--out", str(out), "--budget", "10", "--device", "cpu", "--threads", "1"],
