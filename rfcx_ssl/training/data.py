@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from rfcx_ssl.errors import RfcxError, RunError
 from rfcx_ssl.labels import Batch
-from rfcx_ssl.training.loader_workers import HandOver, end_workers, start_worker, why_dead
+from rfcx_ssl.training.loader_workers import HandOver, end_workers, start_worker, unreported_deaths, why_dead
 from rfcx_ssl.training.sampler import EpochDataset, KeyedDataset, StepSampler
 
 
@@ -69,8 +69,9 @@ class StepStream:
     ) -> None:
         # what a dead worker looks like: torch says RuntimeError, at any moment, and its half-sent batch is a broken pipe
         is_suspect = isinstance(error, RuntimeError | OSError | EOFError)
-        reason = why_dead(self._workers) if is_suspect else None
-        end_workers(self._workers)
+        with unreported_deaths():
+            reason = why_dead(self._workers) if is_suspect else None
+            end_workers(self._workers)
         self._workers = set()
         if reason is not None:
             raise RunError(reason) from error

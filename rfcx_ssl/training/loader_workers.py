@@ -4,7 +4,8 @@ import multiprocessing
 import multiprocessing.queues
 import os
 import signal
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -73,13 +74,19 @@ def why_dead(workers: Collection[BaseProcess]) -> str | None:
     return f"a data worker ended with exit code {code}; the same command goes on from the last checkpoint"
 
 
-def end_workers(workers: Iterable[BaseProcess]) -> None:
-    """Kill what is left, whatever it is doing. torch would wait for workers that are stuck, and they for nobody."""
-    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would report them as failures
+@contextmanager
+def unreported_deaths() -> Iterator[None]:
+    """Within it torch does not raise where a worker has died, which it does by a signal, wherever the loop is."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        for worker in workers:
-            worker.kill()
-        for worker in workers:
-            worker.join()
+        yield
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+def end_workers(workers: Iterable[BaseProcess]) -> None:
+    """Kill what is left, whatever it is doing. torch would wait for workers that are stuck, and they for nobody."""
+    for worker in workers:
+        worker.kill()
+    for worker in workers:
+        worker.join()
