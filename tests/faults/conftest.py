@@ -117,6 +117,14 @@ def rounds(out: Path) -> object:
     return table, files(out, "round_*/labels/labels/*", "round_*/seed_0/fold_*/model/model.safetensors")
 
 
+def tuned(out: Path) -> object:
+    """Tables, and decisions without the command that made them."""
+    decisions = [json.loads(path.read_text()) for path in sorted(out.glob("*/decisions.json"))]
+    for made in decisions:
+        made["about"].pop("command")
+    return decisions, files(out, "tune.csv", "reliability.csv")
+
+
 def program(name: str) -> list[str]:
     """The first words of a program of the repository."""
     return [sys.executable, str(ROOT / name)]
@@ -170,12 +178,13 @@ PROGRAMS = {
     "tune": Program(
         lambda inputs, out: [*CLI, "tune", *(str(inputs / "cv" / "seed_0" / f"fold_{n}") for n in range(2)), "--oof", "--dry-run",
                              "--min-positives", "1", "--out", str(out), "--threads", "1"],
-        lambda out: files(out, "**/decisions.json", "tune.csv", "reliability.csv"), 500, needs=("cv",),
+        tuned, 500, needs=("cv",),
     ),
     "push": Program(
         lambda inputs, out: [*program("finetune/push.py"), str(inputs / "cv" / "seed_0" / "fold_0"), "--repo-id", "USER/frogs", "--force",
                              "--dry-run", str(out), "--threads", "1"],
-        lambda out: files(out, "**/*"), 5_000, continues=False, needs=("cv",),
+        lambda out: {name: hashed for name, hashed in files(out, "**/*").items() if name != "training/run.json"},  # has paths from the working folder
+        5_000, continues=False, needs=("cv",),
     ),
     "detect": Program(
         lambda inputs, out: [*CLI, "detect", str(inputs / "data" / "train"), "--model", str(inputs / "model"), "--out", str(out), "--threshold", "0.01", "--threads", "1"],
