@@ -22,8 +22,11 @@ RATE_HZ = 16_000
 FINETUNE = (
     "model=panns_demo", "data=rfcx", "data.sample_rate_hz=16000", "model.sample_rate_hz=16000", "data.num_folds=2", "data.crop_s=1",
     "model.window_s=1", "model.mel.f_max_hz=8000", "num_workers=2", "batch_size=4", "max_steps=6", "log_every=1", "save_every=2",
-    "threads=1", "num_pictures=0", "schedule=constant", "trackers=[]", "lock_timeout_s=0",
+    "threads=1", "num_pictures=0", "schedule=constant", "trackers=[]",
 )  # fmt: skip
+AT_ONCE = (
+    "lock_timeout_s=0"  # a second process does not wait; what starts trainings finds those of a killed one ending
+)
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ PROGRAMS = {
         lambda out: files(out, "config.json", "model.safetensors", "preprocessor_config.json"), 5_000, continues=False,
     ),
     "train": Program(
-        lambda inputs, out: [*program("finetune/train.py"), *FINETUNE, f"data.root='{inputs / 'data'}'", f"output_dir='{out}'"],
+        lambda inputs, out: [*program("finetune/train.py"), *FINETUNE, AT_ONCE, f"data.root='{inputs / 'data'}'", f"output_dir='{out}'"],
         run_folder, 50_000, underway="checkpoints/step_*",
     ),
     "crossval": Program(
@@ -163,7 +166,7 @@ PROGRAMS = {
         lambda inputs, out: [*program("finetune/distill.py"), "model=panns_demo", f"teacher.models=['{inputs / 'model'}']",
                              f"data.folders=['{inputs / 'data'}']", f"output_dir='{out}'", "model.sample_rate_hz=16000", "model.window_s=1",
                              "model.mel.f_max_hz=8000", "data.crop_s=1", "data.valid_share=0.3", "num_workers=2", "batch_size=4",
-                             "max_steps=6", "save_every=2", "threads=1", "num_pictures=0", "trackers=[]", "lock_timeout_s=0"],
+                             "max_steps=6", "save_every=2", "threads=1", "num_pictures=0", "trackers=[]", AT_ONCE],
         lambda out: files(out, "model/model.safetensors"), 50_000, underway="checkpoints/step_*",
     ),
     "self_train": Program(
