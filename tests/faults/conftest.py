@@ -24,9 +24,7 @@ FINETUNE = (
     "model.window_s=1", "model.mel.f_max_hz=8000", "num_workers=2", "batch_size=4", "max_steps=6", "log_every=1", "save_every=2",
     "threads=1", "num_pictures=0", "schedule=constant", "trackers=[]",
 )  # fmt: skip
-AT_ONCE = (
-    "lock_timeout_s=0"  # a second process does not wait; what starts trainings finds those of a killed one ending
-)
+AT_ONCE = "lock_timeout_s=0"  # a second process is refused at once; trainings that others start wait for a killed one
 
 
 @dataclass(frozen=True)
