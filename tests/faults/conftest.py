@@ -157,7 +157,7 @@ PROGRAMS = {
     ),
     "crossval": Program(
         lambda inputs, out: [*program("finetune/crossval.py"), "--out", str(out), "--resamples", "50", *FINETUNE, f"data.root='{inputs / 'data'}'"],
-        lambda out: [*map(run_folder, sorted(out.glob("seed_0/fold_*"))), files(out, "oof*.parquet", "crossval.csv")],
+        lambda out: [*map(run_folder, sorted(out.glob("seed_0/fold_*"))), files(out, "oof*.parquet")],
         50_000, underway="seed_0/fold_0/model/model.safetensors",
     ),
     "distill": Program(
