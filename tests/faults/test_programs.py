@@ -196,6 +196,8 @@ def test_a_reader_that_has_gone_is_no_traceback(name, programs, inputs, tmp_path
 @long_only
 def test_recordings_that_vanish_during_the_run_are_named(name, programs, inputs, undisturbed, tmp_path):
     """Whoever needs one of them says so; when they are back, the same command ends as if nothing had happened."""
+    if name in ("synth", "convert", "tune", "push"):
+        pytest.skip("reads no recordings")
     program, out = programs[name], tmp_path / "out"
     seconds, expected = undisturbed(name)
     copy = Path(shutil.copytree(inputs, tmp_path / "inputs"))
