@@ -119,10 +119,10 @@ def rounds(out: Path) -> object:
 
 
 def tuned(out: Path) -> object:
-    """Tables, and decisions without the command that made them."""
+    """Tables, and decisions without the command that made them, and when."""
     decisions = [json.loads(path.read_text()) for path in sorted(out.glob("*/decisions.json"))]
-    for made in decisions:
-        made["about"].pop("command")
+    for one in decisions:
+        one["about"] = {key: value for key, value in one["about"].items() if key not in ("command", "made")}
     return decisions, files(out, "tune.csv", "reliability.csv")
 
 
