@@ -19,6 +19,7 @@ from rfcx_ssl.labels import Batch
 CANNOT_HAND_OVER = 75  # exit code of a worker whose batch got lost on its way to the loop (EX_TEMPFAIL)
 DYING_S = 1.0  # a process closes its pipes before it is gone
 SHARED_MEMORY = "enlarge /dev/shm (of a container: --shm-size), or set num_workers=0"
+NOT_HANDED_OVER = f"a data worker cannot hand over its batch (open files or shared memory are short); {SHARED_MEMORY}"
 
 
 def start_worker(worker: int) -> None:
@@ -61,12 +62,15 @@ class HandOver:
 
 def why_dead(workers: Collection[BaseProcess]) -> str | None:
     """What to say of workers that ended by themselves, or are about to; None where all stay alive."""
-    wait([worker.sentinel for worker in workers], timeout=DYING_S)
+    ending = wait([worker.sentinel for worker in workers], timeout=DYING_S)
+    for worker in workers:
+        if worker.sentinel in ending:
+            worker.join(DYING_S)
     code = next((worker.exitcode for worker in workers if worker.exitcode is not None), None)
     if code is None:
         return None
     if code == CANNOT_HAND_OVER:
-        return f"a data worker cannot hand over its batch (open files or shared memory are short); {SHARED_MEMORY}"
+        return NOT_HANDED_OVER
     if code < 0:
         name = signal.Signals(-code).name
         hints = {"SIGKILL": " (out of memory?)", "SIGBUS": f" (shared memory is full: {SHARED_MEMORY})"}
