@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -112,13 +112,19 @@ def _guarded(cell: Any) -> Any:  # noqa: ANN401 - csv takes whatever has a text
 
 
 def iter_csv(
-    path: Path, required: Sequence[str], optional: Sequence[str] | None = (), delimiter: str = ","
+    path: Path,
+    required: Sequence[str],
+    optional: Sequence[str] | None = (),
+    delimiter: str = ",",
+    *,
+    others: Collection[str] = (),
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and stripped cells of each row; the header must hold every required column.
 
     Apostrophes that keep a spreadsheet from running a cell are taken off, but in tables between tabs nobody puts any.
 
-    ``optional`` are the other columns to take; None takes all.
+    ``optional`` are the other columns to take; None takes all. Of columns that nobody takes a note is made, once; ``others`` are
+    those that other readers of the table take.
 
     Raises:
         AnnotationError: for an unreadable or empty file, a missing column, one that is there twice, a misspelt optional one, or a
@@ -126,7 +132,7 @@ def iter_csv(
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            yield from iter_rows(path, lines, required, optional, delimiter)
+            yield from iter_rows(path, lines, required, optional, delimiter, others=others)
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"{path}: cannot be read as a table ({error})") from None
 
@@ -139,6 +145,7 @@ def iter_rows(
     delimiter: str = ",",
     *,
     spelling: bool = True,
+    others: Collection[str] = (),
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """:func:`iter_csv` of text that was read already; without ``spelling`` other columns are nobody's concern."""
     try:
@@ -155,8 +162,8 @@ def iter_rows(
             raise AnnotationError(f"{path}:1: missing column {', '.join(missing)}; the header is {','.join(header)!r}")
         if misspelt:
             raise AnnotationError(f"{path}:1: unknown column {misspelt[0]!r}, did you mean {misspelt[1]!r}?")
-        if extra and spelling:
-            _note_unused(path, tuple(extra))
+        if spelling and (unused := tuple(name for name in extra if name not in others)):
+            _note_unused(path, unused)
         wanted = [(place, name) for place, name in enumerate(header) if name not in extra]
         for cells in reader:
             if not any(cell.strip() for cell in cells):

@@ -34,6 +34,9 @@ MACHINE = frozenset(
     ).split()
     if hasattr(errno, name)
 )
+#: Of these, what says of a path that it is there or is not: a bug where none is named, or one of the package.
+OF_PATHS = frozenset((errno.ENOENT, errno.EEXIST))
+PACKAGE = Path(__file__).parent
 JSON_FLAG = "--json"
 
 Plain = str | bool | int | float | None | list["Plain"] | dict[str, "Plain"]
@@ -171,8 +174,11 @@ def _machine_says(error: Exception) -> str | None:
     if isinstance(error, MemoryError):
         return "out of memory"
     if isinstance(error, OSError) and error.errno in MACHINE:
-        place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
-        return f"{place}{error.strerror}"
+        # a number is the descriptor of a file without a name
+        name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
+        if error.errno in OF_PATHS and (name is None or Path(name).is_relative_to(PACKAGE)):
+            return None
+        return error.strerror if name is None else f"{name}: {error.strerror}"
     found = re.search(r"\(os error (\d+)\)", str(error))  # of libraries in Rust, safetensors among them
     return first_line(error) if found and int(found[1]) in MACHINE else None
 

@@ -9,7 +9,7 @@ from rfcx_ssl.annotations.convert import Conversion, ReadTable
 from rfcx_ssl.annotations.exchange import Selection, recording_of_table
 from rfcx_ssl.annotations.kinds import TABLE_SUFFIXES, LabelTable, kind_of
 from rfcx_ssl.annotations.label_map import LabelMap, default_label_map, read_label_map
-from rfcx_ssl.annotations.layout import ABSENT_TABLE, PRESENT_TABLE
+from rfcx_ssl.annotations.layout import ABSENT_TABLE, PRESENT_TABLE, TRUTH_COLUMNS
 from rfcx_ssl.annotations.rows import read_table
 from rfcx_ssl.annotations.table import Annotations, Span
 from rfcx_ssl.audio.find import without_part
@@ -125,7 +125,10 @@ def read_truth_events(path: Path, *, species: SpeciesTable, split: str | None = 
     """
     table = read_table(path, state="present", species=species, need_songtypes=False).table
     if split is not None:
-        rows = [(line, cells.get("split")) for line, cells in iter_csv(path, ("recording_id",), ("split",))]
+        rows = [
+            (line, cells.get("split"))
+            for line, cells in iter_csv(path, ("recording_id",), ("split",), others=TRUTH_COLUMNS)
+        ]
         names = sorted({name for _, name in rows if name is not None})
         if names and split not in names:
             raise AnnotationError(f"{path}: no row has split={split!r}; have {', '.join(names)}")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rfcx_ssl.annotations.layout import BOX_COLUMNS
+from rfcx_ssl.annotations.layout import BOX_COLUMNS, TRUTH_COLUMNS
 from rfcx_ssl.annotations.table import STATES, Annotations, RowProblem, fail_on_problems
 from rfcx_ssl.files import iter_csv
 from rfcx_ssl.finite import parse_number, parse_whole
@@ -41,7 +41,7 @@ def read_table(
     rows: list[dict[str, Any]] = []
     problems: list[RowProblem] = []
     required = [name for name in BOX_COLUMNS if need_songtypes or name != "songtype_id"]
-    for line, cells in iter_csv(path, required, (*OPTIONAL_COLUMNS, "songtype_id")):
+    for line, cells in iter_csv(path, required, (*OPTIONAL_COLUMNS, "songtype_id"), others=TRUTH_COLUMNS):
         source = f"{path}:{line}"
         try:
             row = parse_row({"state": state, "weight": str(weight), **cells}, species)

@@ -29,7 +29,7 @@ function sameBox(one, other) {
 }
 
 function boxes() {
-  const all = line.events.filter(inView).map((event) => ({ ...event, question: null }));
+  const all = [...line.events, ...line.marks].filter(inView).map((box) => ({ ...box, question: null }));
   if (line.question && inView(line.question)) all.unshift({ ...line.question, state: "", score: null });
   return all;
 }
@@ -101,7 +101,7 @@ function drawList() {
     const item = make("div", { class: "rx-item", role: "option", "aria-selected": sameBox(box, chosen) }, list);
     make("span", {}, item, `${clock(box.start_s)}–${clock(box.end_s)}`);
     make("span", {}, item, box.species);
-    make("span", {}, item, box.question ? "asked" : box.score.toFixed(2));
+    make("span", {}, item, box.question ? "asked" : box.score === null ? "" : box.score.toFixed(2));
     make("span", {}, item, said[box.state] || "");
     item.addEventListener("click", () => choose(box));
     if (sameBox(box, chosen)) item.scrollIntoView({ block: "nearest" });
@@ -217,6 +217,8 @@ window.addEventListener("pointerup", () => {
   if (from !== null && span && span[1] - span[0] < 0.02) span = null;
   from = null;
 });
+
+window.addEventListener("pointercancel", () => { from = null; });  // a finger scrolls the page
 
 window.addEventListener("resize", () => { if (line && shown && root.isConnected) drawTicks(); });
 

@@ -1,6 +1,7 @@
 """The page: Gradio's controls around one view, which page.html, page.css and page.js draw. All it does is asked of the desk."""
 
 import json
+import logging
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from rfcx_ssl.app.session import Session, Subject
 from rfcx_ssl.audio.find import AUDIO_SUFFIXES
 from rfcx_ssl.errors import ConfigError, RfcxError, require_extra
 
+logger = logging.getLogger(__name__)
 ALL = "all species"
 HERE = Path(__file__).parent
 WELCOME = "Pick a recording, or drop one."
@@ -143,8 +145,10 @@ class Acts:
             new = act()
             same = (new.recording, new.at_s) == (seat.recording, seat.at_s)
             shown = self.desk.show(new, with_media=not same)
-        except RfcxError as error:
-            return seat, {"message": str(error)}
+        except (RfcxError, OSError) as error:
+            if isinstance(error, OSError):  # such as a full disk: no visitor can mend that
+                logger.warning("%s", error)
+            return seat, {"message": self.desk.session.public(str(error))}
         timeline = shown["timeline"]
         changes = {"value": _plain(timeline), "message": "; ".join(timeline["notes"])}
         return new, changes | ({"media": _plain(shown["media"])} if "media" in shown else {})

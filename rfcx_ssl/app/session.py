@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import UNKNOWN_BAND_HZ
+from rfcx_ssl.app.public import PublicText
 from rfcx_ssl.app.shelf import Shelf, keep
 from rfcx_ssl.audio import audio_info
 from rfcx_ssl.decoding.decisions import Decisions, decisions_in_force
@@ -74,6 +75,7 @@ class Session:
             raise ConfigError(f"--weight {weight:g} must be above 0 and at most 1")
         self.ear, self.shelf, self.journal, self.weight = ear, shelf, journal, weight
         self.grid, self.species = ear.ensemble.grid, ear.ensemble.species
+        self.public = PublicText([*shelf.folders, journal.folder.parent])
         places = ((item, shelf.find(item.recording, item.file)) for item in questions)
         self.questions = {
             item.question: replace(item, recording=name, file=shelf.get(name).path)
@@ -93,10 +95,7 @@ class Session:
         with self._lock:
             heard = self._heard.get(recording)
             if heard is None:
-                try:
-                    heard = self._hear(recording)
-                except AudioError as error:
-                    raise AudioError(str(error).replace(recording.path, recording.name)) from None
+                heard = self._hear(recording)
             self._remember(heard)
         return heard
 
@@ -201,7 +200,7 @@ class Session:
         if piece is None:
             raise AudioError(f"{recording.name}: too short for the model")
         maps = self.ear.rules.of(recording.name, recording.path, opened.header.recorded_at)
-        notes = [*maps.warnings, *([problem] if problem else [])]
+        notes = [self.public(note) for note in (*maps.warnings, *([problem] if problem else []))]
         if part.end_s != recording.end_s:
             notes.append(f"only its first {MOST_HEARD_S / 60:g} minutes were heard")
         return Heard(recording, piece.frame.numpy(), piece.clip.numpy(), count, maps.scores, tuple(notes))

@@ -26,6 +26,7 @@ class Shelf:
         for folder in folders:
             if not folder.is_dir():
                 raise ConfigError(f"--folder {folder}: no such folder")
+        self.folders = tuple(folders)
         self._roots = tuple(folder.resolve() for folder in folders)
         found = find_recordings([str(folder) for folder in folders]) if folders else []
         self._recordings = {one.name: one for one in found if self._inside(Path(one.path))}

@@ -72,15 +72,12 @@ def timeline(
         "start_s": first_s,
         "end_s": first_s + heard_s,
         "notes": list(heard.notes),
-        "events": [_event(session, one, marks, heard.recording.path) for one in events],
+        "events": [_event(session, one, marks) for one in events],
         "rows": [
             {"species": names[column], "color": color_of(column), "picture": _strip(probability[:, column])}
             for column in rows
         ],
-        "marks": [
-            {"species": mark.species, "start_s": mark.start_s, "end_s": mark.end_s, "state": mark.state}
-            for mark in marks
-        ],
+        "marks": [_mark(session, mark) for mark in marks if not any(_is_about(mark, one) for one in events)],
         "question": None if question is None else _question(session, question),
     }
 
@@ -90,11 +87,23 @@ def color_of(column: int) -> str:
     return SPECIES[column % len(SPECIES)]
 
 
-def _event(session: Session, one: Detection, marks: Sequence[Mark], file: str) -> Plain:
+def _is_about(mark: Mark, one: Detection) -> bool:
+    """Whether what was answered is about this event, and so is shown with it."""
+    return mark.same_sound(mark.file, one.species, one.box.start_s, one.box.end_s)
+
+
+def _mark(session: Session, mark: Mark) -> Plain:
+    """An answer about a stretch that somebody marked, or about an event that the thresholds no longer let through."""
+    column, (low_hz, high_hz) = _band(session, mark.species)
+    return {
+        "species": mark.species, "start_s": mark.start_s, "end_s": mark.end_s, "low_hz": low_hz, "high_hz": high_hz,
+        "score": None, "color": color_of(column), "state": mark.state,
+    }  # fmt: skip
+
+
+def _event(session: Session, one: Detection, marks: Sequence[Mark]) -> Plain:
     low_hz, high_hz = one.box.low_hz, min(one.box.high_hz, session.grid.sample_rate_hz / 2)
-    state = next(
-        (m.state for m in reversed(marks) if m.same_sound(file, one.species, one.box.start_s, one.box.end_s)), ""
-    )
+    state = next((mark.state for mark in reversed(marks) if _is_about(mark, one)), "")
     return {
         "species": one.species, "start_s": one.box.start_s, "end_s": one.box.end_s, "low_hz": low_hz, "high_hz": high_hz,
         "score": round(one.score, 3), "color": color_of(one.box.species_id), "state": state,
@@ -102,9 +111,15 @@ def _event(session: Session, one: Detection, marks: Sequence[Mark], file: str) -
 
 
 def _question(session: Session, question: Subject) -> Plain:
-    column, top_hz = session.species.names.index(question.species), session.grid.sample_rate_hz / 2
+    column, (low_hz, high_hz) = _band(session, question.species)
+    return {**question._asdict(), "low_hz": low_hz, "high_hz": high_hz, "color": color_of(column)}
+
+
+def _band(session: Session, species: str) -> tuple[int, tuple[float, float]]:
+    """The place of a species, and what of its band can be shown."""
+    column, top_hz = session.species.names.index(species), session.grid.sample_rate_hz / 2
     low_hz, high_hz = session.species.band_hz(column) or (0.0, top_hz)
-    return {**question._asdict(), "low_hz": low_hz, "high_hz": min(high_hz, top_hz), "color": color_of(column)}
+    return column, (low_hz, min(high_hz, top_hz))
 
 
 def _strip(probability: FloatArray) -> str:

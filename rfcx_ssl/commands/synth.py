@@ -3,9 +3,12 @@
 import argparse
 from pathlib import Path
 
+from rich.console import Console
+
 from rfcx_ssl.config import load_settings
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.program import Answer, add_workers
+from rfcx_ssl.progress import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,4 +40,8 @@ def run(args: argparse.Namespace) -> Answer:
         from rfcx_ssl.synth.forest import generate
 
         generate(out, settings, args.workers)
+        say(
+            Console(),
+            f"wrote {out}: {settings.train_recordings} training and {settings.test_recordings} test recordings",
+        )
     return {"out": out, "picture": args.picture, "settings": settings}

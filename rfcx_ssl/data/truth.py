@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_ssl.annotations import Annotations, Event, read_truth_events
-from rfcx_ssl.annotations.layout import RECORDINGS_TABLE, SPECIES_TABLE, TRUTH_TABLE
+from rfcx_ssl.annotations.layout import RECORDING_COLUMNS, RECORDINGS_TABLE, SPECIES_TABLE, TRUTH_TABLE
 from rfcx_ssl.annotations.spans import EVERYWHERE, marked
 from rfcx_ssl.audio import require_exact_time
 from rfcx_ssl.data.recordings import audio_by_id
@@ -107,7 +107,7 @@ def _split_ids(root: Path, split: str) -> list[str]:
     table = root / RECORDINGS_TABLE
     if not table.is_file():
         return []
-    rows = iter_csv(table, ("recording_id",), ("split",))
+    rows = iter_csv(table, ("recording_id",), ("split",), others=RECORDING_COLUMNS)
     ids: dict[str, None] = {}
     for line, cells in rows:
         if cells.get("split") == split:

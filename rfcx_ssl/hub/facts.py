@@ -1,7 +1,7 @@
 """What is known about a model that is to be published: its run, its scores, the encoder it started from. Nothing is guessed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from rfcx_ssl.errors import HubError
+from rfcx_ssl.evaluation.record import JudgedModel, find_judged
 from rfcx_ssl.evaluation.runs import read_json
 from rfcx_ssl.inference.load import model_folder
 from rfcx_ssl.pretraining.export import PARITY_FILE, RECORD_FILE
@@ -41,6 +42,7 @@ class ModelFacts:
     scored: str  # which weights the metrics are of
     encoder: EncoderFacts | None  # None: random weights, or not a pretrained encoder at all
     run_folder: Path | None = None
+    judged: Sequence[JudgedModel] = ()  # evaluations of the model that lie in the run folder
 
     @property
     def train_s(self) -> float | None:
@@ -77,7 +79,8 @@ def find_model_facts(source: str) -> ModelFacts:
         raise HubError(f"{source}: is a {run['kind']} run; pretrain/convert.py makes an encoder for pretrain/push.py")
     config = yaml.safe_load((run_folder / "config.yaml").read_text(encoding="utf-8"))
     folder, metrics, scored = _weights_and_scores(RunFolder(run_folder), run)
-    return ModelFacts(folder, run, config, metrics, scored, _encoder_of(config), run_folder)
+    judged = tuple(find_judged(run_folder, folder))
+    return ModelFacts(folder, run, config, metrics, scored, _encoder_of(config), run_folder, judged)
 
 
 def find_encoder_facts(folder: Path) -> EncoderFacts:

@@ -21,6 +21,7 @@ from rfcx_ssl.hub.card import (
 )
 from rfcx_ssl.hub.encoder_text import parity_and_health
 from rfcx_ssl.hub.facts import ModelFacts
+from rfcx_ssl.hub.judged import judged_results, judged_text
 from rfcx_ssl.hub.private import portable
 from rfcx_ssl.models.modeling import RainforestSedModel
 from rfcx_ssl.training.scores import describe, is_undefined
@@ -52,6 +53,7 @@ def model_card(
         Section("Intended use", [_USE]),
         Section("Limits", [bullets(_limits(model, facts, decisions))]),
         Section("Scores", list(_scores(facts))),
+        *(Section(f"Scores on {judged.data}", list(judged_text(judged, facts.roots))) for judged in facts.judged),
         Section("Training", list(_training(facts))),
         Section("Encoder", _encoder(facts)),
         Section("Loading", list(_loading(model, choices, onnx=onnx))),
@@ -61,9 +63,9 @@ def model_card(
 
 
 def eval_results(facts: ModelFacts, choices: Choices) -> list[EvalResult]:
-    """Scores for the metadata, each with its floors in its name; none where nothing was judged."""
+    """Scores for the metadata, of validation and of evaluations, each with its floors in its name; none where nothing was judged."""
     data = _data_name(facts)
-    return [
+    validation = [
         EvalResult(
             task_type="audio-classification",
             task_name="Sound event detection",
@@ -77,6 +79,7 @@ def eval_results(facts: ModelFacts, choices: Choices) -> list[EvalResult]:
         for name, (title, kind) in SCORES.items()
         if not is_undefined(facts.metrics.get(name))
     ]
+    return validation + [result for judged in facts.judged for result in judged_results(judged, choices)]
 
 
 def band_hz(model: RainforestSedModel) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from rfcx_ssl.annotations.layout import RECORDING_COLUMNS
 from rfcx_ssl.errors import AnnotationError, ManifestError
 from rfcx_ssl.files import iter_csv
 from rfcx_ssl.manifest.excluded import names_of
@@ -20,7 +21,7 @@ def read_places(path: str | Path) -> Places:
     path = Path(path)
     places: dict[str, tuple[str | None, str | None]] = {}
     try:
-        for line, row in iter_csv(path, ("recording_id",), ("site", "recorder")):
+        for line, row in iter_csv(path, ("recording_id",), ("site", "recorder"), others=RECORDING_COLUMNS):
             if len(row) == 1:
                 raise ManifestError(f"{path}:1: needs a column site or recorder beside recording_id")
             if row["recording_id"] in places:

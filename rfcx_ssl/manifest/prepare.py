@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class Prepared:
     recording_id: str
     segments: tuple[Segment, ...]
     problem: str = ""
+    is_gone: bool = False  # the file cannot be opened: the next build tries again
 
 
 def prepare_recordings(tasks: list[PrepareTask]) -> list[Prepared]:
@@ -127,7 +129,8 @@ def _prepare_or_explain(task: PrepareTask) -> Prepared:
     except AudioError as error:
         if folder and folder.exists():
             shutil.rmtree(folder)
-        return Prepared(task.recording_id, (), str(error).removeprefix(f"{task.path}: "))
+        is_gone = not os.access(task.path, os.R_OK)
+        return Prepared(task.recording_id, (), str(error).removeprefix(f"{task.path}: "), is_gone)
 
 
 def _decoded(source: AudioSource, channel: int | None, clipped: _ClipCounter) -> Iterator[FloatArray]:

@@ -128,7 +128,7 @@ class BuildState:
             self.connection.executemany("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', 0, ?)", rows)
             self.connection.execute(
                 "UPDATE recordings SET prepared = ?, problem = ? WHERE recording_id = ?",
-                (key, item.problem, item.recording_id),
+                (None if item.is_gone else key, item.problem, item.recording_id),
             )
         self.connection.commit()
 

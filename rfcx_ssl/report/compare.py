@@ -22,17 +22,12 @@ from rfcx_ssl.metrics.events import EventMetrics
 from rfcx_ssl.metrics.floors import random_average_precision
 from rfcx_ssl.pictures.panels import save_figure
 from rfcx_ssl.progress import say
-from rfcx_ssl.report.figures import (
-    Bars,
-    label_curves,
-    name_series,
-    pick_recording,
-    recording_figure,
-    species_bars,
-    training_curves,
-)
+from rfcx_ssl.report.figures import Bars, pick_recording, recording_figure, species_bars
 from rfcx_ssl.report.gates import BEST, PRIOR, Gate, Promise, judge_promise
-from rfcx_ssl.report.page import made_by, render_page
+from rfcx_ssl.report.label_curves import label_curves, name_series
+from rfcx_ssl.report.markup import scrolled
+from rfcx_ssl.report.page import inline_png, made_by, render_page
+from rfcx_ssl.report.runs.learning import fine_tuning_parts
 from rfcx_ssl.report.table import (
     Row,
     SpeciesRow,
@@ -162,25 +157,29 @@ def write(request: CompareRequest, result: Comparison) -> None:
     write_rows(result.by_species, request.out / "species.csv")
     best, row = pictured_system(result.rows), pick_recording(result.truth)
     system = result.heard[best]
-    figures = {
-        "Species": species_bars(result.truth, bar_panels(result)),
-        "One test recording": recording_figure(result.truth, row, system.frames[row], system.grid, best),
+    panels = bar_panels(result)
+    bars = species_bars(result.truth, panels)
+    heard = recording_figure(result.truth, row, system.frames[row], system.grid, best)
+    save_figure(bars, request.out / "species.png")
+    save_figure(heard, request.out / "one-test-recording.png")
+    told = f"Bars per species, the most frequent first, for {', '.join(result.heard)}: {' and '.join(one.title for one in panels)}"
+    facts = {name: one.facts for name, one in result.heard.items()}
+    sections: dict[str, Sequence[str]] = {
+        "Species": [scrolled(inline_png(bars, f"{told}. The numbers are in species.csv"))],
+        "One test recording": [
+            scrolled(inline_png(heard, f"{result.truth.recording_ids[row]}: every call, and what {best} hears"))
+        ],
+        "Training": list(fine_tuning_parts(facts)),
     }
-    curves = training_curves({name: heard.facts.curves for name, heard in result.heard.items()})
-    if curves is not None:
-        figures["Training"] = curves
-    series = name_series({name: heard.facts for name, heard in result.heard.items()})
-    if series:
-        figures["Labels"] = label_curves(series, *_label_scores(result))
-    for heading, figure in figures.items():
-        save_figure(figure, request.out / f"{heading.lower().replace(' ', '-')}.png")
+    if series := name_series(facts):
+        sections["Labels"] = label_curves(series, *_label_scores(result))
     write_text(request.out / "gates.json", json.dumps([gate_facts(gate) for gate in result.gates], indent=1))
     page = render_page(
         f"Species detection on {data_name(request)}: the comparison",
         _lead(request, result),
         result.rows,
         result.gates,
-        figures,
+        sections,
         _facts(request, result),
         request.resamples,
     )

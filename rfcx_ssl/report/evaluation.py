@@ -16,6 +16,7 @@ from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.evaluation.evaluate import Evaluation, JudgingOptions, evaluate
 from rfcx_ssl.evaluation.groups import read_snr_db
 from rfcx_ssl.evaluation.known import WARNING, few_sites, what_is_known, what_it_learned_from
+from rfcx_ssl.evaluation.record import TABLE, write_record
 from rfcx_ssl.evaluation.reference import Reference, open_reference
 from rfcx_ssl.evaluation.runs import find_model
 from rfcx_ssl.evaluation.systems import hear_all
@@ -83,8 +84,9 @@ def run_evaluation(request: EvaluateRequest, console: Console) -> Evaluation:
     """
     facts = {name: find_model(source) for name, source in request.models.items()}
     reference = open_reference(request.labels, request.config, request.overrides, request.fold)
-    notes = [*what_is_known(reference)]
-    notes += [what_it_learned_from(name, run, reference) for name, run in facts.items()]
+    known = what_is_known(reference)
+    learned = {name: what_it_learned_from(name, run, reference) for name, run in facts.items()}
+    notes = [*known, *learned.values()]
     if request.options.resample == "site":
         notes += [warning for warning in [few_sites(reference)] if warning]
     for note in notes:
@@ -97,6 +99,8 @@ def run_evaluation(request: EvaluateRequest, console: Console) -> Evaluation:
         say(console, note)
     print_evaluation(evaluation, console)
     write_evaluation(request, evaluation, [*notes, *evaluation.notes])
+    folders = {name: run.model for name, run in facts.items()}
+    write_record(request.out, data_name(reference), known, folders, learned)
     say(console, f"wrote {request.out / 'report.html'}, report.md and the tables beside it")
     return evaluation
 
@@ -115,7 +119,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
 def write_evaluation(request: EvaluateRequest, evaluation: Evaluation, notes: Sequence[str]) -> None:
     """Write evaluation.csv, species.csv, precision_recall.csv, the pictures, report.md and report.html."""
     out, names = request.out, evaluation.reference.space.species_names
-    write_csv(out / "evaluation.csv", *evaluation_rows(evaluation))
+    write_csv(out / TABLE, *evaluation_rows(evaluation))
     species, curves = species_rows(evaluation), species_curves(evaluation)
     write_csv(out / "species.csv", list(species[0]), ([csv_cell(cell) for cell in row.values()] for row in species))
     write_csv(out / "precision_recall.csv", CSV_COLUMNS, curve_rows(curves, names))

@@ -1,8 +1,7 @@
-"""The figures of the comparison, as matplotlib figures: bars per species, training curves, one recording."""
+"""Figures of comparisons and evaluations that are pictures: bars per species, one recording."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
     from rfcx_ssl.data import Truth
     from rfcx_ssl.evaluation.reference import Reference
-    from rfcx_ssl.evaluation.runs import Curve, RunFacts
     from rfcx_ssl.frames import FrameGrid
     from rfcx_ssl.metrics.arrays import FloatArray
 
@@ -59,69 +57,6 @@ def species_bars(truth: Truth | Reference, panels: Sequence[Bars]) -> Figure:
     first.set_yticks(rows, [f"{truth.space.species_names[s]} ({count[s]})" for s in order], fontsize=8)
     first.set(ylabel="in brackets: test recordings with the species", ylim=(len(order) - 0.4, -0.6))
     figure.legend(*first.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
-    return figure
-
-
-def training_curves(curves: Mapping[str, Sequence[Curve]]) -> Figure | None:
-    """One panel per quantity (training loss, validation LWLRAP ...), one line per run; None without any curve.
-
-    A quantity that no run has measured twice is no curve.
-    """
-    from matplotlib.figure import Figure
-
-    titles = list(dict.fromkeys(c.title for run in curves.values() for c in run if len(c.steps) > 1))
-    if not titles:
-        return None
-    figure = Figure(figsize=(4.8 * len(titles), 3.4), layout="constrained", dpi=110)
-    for axes, title in zip(figure.subplots(1, len(titles), squeeze=False)[0], titles, strict=True):
-        for place, (name, run) in enumerate(curves.items()):
-            for curve in run:
-                if curve.title == title:
-                    marker = "o" if len(curve.steps) < 30 else None
-                    color = SYSTEMS[place % len(SYSTEMS)]
-                    axes.plot(curve.steps, curve.values, label=name, color=color, marker=marker, markersize=3)
-        axes.set(title=title, xlabel="optimizer steps")
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=max(len(labels), 1), frameon=False)
-    return figure
-
-
-def name_series(runs: Mapping[str, RunFacts]) -> dict[str, list[str]]:
-    """Runs of one model that differ in labels and seeds, by the words their names share; none with one number of labels."""
-    groups: dict[str, list[str]] = {}
-    for name, facts in runs.items():
-        if facts.settings is not None and facts.labels is not None:
-            groups.setdefault(facts.settings, []).append(name)
-    series = {}
-    for names in groups.values():
-        if len({runs[name].labels for name in names}) > 1:
-            words = [re.split(r"[-_. ]+", name) for name in names]
-            shared = " ".join(word for word in words[0] if all(word in other for other in words))
-            series[shared if shared and shared not in series else names[0]] = names
-    return series
-
-
-def label_curves(series: Mapping[str, Sequence[str]], labels: Mapping[str, int], panels: Panels) -> Figure:
-    """Scores against labelled recordings: a dot per run, a line through the means. ``panels``: title -> run -> score."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.8 * len(panels), 3.6), layout="constrained", dpi=110)
-    for axes, (title, scores) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
-        for place, (shown, names) in enumerate(series.items()):
-            color, found = SYSTEMS[place % len(SYSTEMS)], [name for name in names if name in scores]
-            axes.plot([labels[n] for n in found], [scores[n] for n in found], ".", color=color, alpha=0.6)
-            counts = sorted({labels[name] for name in found})
-            means = [np.mean([scores[name] for name in found if labels[name] == count]) for count in counts]
-            axes.plot(counts, means, color=color, label=shown)
-        axes.set(title=title, xlabel="labelled recordings", xscale="log")
-        axes.set_xticks(ticks := sorted({labels[name] for names in series.values() for name in names}), ticks)
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=max(len(names), 1), frameon=False)
     return figure
 
 

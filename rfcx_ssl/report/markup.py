@@ -61,6 +61,11 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], floors: Collect
     return f"<div class='wide' tabindex='0' role='group' aria-label='{label}'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
+def scrolled(picture: str) -> str:
+    """A picture (HTML) that keeps a size at which it can be read, and scrolls where the page is narrower."""
+    return f"<div class='wide' tabindex='0' role='group' aria-label='Picture'>{picture}</div>"
+
+
 def key(names: Sequence[str], *, dots: bool = False) -> str:
     """Which system has which color and dash."""
     shape = "<circle class='dot' cx='14' cy='7' r='4'/>" if dots else "<path class='series' d='M1 7H27'/>"

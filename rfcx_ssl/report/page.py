@@ -16,6 +16,7 @@ import torch
 import rfcx_ssl
 from rfcx_ssl.pictures.panels import draw_png
 from rfcx_ssl.report.gates import Gate
+from rfcx_ssl.report.markup import Section
 from rfcx_ssl.report.style import STYLE
 from rfcx_ssl.report.table import HEADERS, Row, gate_text, leaders, shown_cells
 
@@ -43,17 +44,17 @@ def render_page(
     lead: str,
     rows: Sequence[Row],
     gates: Sequence[Gate],
-    figures: Mapping[str, Figure],
+    sections: Mapping[str, Sequence[str]],
     facts: Mapping[str, str],
     resamples: int,
 ) -> str:
-    """The whole page. ``figures`` are headed by their keys; ``facts`` go into the footer."""
+    """The whole page. ``sections`` are parts (HTML) below a heading; ``facts`` go into the footer."""
     parts = [
         f"<p class='lead'>{html.escape(lead)}</p>",
         _table(rows),
         "<h2>Gates</h2>" if gates else "",
         *[_gate(gate) for gate in gates],
-        *[f"<h2>{html.escape(heading)}</h2>{inline_png(figure, heading)}" for heading, figure in figures.items()],
+        *[Section(heading, own).to_html() for heading, own in sections.items()],
     ]
     return frame_page(title, [part for part in parts if part], READING.replace("{resamples}", str(resamples)), facts)
 
@@ -112,7 +113,7 @@ def _table(rows: Sequence[Row]) -> str:
         cells = zip(HEADERS, shown_cells(row), strict=True)
         marked = "".join(_cell(text, is_best=best.get(header) is row) for header, text in cells)
         body.append(f"<tr{'' if row.parameters is not None else ' class=floor'}>{marked}</tr>")
-    return f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    return f"<div class='wide' tabindex='0' role='group' aria-label='Table: the comparison'><table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
 
 
 def _cell(text: str, *, is_best: bool) -> str:

@@ -70,7 +70,7 @@ td.bars{{width:60%;min-width:10rem}}.track{{position:relative;height:1.15rem;mar
 .state{{display:inline-block;width:1.6em;height:.9em;border:2px solid var(--present);vertical-align:-1px;background:#333}}
 .state.absent{{border:2px dashed var(--absent)}}.state.detected{{border:2px dotted #fff}}
 .scatter{{max-width:560px}}.scatter .dim{{opacity:.08}}
-@media(max-width:640px){{body{{margin:1rem auto}}h1{{font-size:1.4rem}}th,td{{padding:.35rem .45rem}}
+@media(max-width:640px){{.wide>img{{max-width:none;width:760px}}body{{margin:1rem auto}}h1{{font-size:1.4rem}}th,td{{padding:.35rem .45rem}}
 .scene{{grid-template-columns:minmax(0,1fr)}}.scene .label{{text-align:left;margin-top:.25rem}}.scene .label:empty{{display:none}}
 .scene .sound img{{height:170px}}.bartable thead{{display:none}}
 .bartable tr{{display:flex;flex-wrap:wrap;justify-content:space-between;border-bottom:1px solid var(--line);padding:.3rem 0}}

@@ -10,6 +10,7 @@ import yaml
 
 from rfcx_ssl.config import load_settings, settings_dict
 from rfcx_ssl.program import Answer, Parser
+from rfcx_ssl.training.signals import stop_with_parent
 
 
 def train_composed(
@@ -25,6 +26,7 @@ def train_composed(
         "overrides", nargs="+", metavar="KEY=VALUE", help=f"what differs from configs/finetune/{config}.yaml"
     )
     args = parser.parse_intermixed_args()
+    stop_with_parent()  # before what takes seconds, in which a launcher may be killed
     settings_class, train = find()
     settings = load_settings(settings_class, "finetune", config, args.overrides)
     if args.cfg:
@@ -33,9 +35,6 @@ def train_composed(
         return composed
     from transformers.utils.logging import disable_progress_bar
 
-    from rfcx_ssl.training.signals import stop_with_parent
-
-    stop_with_parent()
     disable_progress_bar()  # of every saved model
     folder = train(settings)
     return {"out": folder, **json.loads((folder / "run.json").read_text(encoding="utf-8"))}

@@ -12,7 +12,14 @@ from torch.utils.data import DataLoader
 
 from rfcx_ssl.errors import RfcxError, RunError
 from rfcx_ssl.labels import Batch
-from rfcx_ssl.training.loader_workers import HandOver, end_workers, start_worker, why_dead
+from rfcx_ssl.training.loader_workers import (
+    NOT_HANDED_OVER,
+    HandOver,
+    end_workers,
+    start_worker,
+    unreported_deaths,
+    why_dead,
+)
 from rfcx_ssl.training.sampler import EpochDataset, KeyedDataset, StepSampler
 
 
@@ -69,8 +76,9 @@ class StepStream:
     ) -> None:
         # what a dead worker looks like: torch says RuntimeError, at any moment, and its half-sent batch is a broken pipe
         is_suspect = isinstance(error, RuntimeError | OSError | EOFError)
-        reason = why_dead(self._workers) if is_suspect else None
-        end_workers(self._workers)
+        with unreported_deaths():
+            reason = why_dead(self._workers) if is_suspect else None
+            end_workers(self._workers)
         self._workers = set()
         if reason is not None:
             raise RunError(reason) from error
@@ -91,9 +99,14 @@ class StepStream:
         wait_s, self._wait_s = self._wait_s, 0.0
         return wait_s
 
-    @staticmethod
-    def _next(source: Iterator[Batch | RfcxError]) -> Batch:
-        found = next(source)
+    def _next(self, source: Iterator[Batch | RfcxError]) -> Batch:
+        try:
+            found = next(source)
+        except (EOFError, ConnectionError) as error:  # half a batch, of a worker that may live on
+            if not self._workers:
+                raise
+            with unreported_deaths():
+                raise RunError(why_dead(self._workers) or NOT_HANDED_OVER) from error
         if isinstance(found, RfcxError):
             raise found
         return found

@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 
-from rfcx_ssl.errors import RfcxError
+from rfcx_ssl.errors import RfcxError, RunError
 from rfcx_ssl.labels import collate
 from rfcx_ssl.training.data import StepStream
 from rfcx_ssl.training.sampler import StepSampler
@@ -35,17 +36,17 @@ def toy():
     return module
 
 
-def stream_of(toy, fault, num_workers=2):
+def stream_of(toy, fault, num_workers=2, timeout_s=60):
     data = toy.ToyData(kill_at=(0, 9, fault))
     sampler = StepSampler(num_items=20, batch_size=4, accumulation=1, rank=0, num_processes=1, seed=0)
     return StepStream(
-        data, collate, sampler, torch.device("cpu"), start_step=0, num_workers=num_workers, timeout_s=1
+        data, collate, sampler, torch.device("cpu"), start_step=0, num_workers=num_workers, timeout_s=timeout_s
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_a_worker_is_one_line_and_the_end(toy, fault):
-    with pytest.raises(RfcxError) as caught, stream_of(toy, fault) as steps:
+    with pytest.raises(RfcxError) as caught, stream_of(toy, fault, timeout_s=1 if fault == "stuck" else 60) as steps:
         for _ in range(10):
             next(steps)
     assert str(caught.value).startswith(FAULTS[fault])
@@ -63,6 +64,18 @@ def test_workers_that_are_stuck_do_not_keep_the_loop(toy):
     with pytest.raises(ValueError, match="of the loop"), stream_of(toy, "stuck") as steps:
         next(steps)
         raise ValueError("of the loop")
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_may_die_while_the_loop_ends(toy):
+    """torch hears of it by a signal, and raises wherever the loop is: here among the last words over another failure."""
+    with pytest.raises(RunError, match="killed by SIGKILL"), stream_of(toy, "stuck") as steps:
+        next(steps)
+        pid = multiprocessing.active_children()[0].pid
+        timer = threading.Timer(0.3, os.kill, (pid, signal.SIGKILL))
+        timer.start()
+        raise EOFError("half a batch")
+    timer.join()
     assert not multiprocessing.active_children()
 
 

@@ -132,6 +132,77 @@ def test_a_visit(shop, page):
     assert page.ask("document.querySelectorAll('.rx b, .rx script').length") == 0
 
 
+ASKED = json.dumps("0:02.0–0:02.6")  # noqa: RUF001 - an en dash is meant
+PLACES = """
+((...parts) => { const view = document.querySelector('.rx-view'); view.scrollIntoView({block: 'center', behavior: 'instant'});
+  const frame = view.getBoundingClientRect();
+  return parts.map(part => [frame.left + part * frame.width, frame.top + frame.height / 2]) })
+"""
+PLAYS = """
+window.heard = []; HTMLMediaElement.prototype.play = (play => function () {
+  window.heard.push([this.currentTime, this]); return play.call(this) })(HTMLMediaElement.prototype.play)
+"""
+
+
+def drag(page, start_s, end_s, length_s=6.0):
+    """Mark a stretch of the recording, all of which is shown, with the mouse; what the page then asks about."""
+    page.drag(*page.ask(f"{PLACES}({start_s / length_s}, {end_s / length_s})"))
+    return page.ask("document.querySelector('.rx-subject').textContent")
+
+
+def test_a_marked_stretch_is_played_and_answered(shop, page):
+    """A drag marks what lies under it, boxes or none; space plays just that; the answer is about it; Esc drops it."""
+    assert page.load(shop.url, 1280) == []
+    wait_for(page, "!!document.querySelector('#rx-pick input')")
+    pick(page, "second")
+    wait_for(page, "document.querySelector('.rx-picture')?.naturalWidth > 100")
+    page.ask(f"{SLIDE}(0.01)")  # events cover all of it
+    wait_for(page, f"{NUM_EVENTS} > 0")
+    assert drag(page, 4.5, 3.0).startswith("0:03.0–0:04.5: ")  # noqa: RUF001 - backwards, too
+    page.press("Escape")
+    assert "Choose an event" in page.ask("document.querySelector('.rx-subject').textContent")
+    assert drag(page, 2.0, 2.6).startswith("0:02.0–0:02.6: ")  # noqa: RUF001
+    page.ask(PLAYS)
+    page.press(" ")
+    wait_for(page, "document.querySelector('.rx-cursor').style.display === 'block'")
+    wait_for(page, "document.querySelector('.rx-cursor').style.display === 'none' && window.heard[0][1].paused")
+    (start_s, end_s) = page.ask("[window.heard[0][0], window.heard[0][1].currentTime]")
+    assert start_s == pytest.approx(2.0, abs=0.02) and 2.6 <= end_s < 3.5
+    page.ask("document.querySelector('#rx-who input, #rx-who textarea').focus()")
+    page.press("b")
+    page.ask("document.activeElement.blur()")
+    species = page.ask("document.querySelector('.rx-species').value")
+    page.press("r")
+    wait_for(page, "[...document.querySelectorAll('.rx-item')].some(item => item.innerText.includes('absent'))")
+    page.ask(f"{SLIDE}(0.99)")  # now by itself
+    wait_for(page, f"{NUM_EVENTS} === 1 && document.querySelector('.rx-item').innerText.startsWith({ASKED})")
+    with (shop.root / "answers" / "answers.csv").open(encoding="utf-8") as lines:
+        (row,) = [row for row in csv.DictReader(lines) if row["annotator"] == "b"]
+    assert (row["label"], row["state"]) == (species, "absent") and row["file"].endswith("second.wav")
+    assert (float(row["start_s"]), float(row["end_s"])) == pytest.approx((2.0, 2.6), abs=0.02)
+
+
+def test_uploads_are_heard_or_refused_by_name(shop, page, tmp_path):
+    """A recording that is dropped is shown; one that is too large and one that is no audio are named, and change nothing."""
+    own, large, text = (tmp_path / f"{name}.wav" for name in ("my own", "too large", "a text"))
+    soundfile.write(own, 0.1 * np.random.default_rng(1).standard_normal(4 * RATE_HZ), RATE_HZ)
+    large.write_bytes(bytes(2 << 20))  # upload_mb=1
+    text.write_text("no audio")
+    assert page.load(shop.url, 1280) == []
+    wait_for(page, "!!document.querySelector('#rx-drop input')")
+    page.choose_file("#rx-drop input", large)
+    wait_for(page, "/exceed.* 1.0 MB: .too large.wav/i.test(document.body.innerText)")
+    page.choose_file("#rx-drop input", own)
+    heard = "document.querySelector('.rx-picture')?.naturalWidth > 100 && document.querySelector('.rx-picture').alt"
+    assert wait_for(page, heard).startswith("Spectrogram of my own, 0:00.0 to 0:04.0")
+    page.ask("document.querySelector('#rx-drop [aria-label=Clear]').click()")
+    wait_for(page, "!!document.querySelector('#rx-drop input')")
+    page.choose_file("#rx-drop input", text)
+    message = wait_for(page, "document.querySelector('.rx-message').textContent")
+    assert message.startswith("a text.wav: cannot be read as audio")
+    assert page.ask("document.querySelector('.rx-picture').alt").startswith("Spectrogram of my own")
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_wider_than_the_window(shop, page, width):
     page.load(shop.url, width)

@@ -54,6 +54,23 @@ def test_other_errors_keep_their_traceback():
         run_program(lambda: 1 / 0)
 
 
+@pytest.mark.parametrize(
+    "missing,is_theirs",
+    [
+        ("/forest/a.flac", True),
+        (str(ROOT / "rfcx_ssl" / "species" / "lost.csv"), False),  # a wheel without a file of ours: a bug
+        (None, False),  # a line that names nothing helps nobody
+    ],
+)
+def test_a_missing_file_is_a_line_where_it_is_the_users(capsys, missing, is_theirs):
+    def main():
+        raise FileNotFoundError(2, "No such file or directory", *([missing] if missing else []))
+
+    with pytest.raises(SystemExit if is_theirs else FileNotFoundError):
+        run_program(main)
+    assert capsys.readouterr().err == (f"error: {missing}: No such file or directory\n" if is_theirs else "")
+
+
 def test_one_of_several_processes_says_it(capsys, monkeypatch):
     slept = []
     monkeypatch.setenv("RANK", "1")

@@ -22,12 +22,13 @@ Points = list[tuple[float, float]]
 def learning_parts(facts: Mapping[str, RunFacts]) -> Iterator[str]:
     """Curves of fine-tuning, then of pretraining; a sentence where there are none."""
     yield heading("Fine-tuning", 3)
-    yield from _fine_tuning(facts)
+    yield from fine_tuning_parts(facts)
     yield heading("Pretraining", 3)
     yield from _pretraining(facts)
 
 
-def _fine_tuning(facts: Mapping[str, RunFacts]) -> Iterator[str]:
+def fine_tuning_parts(facts: Mapping[str, RunFacts]) -> Iterator[str]:
+    """A panel per quantity that some run has measured twice; which runs have none."""
     titles = list(dict.fromkeys(c.title for run in facts.values() for c in run.curves if len(c.steps) > 1))
     figures = []
     for title in titles:

@@ -35,16 +35,25 @@ class Page:
 
     def load(self, url: str, width: int, *, height: int = 900, dark: bool = False) -> list[str]:
         """Load a page as a phone or a screen of ``width`` pixels would; returns errors that the console got."""
+        self._go("about:blank")  # what the page before complains of when it is left is not said of this one
         self._events.clear()
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self._ask("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._ask("Emulation.setEmulatedMedia", features=[scheme])
-        self._ask("Page.navigate", url=url)
-        while not any(event["method"] == "Page.loadEventFired" for event in self._events):
-            self._events.append(self._read())
+        self._go(url)
         self.ask("new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
         return [text for event in self._events if (text := _error(event))]
+
+    def _go(self, url: str) -> None:
+        """Go to a page and wait for it."""
+        before = self._num_loads()
+        self._ask("Page.navigate", url=url)
+        while self._num_loads() == before:
+            self._events.append(self._read())
+
+    def _num_loads(self) -> int:
+        return sum(event["method"] == "Page.loadEventFired" for event in self._events)
 
     def requests(self) -> list[str]:
         """Addresses that the page asked for since it was loaded."""
@@ -59,12 +68,24 @@ class Page:
 
     def press(self, key: str) -> None:
         """Press a key, by the DevTools name of it."""
-        codes = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowRight": 39}
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowRight": 39}
         code = codes.get(key) or ord(key.upper())
         for kind in ("keyDown", "keyUp"):
             typed = "\r" if key == "Enter" else key if len(key) == 1 else ""
             text = {"text": typed} if typed and kind == "keyDown" else {}
             self._ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press the mouse at ``start``, move it to ``end`` (both in pixels from the left and the top of the window), let go."""
+        between = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+        steps = [("mousePressed", start), ("mouseMoved", between), ("mouseMoved", end), ("mouseReleased", end)]
+        for kind, (x, y) in steps:
+            self._ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+
+    def choose_file(self, selector: str, path: Path) -> None:
+        """Choose a file in the input that ``selector`` finds, as a person does in the window that it opens."""
+        found = self._ask("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")["result"]
+        self._ask("DOM.setFileInputFiles", files=[str(path)], objectId=found["objectId"])
 
     def picture(self, path: Path, *, whole: bool = True) -> None:
         """A PNG of the page."""

@@ -166,6 +166,51 @@ def test_what_a_browser_makes_up_changes_nothing(session):
     assert not session.journal.path.exists()
 
 
+def test_no_message_says_where_files_lie(ear, card, tmp_path, caplog):
+    """Of a recording that breaks, is cut off or goes away, of answers that cannot be kept, of an upload that is no audio."""
+    place = tmp_path / "here is a card" / "card"
+    shutil.copytree(card, place)
+    whole = (place / "short.wav").read_bytes()
+    (place / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    (place / "broken.wav").write_bytes(b"RIFF but no more")
+    (place / "late.wav").write_bytes(whole)
+    out = tmp_path / "my answers" / "answers"
+    acts = Acts(Desk(Session(ear, Shelf([place]), Journal(out, LABELS))))
+    seat, shown = acts.pick(Seat(), "cut")
+    messages = [shown["message"], acts.pick(Seat(), "broken")[1]["message"]]
+    acts.pick(Seat(), "late")
+    (place / "late.wav").write_bytes(b"nothing")
+    messages.append(acts.pick(Seat(), "late")[1]["message"])
+    upload = tmp_path / "gradio" / "0a1b" / "mine.wav"
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(b"no audio")
+    messages.append(acts.take(seat, str(upload))[1]["message"])
+    out.parent.mkdir()
+    out.write_text("a file in the place of the folder")
+    answer = {"do": "answer", "said": "yes", "species": NAMES[0], "start_s": 0.1, "end_s": 0.4, "question": None}
+    messages.append(acts.act(seat, "ann", answer)[1]["message"])
+    out.unlink()
+    out.mkdir()
+    (out / "answers.jsonl").write_text("not one\n")
+    messages.append(acts.act(seat, "ann", answer)[1]["message"])
+    (out / "answers.jsonl").unlink()
+    (out / "answers.csv").mkdir()  # so the table cannot be replaced: an error of the system
+    messages.append(acts.act(seat, "ann", answer)[1]["message"])
+    starts = (
+        "cut.wav: ",
+        "broken.wav: ",
+        "late.wav: ",
+        "mine.wav: ",
+        "answers/answers.jsonl: ",
+        "answers/answers.jsonl:1: ",
+        "[Errno ",
+    )
+    for message, start in zip(messages, starts, strict=True):
+        assert message.startswith(start), (message, start)
+        assert str(tmp_path) not in message and "gradio" not in message and "here is" not in message, message
+    assert str(out / "answers.csv") in caplog.text  # whoever serves the page is told where
+
+
 def test_the_view_stays_inside_the_recording(session):
     acts = Acts(Desk(session))
     seat, _ = acts.pick(Seat(), "long")
@@ -213,6 +258,8 @@ def test_an_upload_is_kept_when_it_is_answered(session, card, tmp_path):
     (kept,) = (session.journal.folder / "recordings").iterdir()
     assert kept.read_bytes() == path.read_bytes() and seat.recording.path == str(kept)
     path.unlink()
-    assert len(desk.show(seat)["timeline"]["marks"]) == 2
+    shown = desk.show(seat)["timeline"]  # each answer, with the event that it is about or by itself
+    states = {one["species"]: one["state"] for one in [*shown["events"], *shown["marks"]] if one["state"]}
+    assert states == dict.fromkeys(NAMES[:2], "present")
     with pytest.raises(AudioError, match="no audio file"):
         uploaded(tmp_path / "page.html")

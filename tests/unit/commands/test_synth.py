@@ -7,11 +7,12 @@ def run(*argv):
     main(["synth", *(str(word) for word in argv)])
 
 
-def test_a_forest_is_written_with_overrides(tmp_path):
+def test_a_forest_is_written_with_overrides(tmp_path, capsys):
     out = tmp_path / "forest"
     run(out, "train_recordings=2", "--preset", "tiny", "--seed", 3, "--workers", 1, "test_recordings=1")
     assert len(list((out / "train").iterdir())) == 2
     assert '"seed": 3' in (out / "synth.json").read_text()
+    assert capsys.readouterr().out == f"wrote {out}: 2 training and 1 test recordings\n"
 
 
 @pytest.mark.parametrize(

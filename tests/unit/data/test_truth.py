@@ -36,6 +36,14 @@ def test_a_silent_recording_belongs_to_the_truth(root, table):
     assert load_truth(root / "truth.csv", "test").recording_ids == truth.recording_ids
 
 
+@pytest.mark.parametrize(("column", "noted"), [("site", ""), ("observer_7", "columns not used: observer_7")])
+def test_only_columns_that_mean_nothing_are_noted(root, caplog, column, noted):
+    (root / "recordings.csv").write_text(f"recording_id,split,{column},duration_s\nbbb,test,s,1\naaa,test,s,1\n")
+    with caplog.at_level("INFO"):
+        load_truth(root)
+    assert (noted in caplog.text) if noted else not caplog.records
+
+
 def edit(root, old, new):
     table = root / "truth.csv"
     text = table.read_text()

@@ -17,6 +17,7 @@ from rfcx_ssl.decoding.decisions import decide
 from rfcx_ssl.decoding.decisions_file import read_decisions, write_decisions
 from rfcx_ssl.decoding.score_map import ScoreMap
 from rfcx_ssl.errors import HubError
+from rfcx_ssl.evaluation.record import write_record
 from rfcx_ssl.hub.card import Choices, check_card, metadata, write_card
 from rfcx_ssl.hub.facts import find_model_facts, objections
 from rfcx_ssl.hub.folder import refuse_objections, write_model_folder
@@ -111,6 +112,36 @@ def test_the_card_says_scores_beside_floors_and_its_metadata_are_those_numbers(m
     ):
         assert said in text
     assert "Eleutherodactylus coqui" in text and "0" * 40 in text
+
+
+def test_an_evaluation_in_the_run_folder_is_on_the_card_as_long_as_it_is_of_this_model(made_run, write, caplog):
+    run = made_run()
+    for name in ("evaluation", "stale"):
+        (run / name).mkdir()
+        rows = ["model,group_by,group,recordings,lwlrap,lwlrap_low,lwlrap_high,lwlrap_random_floor,lwlrap_prior_floor,"
+                "map,map_random_floor,f1,f1_always_floor,box_auc", "other,all,,60,0.1,,,0.2,0.3,0.4,0.1,,,",
+                "mine,all,,60,0.6312,0.58,0.679,0.2527,0.7131,0.7034,0.1841,0.25,0.23,", "mine,site,A,9,0.9,,,,,,,,,"]  # fmt: skip
+        (run / name / "evaluation.csv").write_text("\n".join(rows) + "\n")
+    learned = {"mine": "mine: it has learned from none of these recordings.", "other": "other: nobody knows."}
+    models = {"mine": run / "model", "other": run}
+    write_record(run / "evaluation", "forest_b", [f"60 recordings of {run}."], models, learned)
+    write_record(run / "stale", "forest_c", [], {"mine": run / "plots"}, learned)
+    text = (write(run) / "README.md").read_text()
+    assert (
+        "60 recordings of cnn. This model: it has learned from none of these recordings." in text
+        and "nobody knows" not in text
+    )
+    assert re.search(r"LWLRAP, raw \| 0\.631 \| 0\.580 to 0\.679 \| 0\.253 \| 0\.713", text)
+    assert re.search(r"F1, pooled \| 0\.250 \| +\| +\| 0\.230", text) and "forest_c" not in text
+    of_test = [one for one in ModelCard(text).data.eval_results if one.dataset_name == "forest_b"]
+    assert {one.metric_name: one.metric_value for one in of_test} == {
+        "LWLRAP, raw (chance 0.253, prior, always 0.713)": 0.6312,
+        "mAP over species (chance 0.184)": 0.7034,
+        "F1, pooled (prior, always 0.230)": 0.25,
+    }
+    assert "stale/evaluation.csv: is not about this model as it is now" in caplog.text
+    write_decisions(run / "model" / "decisions.json", decide(rfcx_species().names, threshold=0.3, about={}))
+    assert "forest_b" not in (write(run, "tuned") / "README.md").read_text()  # other thresholds, other scores
 
 
 def test_a_bare_model_has_a_card_that_says_what_is_missing(model_dir, write):

@@ -7,7 +7,7 @@ import pytest
 
 from rfcx_ssl.errors import ManifestError
 from rfcx_ssl.manifest.headers import Header
-from rfcx_ssl.manifest.prepare import Prepared, Segment
+from rfcx_ssl.manifest.prepare import Prepared, PrepareTask, Segment, prepare_recordings
 from rfcx_ssl.manifest.roots import Found
 from rfcx_ssl.manifest.state import open_state
 
@@ -42,6 +42,23 @@ def test_problems_stay_until_the_file_changes_or_a_retry(tmp_path):
         assert list(state.unprepared("p")) == []
         state.retry_problems()
         assert todo(state) == ["audio/000001.wav", "audio/000002.wav"]
+
+
+def test_a_file_that_was_gone_when_it_was_to_be_cut_is_tried_again(tmp_path):
+    (tmp_path / "text.wav").write_text("no audio")
+    tasks = [
+        PrepareTask(f"audio/{n:06d}.wav", str(path), 10, None, 8_000, 100, None)
+        for n, path in enumerate((tmp_path / "text.wav", tmp_path / "gone.wav"))
+    ]
+    with open_state(tmp_path) as state:
+        state.see([found(0), found(1)])
+        headers = [Header(f"audio/{n:06d}.wav", 10, 8_000, 1) for n in (0, 1)]
+        state.save_headers(headers, "k")
+        state.save_prepared(prepare_recordings(tasks), "p")
+        state.see([found(0), found(1)])
+        assert todo(state) == ["audio/000001.wav"]
+        state.save_headers(headers[1:], "k")
+        assert [row[0] for row in state.unprepared("p")] == ["audio/000001.wav"]
 
 
 def test_a_second_build_in_the_same_folder_is_refused(tmp_path):

@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from rfcx_ssl.evaluation.evaluate import JudgingOptions
+from rfcx_ssl.evaluation.record import find_judged
 from rfcx_ssl.models.build import build_model
 from rfcx_ssl.models.panns import MelSettings, PannsSettings
 from rfcx_ssl.report.evaluation import EvaluateRequest, run_evaluation
@@ -40,6 +41,11 @@ def test_everything_is_written_agrees_and_is_explained(forest, tmp_path):
     assert list(everything) == ["one", "two"] and "snr_db" in {row["group_by"] for row in rows}
     value = found.overall["two"].values["lwlrap"]
     assert float(everything["two"]["lwlrap"]) == pytest.approx(value, rel=1e-5)
+    (judged,) = find_judged(tmp_path, Path(models["two"]))
+    assert judged.folder == out and judged.values["lwlrap"] == pytest.approx(value, rel=1e-5)
+    assert judged.notes[0].startswith("3 recordings") and judged.notes[-1].startswith(
+        "This model: no run folder tells"
+    )
     assert everything["one"]["box_auc"] == "" and int(everything["one"]["parameters"]) > 100
     species = read(out / "species.csv")
     assert len(species) == 48 and [row["present"] for row in species[:4]] == ["1", "0", "0", "2"]

@@ -26,12 +26,15 @@ def test_page(figure):
         Gate("holding", "LWLRAP", Interval(0.1, 0.0, 0.2), 0.05, Interval(0.2, 0.1, 0.3)),
         Gate("failing", "LWLRAP with prior", Interval(0.01, 0.0, 0.2), 0.05, None),
     ]
-    page = render_page("Title & more", "lead", ROWS, gates, {"Fig": figure}, {"command": "a < b"}, 500)
+    page = render_page(
+        "Title & more", "lead", ROWS, gates, {"A figure": [inline_png(figure, "seen")]}, {"command": "a < b"}, 500
+    )
     assert "Title &amp; more" in page and "&lt;b&gt;" in page and "a &lt; b" in page and "<b>" in page
     assert "<tr class=floor><td>floor</td>" in page
     assert page.count("class=best") == 3, "one mark for each measured column, ties to the first"
     assert "<td class=best>0.800</td>" in page and "<td class=best>0.500</td>" in page  # of two different models
     assert "holds</b>: holding" in page and "does NOT hold</b>: failing" in page
+    assert "<h2 id='a-figure'>A figure</h2><img alt='seen'" in page
     assert "500 times" in page and "{resamples}" not in page
 
 

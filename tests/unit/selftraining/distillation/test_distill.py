@@ -74,7 +74,7 @@ def test_resuming_equals_never_stopping(run, monkeypatch):
         patch.setattr(UnlabelledCrops, "__getitem__", dying)
         with pytest.raises(KeyboardInterrupt):
             run("stopped", *SHORT)
-    stopped = run("stopped", *SHORT)
+    stopped = run("stopped", *SHORT, "num_workers=1")
     for kind in ("train", "eval", "final"):
         assert lines(whole, kind) == lines(stopped, kind)
     ours, theirs = (load_file(folder / "model" / "model.safetensors") for folder in (whole, stopped))
