@@ -48,7 +48,10 @@ def open_scorer(
         return OnnxScorer(onnx_path(source), source, windows, device=device, activity_gate=activity_gate)
     model = load_model(source, device)
     autocast = autocast_type(precision, model.device)
-    scorer = TorchScorer(model, source, windows, autocast=autocast, compile=compile, activity_gate=activity_gate)
+    quick = model.device.type == "cpu" and autocast is None and not compile
+    scorer = TorchScorer(
+        model, source, windows, autocast=autocast, compile=compile, quick=quick, activity_gate=activity_gate
+    )
     if compile:
         try:  # now, and not in the middle of the first recording
             scorer(torch.zeros(1, scorer.windows.on_grid(scorer.grid)[0]))

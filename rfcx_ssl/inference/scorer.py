@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rfcx_ssl.errors import ConfigError
 from rfcx_ssl.frames import FrameGrid
+from rfcx_ssl.inference.quick import quick_copy
 from rfcx_ssl.inference.settings import WindowSettings
 from rfcx_ssl.inference.windows import AS_VALIDATED, Windows, windows_in_force
 from rfcx_ssl.models.modeling import RainforestSedModel
@@ -45,7 +46,8 @@ class TorchScorer:
     """A loaded model on its device.
 
     ``autocast`` is the type of matrix products and convolutions, None leaves float32 alone. ``compile`` runs the network
-    through ``torch.compile``. Frames whose activity probability is below ``activity_gate`` score 0.
+    through ``torch.compile``, ``quick`` runs :func:`quick_copy` of it as it is now. Frames whose activity probability is
+    below ``activity_gate`` score 0.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class TorchScorer:
         *,
         autocast: torch.dtype | None = None,
         compile: bool = False,
+        quick: bool = False,
         activity_gate: float | None = None,
     ) -> None:
         self.model, self.name = model, name
@@ -70,7 +73,8 @@ class TorchScorer:
         if activity_gate is not None:
             check_activity_gate(activity_gate, name, model.head.activity is not None)
         self._gate, self._autocast = activity_gate, autocast
-        self._network = torch.compile(model) if compile else model
+        network = quick_copy(model) if quick else model
+        self._network = torch.compile(network) if compile else network
 
     @torch.inference_mode()
     def __call__(self, waveform: Tensor) -> WindowScores:
