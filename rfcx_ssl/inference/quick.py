@@ -4,6 +4,7 @@ import copy
 
 import torch
 from torch import nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rfcx_ssl.inference.winograd import WinogradConv, gains
@@ -31,7 +32,7 @@ def quick_copy(model: RainforestSedModel) -> RainforestSedModel:
 
 @torch.no_grad()
 def _fold(block: ConvBlock, conv_name: str, norm_name: str) -> None:
-    conv = fuse_conv_bn_eval(block.get_submodule(conv_name), block.get_submodule(norm_name))
-    quick = WinogradConv(conv) if gains(conv) else conv.to(memory_format=torch.channels_last)
+    conv: nn.Conv2d = fuse_conv_bn_eval(getattr(block, conv_name), getattr(block, norm_name))
+    quick = WinogradConv(conv) if gains(conv) else convert_conv2d_weight_memory_format(conv, torch.channels_last)
     setattr(block, conv_name, quick.requires_grad_(False))
     setattr(block, norm_name, nn.Identity())

@@ -10,7 +10,7 @@ import yaml
 
 from rfcx_ssl.config import load_settings, settings_dict
 from rfcx_ssl.program import Answer, Parser
-from rfcx_ssl.training.signals import stop_with_parent
+from rfcx_ssl.training.signals import stop_with_launcher
 
 
 def train_composed(
@@ -26,7 +26,7 @@ def train_composed(
         "overrides", nargs="+", metavar="KEY=VALUE", help=f"what differs from configs/finetune/{config}.yaml"
     )
     args = parser.parse_intermixed_args()
-    stop_with_parent()  # before what takes seconds, in which a launcher may be killed
+    stop_with_launcher()  # before what takes seconds, in which a launcher may be killed
     settings_class, train = find()
     settings = load_settings(settings_class, "finetune", config, args.overrides)
     if args.cfg:

@@ -15,6 +15,7 @@ from types import FrameType
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.threads import choose_threads
 from rfcx_ssl.training.run_folder import RunFolder
+from rfcx_ssl.training.signals import SET_BY_LAUNCHERS
 
 SIGNAL_CODES = (128 + signal.SIGTERM, 128 + signal.SIGINT, -signal.SIGTERM, -signal.SIGINT)
 
@@ -99,7 +100,7 @@ class Launcher:
                 failed.append(launch)
 
     def _run(self, launch: Launch, device: str | None) -> int:
-        environment = dict(os.environ)
+        environment = {**os.environ, SET_BY_LAUNCHERS[0]: "1"}
         if device is not None:
             environment["CUDA_VISIBLE_DEVICES"] = device
         if self.threads is not None:

@@ -1,12 +1,18 @@
 """Stop requests: SIGTERM and SIGINT are noted, and obeyed between two optimizer steps."""
 
 import ctypes
+import os
 import signal
 import sys
 import time
 from types import FrameType, TracebackType
 from typing import Self
 
+SET_BY_LAUNCHERS = (
+    "RFCX_SSL_LAUNCHED",
+    "ACCELERATE_MIXED_PRECISION",
+    "TORCHELASTIC_RUN_ID",
+)  # ours, accelerate's, torchrun's
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -43,7 +49,10 @@ class StopRequest:
             self.signal, self._noted_at_s = number, now_s
 
 
-def stop_with_parent() -> None:
-    """Ask Linux for a SIGTERM when the launcher dies, so that no orphan goes on training; elsewhere does nothing."""
-    if sys.platform == "linux":
+def stop_with_launcher() -> None:
+    """Ask Linux for a SIGTERM when the launcher dies, so that no orphan goes on training; elsewhere does nothing.
+
+    A program that a shell started outlives it (``nohup``).
+    """
+    if sys.platform == "linux" and any(name in os.environ for name in SET_BY_LAUNCHERS):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -155,7 +155,6 @@ def run(monkeypatch, capfd):
     What it starts by itself is forked; with ``--launcher`` it is started as a user would.
     """
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    monkeypatch.setattr("rfcx_ssl.training.composed.stop_with_parent", lambda: None)
     monkeypatch.chdir(ROOT)
 
     def start(program, *words, code=0):

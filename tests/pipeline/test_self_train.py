@@ -72,7 +72,6 @@ def start(tones, tmp_path, forked, monkeypatch):
     config = tmp_path / "own.yaml"
     config.write_text(ROUNDS)
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    monkeypatch.setattr("rfcx_ssl.training.composed.stop_with_parent", lambda: None)
     monkeypatch.setattr("rfcx_ssl.training.launch.subprocess", SimpleNamespace(Popen=forked))
     hearing = ("--device", "cpu", "--readers", "0", "--threads", "1")
 

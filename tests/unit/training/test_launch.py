@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from rfcx_ssl.errors import RunError
 from rfcx_ssl.training.launch import Launch, Launcher, default_launcher
+from rfcx_ssl.training.signals import SET_BY_LAUNCHERS
 
 PROGRAM = """
 import json, os, pathlib, sys, time
@@ -78,3 +80,19 @@ def test_runs_side_by_side_share_the_threads(launcher, tmp_path, monkeypatch):
 
 def test_one_process_needs_no_launcher():
     assert shlex.split(default_launcher()) == [sys.executable]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
+@pytest.mark.parametrize(
+    ("set_by_launcher", "number"), [({}, 0), ({name: "1" for name in SET_BY_LAUNCHERS[:1]}, signal.SIGTERM)]
+)
+def test_only_a_training_that_a_launcher_started_ends_with_it(set_by_launcher, number):
+    asked = (
+        "import ctypes; from rfcx_ssl.training.signals import stop_with_launcher; stop_with_launcher();"
+        "number = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(number)); print(number.value)"
+    )
+    plain = {name: value for name, value in os.environ.items() if name not in SET_BY_LAUNCHERS}
+    said = subprocess.run(
+        [sys.executable, "-c", asked], env=plain | set_by_launcher, capture_output=True, text=True, check=True
+    )
+    assert int(said.stdout) == number
