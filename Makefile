@@ -21,12 +21,13 @@ GATES_demo := --gate best prior 0.1 --gate few_pretrained few_random_init 0.03 -
 DATA := data/$(PRESET)
 RUN  := runs/$(PRESET)
 
-.PHONY: help demo test test-unit lint bench docs coverage mutation audit licenses clean
+.PHONY: help install demo test test-unit lint bench docs coverage mutation audit licenses clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo               the whole chain on a synthetic rainforest: runs/demo/report.html (CPU, about 15 minutes)"
 	@echo "make demo PRESET=tiny   the same in a few minutes, too small to learn much: runs/tiny/report.html"
+	@echo "make install            .venv with everything, and no more"
 	@echo "make test               all tests      make test-unit   the fast ones"
 	@echo "make lint               ruff and mypy  make bench       benchmarks (JSON lines)"
 	@echo "make docs               the documentation site: build/site/index.html"
@@ -44,6 +45,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "== 3/3 fairseq and rfcx-ssl itself"
 	$(PIP) install -q -c constraints.txt --find-links $(VENV)/wheels -e '.[$(EXTRAS)]'
 	touch $@
+
+install: $(VENV)/.installed
 
 # ---- the demo: every stage through the command a user would type; what is done already is not done again ----
 # The baseline waits for the manifests, so that the pretraining starts first and runs beside it: two single-thread jobs use two cores best.
@@ -111,7 +114,7 @@ bench: $(VENV)/.installed
 
 docs: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
-	@echo "open build/site/index.html, or with search: $(BIN)/python -m http.server -d build/site"
+	@echo "read it: $(BIN)/python -m http.server -d build/site, then http://localhost:8000 (from the disk all works but search)"
 
 coverage: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=rfcx_ssl --cov-report=term:skip-covered --cov-report=html
