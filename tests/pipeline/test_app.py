@@ -179,7 +179,9 @@ def test_a_marked_stretch_is_played_and_answered(shop, page):
     with (shop.root / "answers" / "answers.csv").open(encoding="utf-8") as lines:
         (row,) = [row for row in csv.DictReader(lines) if row["annotator"] == "b"]
     assert (row["label"], row["state"]) == (species, "absent") and row["file"].endswith("second.wav")
-    assert (float(row["start_s"]), float(row["end_s"])) == pytest.approx((2.0, 2.6), abs=0.02)
+    assert (float(row["start_s"]), float(row["end_s"])) == pytest.approx(
+        (2.0, 2.6), abs=0.06
+    )  # a hundredth of the picture
 
 
 def test_uploads_are_heard_or_refused_by_name(shop, page, tmp_path):
