@@ -30,6 +30,7 @@ class Shelf:
         self._roots = tuple(folder.resolve() for folder in folders)
         found = find_recordings([str(folder) for folder in folders]) if folders else []
         self._recordings = {one.name: one for one in found if self._inside(Path(one.path))}
+        self._name_of = {one.path: one.name for one in self._recordings.values()}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -51,8 +52,7 @@ class Shelf:
 
     def find(self, name: str, file: str) -> str | None:
         """The name on this shelf of a recording that another table calls ``name`` and knows as ``file``; None without one."""
-        by_path = {one.path: one.name for one in self._recordings.values()}
-        return by_path.get(file) or (name if name in self._recordings else None)
+        return self._name_of.get(file) or (name if name in self._recordings else None)
 
     def _inside(self, path: Path) -> bool:
         real = path.resolve()
